@@ -1,0 +1,68 @@
+"""The whole check: `nox`. One part of it: `nox -s NAME`, with a name from `nox -l`."""
+
+from __future__ import annotations
+
+import os
+
+import nox
+
+# pip trusts the machine's certificates; uv does so when it is told.
+os.environ.setdefault("UV_SYSTEM_CERTS", "1")
+
+nox.needs_version = ">=2025.2.9"
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.download_python = "never"
+nox.options.error_on_missing_interpreters = False
+
+PROJECT = nox.project.load_toml()
+PYTHONS = nox.project.python_versions(PROJECT)
+TESTS, TYPING, LINT = (
+    nox.project.dependency_groups(PROJECT, group) for group in ("tests", "typing", "lint")
+)
+EXTRAS = PROJECT["project"]["optional-dependencies"]
+
+
+def run_tests(session: nox.Session, *args: str) -> None:
+    session.run("coverage", "erase")
+    session.run("coverage", "run", "-m", "pytest", *args, *session.posargs)
+    session.run("coverage", "combine", "-q")
+    session.run("coverage", "report")
+
+
+@nox.session(python=PYTHONS)
+def tests(session: nox.Session) -> None:
+    """Run the tests, which have to reach each line and branch."""
+    session.install(f".[{','.join(EXTRAS)}]", *TESTS)
+    run_tests(session)
+
+
+@nox.session(python=PYTHONS[0])
+def oldest(session: nox.Session) -> None:
+    """Run them with the oldest versions that pyproject.toml allows."""
+    requirements = [*PROJECT["project"]["dependencies"], *(r for e in EXTRAS.values() for r in e)]
+    floors = [requirement.replace(">=", "==") for requirement in requirements]
+    session.install(".", *floors, *TESTS)
+    run_tests(session)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style and format."""
+    session.install(*LINT)
+    session.run("ruff", "check")
+    session.run("ruff", "format", "--check")
+
+
+@nox.session
+def typing(session: nox.Session) -> None:
+    """Check the types, and what type checkers tell a user."""
+    session.install(f".[{','.join(EXTRAS)}]", *TESTS, *TYPING, "nox")
+    session.run("mypy")
+    session.run("basedpyright")
+
+
+@nox.session(default=False)
+def bench(session: nox.Session) -> None:
+    """Measure the client against boto3, side by side."""
+    session.install(".", *TESTS)
+    session.run("python", "tests/bench.py", *session.posargs)

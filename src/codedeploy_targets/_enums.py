@@ -1,0 +1,81 @@
+"""AWS's string enums, open: a value from the future is a member too."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+
+class _OpenEnum(str, Enum):
+    """A string enum whose members equal, hash and format as AWS's strings.
+
+    AWS adds values without notice. `TargetStatus("Paused")` is therefore no
+    error: it is a member of its own, equal to `"Paused"`.
+    """
+
+    @classmethod
+    def _missing_(cls, value: object) -> Self | None:
+        if not isinstance(value, str):
+            return None
+        member = str.__new__(cls, value)
+        member._name_ = member._value_ = str(value)
+        return member
+
+    def __str__(self) -> str:
+        return str.__str__(self)
+
+    def __format__(self, format_spec: str) -> str:
+        return str.__format__(self, format_spec)
+
+
+class DeploymentTargetType(_OpenEnum):
+    """The four kinds of target, one for each way that CodeDeploy deploys."""
+
+    INSTANCE_TARGET = "InstanceTarget"
+    LAMBDA_TARGET = "LambdaTarget"
+    ECS_TARGET = "ECSTarget"
+    CLOUD_FORMATION_TARGET = "CloudFormationTarget"
+
+
+class TargetStatus(_OpenEnum):
+    """How far the deployment has come on one target."""
+
+    PENDING = "Pending"
+    IN_PROGRESS = "InProgress"
+    SUCCEEDED = "Succeeded"
+    FAILED = "Failed"
+    SKIPPED = "Skipped"
+    UNKNOWN = "Unknown"
+    READY = "Ready"
+
+
+class LifecycleEventStatus(_OpenEnum):
+    """How far one lifecycle event of a target has come."""
+
+    PENDING = "Pending"
+    IN_PROGRESS = "InProgress"
+    SUCCEEDED = "Succeeded"
+    FAILED = "Failed"
+    SKIPPED = "Skipped"
+    UNKNOWN = "Unknown"
+
+
+class LifecycleErrorCode(_OpenEnum):
+    """What became of the script that a lifecycle event runs."""
+
+    SUCCESS = "Success"
+    SCRIPT_MISSING = "ScriptMissing"
+    SCRIPT_NOT_EXECUTABLE = "ScriptNotExecutable"
+    SCRIPT_TIMED_OUT = "ScriptTimedOut"
+    SCRIPT_FAILED = "ScriptFailed"
+    UNKNOWN_ERROR = "UnknownError"
+
+
+class TargetLabel(_OpenEnum):
+    """The side of a blue/green deployment: original (Blue), replacement (Green)."""
+
+    BLUE = "Blue"
+    GREEN = "Green"

@@ -1,0 +1,111 @@
+"""From what the service answers, bytes or an already parsed dict, to the models."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from pydantic import ValidationError
+
+from ._models import (
+    BatchGetDeploymentTargetsOutput,
+    DeploymentTarget,
+    ListDeploymentTargetsOutput,
+    UnknownTarget,
+    known_class,
+)
+
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+class UnreadableError(ValueError):
+    """The answer is not of the operation's shape; the text tells where, never what is there."""
+
+
+class NotJSONError(UnreadableError):
+    """The answer is not JSON, or was cut short: another attempt may bring it whole."""
+
+
+def read_body(body: bytes) -> BatchGetDeploymentTargetsOutput:
+    """Read a body in one pass of pydantic's JSON parser; an odd one in a second, lenient pass."""
+    try:
+        output = BatchGetDeploymentTargetsOutput.model_validate_json(
+            body, by_alias=True, by_name=False
+        )
+    except ValidationError:
+        pass
+    else:
+        # Nothing but a type was read: whether a payload was there is for the lenient pass to tell.
+        if all(len(target.model_fields_set) > 1 for target in output.deployment_targets):
+            return output
+    return read_parsed(_loads(body.decode(errors="replace")))
+
+
+def check_listing(body: bytes) -> None:
+    """Refuse a page of target ids that botocore would take for the last, or stumble on."""
+    try:
+        ListDeploymentTargetsOutput.model_validate_json(body)
+    except ValidationError:
+        _loads(body)
+        raise UnreadableError("it is no list of target ids") from None
+
+
+def read_parsed(parsed: Any) -> BatchGetDeploymentTargetsOutput:
+    """Read JSON, or the dict that botocore made of it, with the oddities that do no harm."""
+    try:
+        response = _mended(parsed)
+    except RecursionError:
+        raise UnreadableError("it is nested too deeply") from None
+    if not isinstance(response, dict):
+        raise UnreadableError("it is no object")
+    envelopes = response.get("deploymentTargets")
+    if envelopes is None:
+        return BatchGetDeploymentTargetsOutput()
+    if not isinstance(envelopes, list):
+        raise UnreadableError("deploymentTargets is no list")
+    return BatchGetDeploymentTargetsOutput(
+        deployment_targets=[
+            _read_target(envelope, f"deploymentTargets[{index}]")
+            for index, envelope in enumerate(envelopes)
+        ]
+    )
+
+
+def _loads(text: str | bytes) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        raise NotJSONError("it is not JSON, or was cut short") from None
+
+
+def _read_target(envelope: Any, place: str) -> DeploymentTarget:
+    if not isinstance(envelope, dict):
+        raise UnreadableError(f"{place} is no object")
+    kind = envelope.get("deploymentTargetType")
+    if not isinstance(kind, (str, type(None))):
+        raise UnreadableError(f"{place}.deploymentTargetType is no string")
+    cls = known_class(envelope)
+    if cls is None:
+        return UnknownTarget(deployment_target_type=kind, raw=envelope)
+    payload = {key: envelope[key] for key in envelope.keys() & {cls.MEMBER}}
+    try:
+        target = cls.model_validate(payload, by_alias=True, by_name=False)
+    except ValidationError as error:
+        where = error.errors(include_url=False, include_input=False)[0]["loc"]
+        raise UnreadableError(f"{place}.{'.'.join(map(str, where))}") from None
+    vars(target)["_envelope"] = payload if kind is None else {"deploymentTargetType": kind, **payload}
+    return target
+
+
+def _mended(value: Any) -> Any:
+    """Drop null members, and put U+FFFD in the place of each lone surrogate."""
+    if isinstance(value, dict):
+        return {
+            _mended(key): _mended(member) for key, member in value.items() if member is not None
+        }
+    if isinstance(value, list):
+        return [_mended(item) for item in value]
+    if isinstance(value, str):
+        return _LONE_SURROGATE.sub("\ufffd", value)
+    return value

@@ -1,0 +1,92 @@
+"""An HTTP endpoint on loopback that answers CodeDeploy's calls as a test tells it to."""
+
+from __future__ import annotations
+
+import json
+import threading
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore.config import Config
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    Answer = Callable[[str, dict[str, Any]], "Response"]
+
+
+@dataclass(frozen=True)
+class Response:
+    body: bytes
+    status: int = 200
+
+
+@dataclass
+class Endpoint:
+    """What was asked, in the order of arrival, and what is to be answered."""
+
+    answer: Answer
+    url: str = ""
+    calls: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+
+    def client(self, **config: Any) -> Any:
+        """Return a boto3 client for this endpoint, with the given botocore configuration."""
+        return boto3.session.Session().client(
+            "codedeploy", **connection(self.url), config=Config(**config)
+        )
+
+
+def connection(url: str) -> dict[str, Any]:
+    return {
+        "endpoint_url": url,
+        "region_name": "us-east-1",
+        "aws_access_key_id": "testing",
+        "aws_secret_access_key": "testing",
+    }
+
+
+def error(code: str, status: int = 400) -> Response:
+    return Response(json.dumps({"__type": code, "message": "as told"}).encode(), status)
+
+
+@contextmanager
+def serve(answer: Answer) -> Iterator[Endpoint]:
+    endpoint = Endpoint(answer)
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        wbufsize = 1 << 20  # one write a response, or Nagle's algorithm holds back the second
+
+        def do_POST(self) -> None:
+            operation = self.headers["X-Amz-Target"].partition(".")[2]
+            params = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            endpoint.calls.append((operation, params))
+            response = endpoint.answer(operation, params)
+            self.send_response(response.status)
+            self.send_header("Content-Type", "application/x-amz-json-1.1")
+            self.send_header("Content-Length", str(len(response.body)))
+            self.send_header("x-amzn-RequestId", f"request-{len(endpoint.calls)}")
+            self.end_headers()
+            self.wfile.write(response.body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    class Server(ThreadingHTTPServer):
+        request_queue_size = 128
+        # A client that went away in the middle of an answer is part of many a test.
+        def handle_error(self, *_: object) -> None:
+            pass
+
+    with Server(("127.0.0.1", 0), Handler) as server:
+        endpoint.url = f"http://127.0.0.1:{server.server_port}"
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield endpoint
+        finally:
+            server.shutdown()
+            thread.join()
