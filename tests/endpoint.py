@@ -7,15 +7,19 @@ import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 import boto3
+from botocore.awsrequest import AWSResponse
 from botocore.config import Config
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     Answer = Callable[[str, dict[str, Any]], "Response"]
+
+SESSION = boto3.Session()  # it keeps the service model for all clients
 
 
 @dataclass(frozen=True)
@@ -34,9 +38,7 @@ class Endpoint:
 
     def client(self, **config: Any) -> Any:
         """Return a boto3 client for this endpoint, with the given botocore configuration."""
-        return boto3.session.Session().client(
-            "codedeploy", **connection(self.url), config=Config(**config)
-        )
+        return SESSION.client("codedeploy", **connection(self.url), config=Config(**config))
 
 
 def connection(url: str) -> dict[str, Any]:
@@ -50,6 +52,10 @@ def connection(url: str) -> dict[str, Any]:
 
 def error(code: str, status: int = 400) -> Response:
     return Response(json.dumps({"__type": code, "message": "as told"}).encode(), status)
+
+
+def unanswered(operation: str, params: dict[str, Any]) -> Response:
+    raise AssertionError(f"{operation} was called with {params}")
 
 
 @contextmanager
@@ -77,6 +83,7 @@ def serve(answer: Answer) -> Iterator[Endpoint]:
 
     class Server(ThreadingHTTPServer):
         request_queue_size = 128
+
         # A client that went away in the middle of an answer is part of many a test.
         def handle_error(self, *_: object) -> None:
             pass
@@ -90,3 +97,23 @@ def serve(answer: Answer) -> Iterator[Endpoint]:
         finally:
             server.shutdown()
             thread.join()
+
+
+def canned(answer: Answer, **config: Any) -> Any:
+    """Return a boto3 client whose calls are answered in process, in place of the network."""
+    client = SESSION.client("codedeploy", **connection("http://localhost"), config=Config(**config))
+
+    def send(request: Any, **_: Any) -> Any:
+        operation = request.headers["X-Amz-Target"].decode().partition(".")[2]
+        response = answer(operation, json.loads(request.body))
+        headers: Any = {"x-amzn-RequestId": "request-1"}
+        return AWSResponse(request.url, response.status, headers, _Raw(response.body))
+
+    events: Any = client.meta.events
+    events.register("before-send.codedeploy", send)
+    return client
+
+
+class _Raw(BytesIO):
+    def stream(self, **_: Any) -> Iterator[bytes]:
+        yield self.read()

@@ -34,10 +34,8 @@ class Batcher:
 
 def check_target_ids(target_ids: Any) -> None:
     """Refuse what cannot be target ids, as far as that shows before they are read."""
-    if isinstance(target_ids, (str, bytes)):
-        raise TypeError(
-            f"targetIds must be an iterable of target ids, not a {type(target_ids).__name__}"
-        )
+    if isinstance(target_ids, (str, bytes)) or not isinstance(target_ids, Iterable):
+        raise TypeError(f"targetIds must be an iterable of str, not {type(target_ids).__name__}")
     if isinstance(target_ids, Collection):
         for position, target_id in enumerate(target_ids):
             check_target_id(target_id, position)

@@ -31,7 +31,8 @@ def list_params(
 def listed(page: dict[str, Any]) -> list[str]:
     """Return the target ids in an answer to ListDeploymentTargets."""
     raise_invalid(page)
-    return page.get("targetIds", [])
+    target_ids: list[str] = page.get("targetIds", [])
+    return target_ids
 
 
 class BatchCall:
@@ -64,7 +65,7 @@ class BatchCall:
     def refused(self, params: dict[str, Any], error: ClientError) -> None:
         """Take the service's refusal: raise it, or split the batch to find the missing ids."""
         raise_invalid(error.response)
-        if not self._skip_missing or error.response["Error"]["Code"] not in _MISSING:
+        if not self._skip_missing or error.response.get("Error", {}).get("Code") not in _MISSING:
             raise error
         batch = params["targetIds"]
         half = len(batch) // 2
@@ -88,7 +89,7 @@ class BatchCall:
 
 def merge(outputs: Iterable[BatchGetDeploymentTargetsOutput]) -> BatchGetDeploymentTargetsOutput:
     """Put outputs one after another; a member that none of them has stays absent."""
-    members: dict[str, list[Any]] = {}
+    members: dict[str, Any] = {}
     for output in outputs:
         for name in output.model_fields_set:
             members.setdefault(name, []).extend(getattr(output, name))

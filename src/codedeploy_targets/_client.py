@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections import deque
 from threading import Event
-from typing import TYPE_CHECKING, Any, Generic
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
-from typing_extensions import TypeVar
 
 from ._batching import Batcher, check_target_ids
 from ._call import BatchCall, list_params, listed, merge
@@ -23,10 +22,8 @@ if TYPE_CHECKING:
     from ._models import DeploymentTarget
     from ._typing import Exceptions
 
-ClientT = TypeVar("ClientT", bound="BaseClient", default=Any)
 
-
-class DeploymentTargetsClient(Generic[ClientT]):
+class DeploymentTargetsClient:
     """`BatchGetDeploymentTargets`, typed, for any number of target ids.
 
     One client may be shared by threads. Calls that are made on the wrapped client directly
@@ -42,17 +39,12 @@ class DeploymentTargetsClient(Generic[ClientT]):
         ValueError: `max_concurrency` is below 1.
     """
 
-    def __init__(self, client: ClientT | None = None, *, max_concurrency: int = 8) -> None:
+    def __init__(self, client: BaseClient | None = None, *, max_concurrency: int = 8) -> None:
         if max_concurrency < 1:
             raise ValueError(f"max_concurrency must be at least 1, not {max_concurrency}")
-        if client is None:
-            # Imported late: who brings a client of boto3's need not pay for it.
-            from botocore.session import get_session
-
-            client = get_session().create_client("codedeploy")
-        connect(client)
-        self.client: ClientT = client
+        self.client: Any = _default_client() if client is None else client
         self._max_concurrency = max_concurrency
+        connect(self.client)
 
     @property
     def exceptions(self) -> Exceptions:
@@ -177,6 +169,13 @@ class DeploymentTargetsClient(Generic[ClientT]):
             else:
                 call.answered(params, response)
         return call.output()
+
+
+def _default_client() -> BaseClient:
+    # Imported late: who brings a client of boto3's need not pay for it.
+    from botocore.session import get_session
+
+    return get_session().create_client("codedeploy")
 
 
 def _batches(target_ids: Iterable[str]) -> Iterator[list[str]]:

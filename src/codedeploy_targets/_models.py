@@ -7,8 +7,9 @@ what the service leaves out is `None`, or an empty list.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import (
     AliasGenerator,
@@ -27,6 +28,7 @@ from pydantic.alias_generators import to_camel
 
 from ._enums import LifecycleErrorCode, LifecycleEventStatus, TargetLabel, TargetStatus
 
+
 def _inside(member: str) -> AliasGenerator:
     """Read a payload's members straight through the envelope around it."""
     return AliasGenerator(
@@ -35,7 +37,7 @@ def _inside(member: str) -> AliasGenerator:
     )
 
 
-def _parse_timestamp(value: object) -> datetime:
+def _parse_timestamp(value: Any) -> datetime:
     # Imported late: only what pydantic refuses comes here, so a cold start need not pay.
     from botocore.utils import parse_to_aware_datetime
 
@@ -46,8 +48,12 @@ def _parse_timestamp(value: object) -> datetime:
     return parsed
 
 
+def _plain_str(value: str) -> str:
+    return str(value)
+
+
 _FIRST_THAT_FITS = Field(union_mode="left_to_right")
-_AS_PLAIN_STR = PlainSerializer(lambda value: str(value), return_type=str)
+_AS_PLAIN_STR = PlainSerializer(_plain_str, return_type=str)
 
 # `str` is there for type checkers, so that `status="Failed"` is fine with them.
 _LifecycleErrorCode = Annotated[LifecycleErrorCode | str, _FIRST_THAT_FITS, _AS_PLAIN_STR]
@@ -69,8 +75,7 @@ class _Shape(
     # Else a number above 2e10 would be taken for milliseconds.
     val_temporal_unit="seconds",
 ):
-    def _to_boto3(self) -> dict[str, Any]:
-        return self.model_dump(by_alias=True, exclude_unset=True, exclude_none=True)
+    pass
 
 
 class Diagnostics(_Shape, frozen=True):
@@ -162,16 +167,13 @@ class _KnownTarget(_Target, frozen=True):
     # The member of AWS's `DeploymentTarget` that holds the payload.
     MEMBER: ClassVar[str]
 
-    if TYPE_CHECKING:
-
-        @property
-        def deployment_target_type(self) -> str: ...
-
     def to_boto3(self) -> dict[str, Any]:
         """Return the dict that boto3 returns for this target, its envelope included."""
-        payload = self._to_boto3()
-        payload.pop("deploymentTargetType", None)
-        envelope = {"deploymentTargetType": self.deployment_target_type, self.MEMBER: payload}
+        kind = {"deployment_target_type"}
+        payload = self.model_dump(
+            by_alias=True, exclude_unset=True, exclude_none=True, exclude=kind
+        )
+        envelope = {**self.model_dump(by_alias=True, include=kind), self.MEMBER: payload}
         # An envelope that the service sent in another form than this was kept by the reader.
         kept = vars(self).get("_envelope", envelope)
         return {key: envelope[key] if key == self.MEMBER else kept[key] for key in kept}
@@ -226,19 +228,19 @@ class CloudFormationTarget(
     target_version_weight: StrictFloat | None = None
 
 
-_CLASSES = (InstanceTarget, LambdaTarget, ECSTarget, CloudFormationTarget)
-_BY_TYPE = {cls.__name__: cls for cls in _CLASSES}
-_BY_MEMBER = {cls.MEMBER: cls for cls in _CLASSES}
+KnownTarget = InstanceTarget | LambdaTarget | ECSTarget | CloudFormationTarget
+_BY_MEMBER: dict[str, type[KnownTarget]] = {cls.MEMBER: cls for cls in get_args(KnownTarget)}
+_BY_TYPE = {cls.__name__: cls for cls in _BY_MEMBER.values()}
 
 
-def known_class(envelope: dict[str, Any]) -> type[_KnownTarget] | None:
+def known_class(envelope: dict[str, Any]) -> type[KnownTarget] | None:
     """Tell which of the four models an envelope is for, however the service labelled it.
 
     The type may be absent, or be in camelCase as in AWS's prose, which also files Lambda
     functions under `instanceTarget`: then the member that holds a payload decides.
     """
     kind = envelope.get("deploymentTargetType")
-    named = _BY_TYPE.get(kind) or _BY_MEMBER.get(kind)
+    named = _BY_TYPE.get(kind) or _BY_MEMBER.get(kind) if isinstance(kind, str) else None
     held = [cls for member, cls in _BY_MEMBER.items() if envelope.get(member) is not None]
     if kind is not None and (named is None or named in held):
         return named
@@ -268,7 +270,7 @@ class UnknownTarget(_Target, frozen=True):
     @model_validator(mode="before")
     @classmethod
     def _read_raw(cls, data: Any) -> Any:
-        if not isinstance(data, dict):
+        if not isinstance(data, dict) or not isinstance(data.get("raw", data), dict):
             return data
         if "raw" not in data:
             if known_class(data) is not None:
@@ -284,21 +286,18 @@ class UnknownTarget(_Target, frozen=True):
 
     def to_boto3(self) -> dict[str, Any]:
         """Return the dict that boto3 returns for this target: what its service model knows."""
-        known = {}
-        for member, cls in _BY_MEMBER.items():
-            if self.raw.get(member) is not None:
-                known |= cls.model_validate({member: self.raw[member]}).to_boto3()
-        if self.deployment_target_type is None:
-            return known
-        return known | {"deploymentTargetType": self.deployment_target_type}
+        envelope = self.model_dump(
+            by_alias=True, exclude_none=True, include={"deployment_target_type"}
+        )
+        for member in self.raw.keys() & _BY_MEMBER.keys():
+            with suppress(ValidationError):
+                payload = _BY_MEMBER[member].model_validate({member: self.raw[member]})
+                envelope[member] = payload.to_boto3()[member]
+        return envelope
 
 
 DeploymentTarget = Annotated[
-    Annotated[
-        InstanceTarget | LambdaTarget | ECSTarget | CloudFormationTarget,
-        Field(discriminator="deployment_target_type"),
-    ]
-    | UnknownTarget,
+    Annotated[KnownTarget, Field(discriminator="deployment_target_type")] | UnknownTarget,
     _FIRST_THAT_FITS,
 ]
 """A target of any type: the payload itself, without the envelope that AWS puts around it."""

@@ -36,10 +36,9 @@ def read_body(body: bytes) -> BatchGetDeploymentTargetsOutput:
     except ValidationError:
         pass
     else:
-        # Nothing but a type was read: whether a payload was there is for the lenient pass to tell.
-        if all(len(target.model_fields_set) > 1 for target in output.deployment_targets):
+        if not any(map(_is_odd, output.deployment_targets)):
             return output
-    return read_parsed(_loads(body.decode(errors="replace")))
+    return read_parsed(_loads(body, errors="replace"))
 
 
 def check_listing(body: bytes) -> None:
@@ -47,7 +46,7 @@ def check_listing(body: bytes) -> None:
     try:
         ListDeploymentTargetsOutput.model_validate_json(body)
     except ValidationError:
-        _loads(body)
+        _loads(body, errors="strict")
         raise UnreadableError("it is no list of target ids") from None
 
 
@@ -72,9 +71,14 @@ def read_parsed(parsed: Any) -> BatchGetDeploymentTargetsOutput:
     )
 
 
-def _loads(text: str | bytes) -> Any:
+def _is_odd(target: DeploymentTarget) -> bool:
+    # Where nothing but a type was read, only the envelope can tell whether a payload was there.
+    return type(target) is UnknownTarget or len(target.model_fields_set) == 1
+
+
+def _loads(body: bytes, *, errors: str) -> Any:
     try:
-        return json.loads(text)
+        return json.loads(body.decode(errors=errors))
     except (ValueError, RecursionError):
         raise NotJSONError("it is not JSON, or was cut short") from None
 
@@ -89,12 +93,16 @@ def _read_target(envelope: Any, place: str) -> DeploymentTarget:
     if cls is None:
         return UnknownTarget(deployment_target_type=kind, raw=envelope)
     payload = {key: envelope[key] for key in envelope.keys() & {cls.MEMBER}}
+    if not isinstance(payload.get(cls.MEMBER, {}), dict):
+        raise UnreadableError(f"{place}.{cls.MEMBER} is no object")
     try:
         target = cls.model_validate(payload, by_alias=True, by_name=False)
     except ValidationError as error:
         where = error.errors(include_url=False, include_input=False)[0]["loc"]
         raise UnreadableError(f"{place}.{'.'.join(map(str, where))}") from None
-    vars(target)["_envelope"] = payload if kind is None else {"deploymentTargetType": kind, **payload}
+    vars(target)["_envelope"] = (
+        payload if kind is None else {"deploymentTargetType": kind, **payload}
+    )
     return target
 
 

@@ -23,7 +23,7 @@ def start(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future
     def run() -> None:
         try:
             future.set_result(function(*args, **kwargs))
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - whoever waits for the result gets it
             future.set_exception(error)
 
     # A daemon, so that a process can end while a call that nobody waits for hangs.

@@ -5,19 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from botocore.exceptions import ClientError
+    from botocore import exceptions
 
 
 class Exceptions(Protocol):
     """The exceptions of a CodeDeploy client: those of the operation, and the base of all."""
 
-    ClientError: type[ClientError]
-    InvalidDeploymentIdException: type[ClientError]
-    DeploymentIdRequiredException: type[ClientError]
-    DeploymentDoesNotExistException: type[ClientError]
-    DeploymentNotStartedException: type[ClientError]
-    DeploymentTargetIdRequiredException: type[ClientError]
-    InvalidDeploymentTargetIdException: type[ClientError]
-    DeploymentTargetDoesNotExistException: type[ClientError]
-    DeploymentTargetListSizeExceededException: type[ClientError]
-    InstanceDoesNotExistException: type[ClientError]
+    ClientError: type[exceptions.ClientError]
+    InvalidDeploymentIdException: type[exceptions.ClientError]
+    DeploymentIdRequiredException: type[exceptions.ClientError]
+    DeploymentDoesNotExistException: type[exceptions.ClientError]
+    DeploymentNotStartedException: type[exceptions.ClientError]
+    DeploymentTargetIdRequiredException: type[exceptions.ClientError]
+    InvalidDeploymentTargetIdException: type[exceptions.ClientError]
+    DeploymentTargetDoesNotExistException: type[exceptions.ClientError]
+    DeploymentTargetListSizeExceededException: type[exceptions.ClientError]
+    InstanceDoesNotExistException: type[exceptions.ClientError]

@@ -9,6 +9,7 @@ client's own retry settings apply; botocore does the same for S3.
 from __future__ import annotations
 
 from contextvars import ContextVar
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from ._exceptions import InvalidResponseError
@@ -25,14 +26,18 @@ class _OwnDeploymentId(str):
     __slots__ = ()
 
 
-def own_deployment_id(deployment_id: str) -> str:
-    """Mark a `deploymentId`, so that the calls with it are known as the library's own."""
-    # What is no text at all goes to botocore as it is, whose error names the parameter.
+def own_deployment_id(deployment_id: Any) -> Any:
+    """Mark a `deploymentId`, so that the calls with it are known as the library's own.
+
+    What is no text stays as it is: botocore's error names the parameter.
+    """
     return _OwnDeploymentId(deployment_id) if isinstance(deployment_id, str) else deployment_id
 
 
 def connect(client: Any) -> None:
     """Register the handlers; a client that has them already stays as it is."""
+    if not hasattr(client, "batch_get_deployment_targets"):
+        raise TypeError(f"client must be a CodeDeploy client, not {type(client).__name__}")
     events = client.meta.events
     for event, register, handler in (
         ("provide-client-params", events.register_first, _mark_call),
@@ -84,7 +89,7 @@ def _read(
     **_: Any,
 ) -> None:
     params = _own_params.get()
-    if params is None or response_dict["status_code"] >= 300:
+    if params is None or response_dict["status_code"] != HTTPStatus.OK:
         return
     body = response_dict["body"]
     try:
@@ -98,7 +103,7 @@ def _read(
             operation_model.name, params, error, request_id=request_id, body=body
         )
         if isinstance(error, NotJSONError):
-            response_dict["status_code"] = 500
+            response_dict["status_code"] = HTTPStatus.INTERNAL_SERVER_ERROR.value
     response_dict["body"] = b""
 
 
