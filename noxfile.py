@@ -58,7 +58,7 @@ def typing(session: nox.Session) -> None:
     """Check the types, and what type checkers tell a user."""
     session.install(f".[{','.join(EXTRAS)}]", *TESTS, *TYPING, "nox")
     session.run("mypy")
-    session.run("basedpyright")
+    session.run("basedpyright", "--pythonpath", f"{session.bin}/python")
 
 
 @nox.session(default=False)

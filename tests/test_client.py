@@ -393,32 +393,33 @@ def test_the_caller_s_context_reaches_every_call(service: Service) -> None:
     assert spans == ["parent"] * 8
 
 
-def test_skip_missing_finds_them() -> None:
+@pytest.mark.parametrize(
+    "code", ["DeploymentTargetDoesNotExistException", "InstanceDoesNotExistException"]
+)
+def test_skip_missing_finds_them(code: str) -> None:
     service = Service(60)
     missing = ["i-gone", "i-lost"]
     wanted = [*ids(40), missing[0], *ids(60)[40:], missing[1]]
-    for code in ("DeploymentTargetDoesNotExistException", "InstanceDoesNotExistException"):
 
-        def answer(operation: str, params: dict[str, Any], code: str = code) -> Response:
-            response = service(operation, params)
-            return response if response.status == 200 else error(code)
+    def answer(operation: str, params: dict[str, Any]) -> Response:
+        response = service(operation, params)
+        return response if response.status == 200 else error(code)
 
-        client = DeploymentTargetsClient(canned(answer))
-        output = client.batch_get_deployment_targets(
-            deploymentId="d-1", targetIds=wanted, skip_missing=True
-        )
-        assert got(output.deployment_targets) == ids(60)
-        assert output.missing_target_ids == missing
-        statuses = [metadata.http_status_code for metadata in output.response_metadata]
-        assert len(statuses) == len(service.batches)
-        assert set(statuses) == {200, 400}
-        targets = client.iter_deployment_targets(
-            deploymentId="d-1", targetIds=wanted, skip_missing=True
-        )
-        assert got(targets) == ids(60)
-        with pytest.raises(getattr(client.exceptions, code)):
-            client.batch_get_deployment_targets(deploymentId="d-1", targetIds=wanted)
-        service.batches.clear()
+    client = DeploymentTargetsClient(canned(answer))
+    output = client.batch_get_deployment_targets(
+        deploymentId="d-1", targetIds=wanted, skip_missing=True
+    )
+    assert got(output.deployment_targets) == ids(60)
+    assert output.missing_target_ids == missing
+    statuses = [metadata.http_status_code for metadata in output.response_metadata]
+    assert len(statuses) == len(service.batches)
+    assert set(statuses) == {200, 400}
+    targets = client.iter_deployment_targets(
+        deploymentId="d-1", targetIds=wanted, skip_missing=True
+    )
+    assert got(targets) == ids(60)
+    with pytest.raises(getattr(client.exceptions, code)):
+        client.batch_get_deployment_targets(deploymentId="d-1", targetIds=wanted)
 
 
 def test_skip_missing_with_nothing_left() -> None:

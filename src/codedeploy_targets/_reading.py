@@ -38,7 +38,7 @@ def read_body(body: bytes) -> BatchGetDeploymentTargetsOutput:
     else:
         if not any(map(_is_odd, output.deployment_targets)):
             return output
-    return read_parsed(_loads(body, errors="replace"))
+    return _read_output(_loads(body, errors="replace"))
 
 
 def check_listing(body: bytes) -> None:
@@ -50,12 +50,39 @@ def check_listing(body: bytes) -> None:
         raise UnreadableError("it is no list of target ids") from None
 
 
-def read_parsed(parsed: Any) -> BatchGetDeploymentTargetsOutput:
-    """Read JSON, or the dict that botocore made of it, with the oddities that do no harm."""
+def read_parsed(parsed: dict[str, Any]) -> BatchGetDeploymentTargetsOutput:
+    """Read the dict that botocore made of a response, or that a stub made up."""
+    return _read_output(_mended(parsed))
+
+
+def _is_odd(target: DeploymentTarget) -> bool:
+    # Where nothing but a type was read, only the envelope can tell whether a payload was there.
+    return type(target) is UnknownTarget or len(target.model_fields_set) == 1
+
+
+def _loads(body: bytes, *, errors: str) -> Any:
     try:
-        response = _mended(parsed)
+        return _mended(json.loads(body.decode(errors=errors)))
+    except ValueError:
+        raise NotJSONError("it is not JSON, or was cut short") from None
     except RecursionError:
         raise UnreadableError("it is nested too deeply") from None
+
+
+def _mended(value: Any) -> Any:
+    """Drop null members, and put U+FFFD in the place of each lone surrogate."""
+    if isinstance(value, dict):
+        return {
+            _mended(key): _mended(member) for key, member in value.items() if member is not None
+        }
+    if isinstance(value, list):
+        return [_mended(item) for item in value]
+    if isinstance(value, str):
+        return _LONE_SURROGATE.sub("\ufffd", value)
+    return value
+
+
+def _read_output(response: Any) -> BatchGetDeploymentTargetsOutput:
     if not isinstance(response, dict):
         raise UnreadableError("it is no object")
     envelopes = response.get("deploymentTargets")
@@ -69,18 +96,6 @@ def read_parsed(parsed: Any) -> BatchGetDeploymentTargetsOutput:
             for index, envelope in enumerate(envelopes)
         ]
     )
-
-
-def _is_odd(target: DeploymentTarget) -> bool:
-    # Where nothing but a type was read, only the envelope can tell whether a payload was there.
-    return type(target) is UnknownTarget or len(target.model_fields_set) == 1
-
-
-def _loads(body: bytes, *, errors: str) -> Any:
-    try:
-        return json.loads(body.decode(errors=errors))
-    except (ValueError, RecursionError):
-        raise NotJSONError("it is not JSON, or was cut short") from None
 
 
 def _read_target(envelope: Any, place: str) -> DeploymentTarget:
@@ -104,16 +119,3 @@ def _read_target(envelope: Any, place: str) -> DeploymentTarget:
         payload if kind is None else {"deploymentTargetType": kind, **payload}
     )
     return target
-
-
-def _mended(value: Any) -> Any:
-    """Drop null members, and put U+FFFD in the place of each lone surrogate."""
-    if isinstance(value, dict):
-        return {
-            _mended(key): _mended(member) for key, member in value.items() if member is not None
-        }
-    if isinstance(value, list):
-        return [_mended(item) for item in value]
-    if isinstance(value, str):
-        return _LONE_SURROGATE.sub("\ufffd", value)
-    return value
