@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
-from moto import mock_aws
 from moto.codedeploy.models import codedeploy_backends
+from moto.server import ThreadedMotoServer
 
 from codedeploy_targets import Diagnostics, InstanceTarget, LifecycleEvent
 from codedeploy_targets.testing import mock_deployment_targets
@@ -30,7 +30,11 @@ def deployment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
-    with mock_aws(), mock_deployment_targets() as targets:
+    # A server, as moto cannot take the place of aiobotocore's HTTP client.
+    server = ThreadedMotoServer(port=0)
+    server.start()
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://{}:{}".format(*server.get_host_and_port()))
+    with mock_deployment_targets() as targets:
         client: Any = boto3.client("codedeploy")
         client.create_application(applicationName="a", computePlatform="Server")
         client.create_deployment_group(
@@ -43,6 +47,7 @@ def deployment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         failed = InstanceTarget(target_id="i-41", status="Failed", lifecycle_events=[FAILED])
         targets.put(DEPLOYMENT_ID, [*succeeded, failed])
         yield
+    server.stop()
 
 
 @pytest.mark.usefixtures("deployment")
@@ -59,6 +64,7 @@ def test_its_python_runs(capsys: pytest.CaptureFixture[str]) -> None:
     event = {"detail": {"deploymentId": DEPLOYMENT_ID}}
     assert names["handler"](event, None) == [{"target": "i-41", "why": "exit 1"}]
     assert "instance i-1 (Green)\n" in printed
+    assert "1 failed\n" in printed
     assert "Counter({'Succeeded': 40, 'Failed': 1})\n" in printed
     assert "1 ['i-terminated']\n" in printed
     assert "no such deployment\n" in printed

@@ -6,12 +6,13 @@ both report a line that says so in vain.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import boto3
 import botocore.session
+from aiobotocore.session import get_session
 from botocore.exceptions import BotoCoreError, ClientError
 from typing_extensions import assert_never, assert_type
 
@@ -37,8 +38,10 @@ from codedeploy_targets import (
     TargetStatus,
     UnknownTarget,
 )
+from codedeploy_targets.aio import AsyncDeploymentTargetsClient
 
 if TYPE_CHECKING:
+    from types_aiobotocore_codedeploy.client import CodeDeployClient as AioCodeDeployClient
     from types_boto3_codedeploy.client import CodeDeployClient
 
 
@@ -67,6 +70,22 @@ def calls(client: DeploymentTargetsClient, ids: Iterator[str]) -> None:
     targets = client.iter_deployment_targets(deploymentId="d-1")
     assert_type(targets, Iterator[DeploymentTarget])
     client.iter_deployment_targets(deploymentId="d-1", targetFilters={"TargetStatus": ["Failed"]})
+
+
+async def async_calls(typed: AioCodeDeployClient, ids: AsyncIterator[str]) -> None:
+    client = AsyncDeploymentTargetsClient(typed, max_concurrency=4)
+    output = await client.batch_get_deployment_targets(deploymentId="d-1", targetIds=["i-1"])
+    assert_type(output, BatchGetDeploymentTargetsOutput)
+    await client.batch_get_deployment_targets(deploymentId="d-1", targetIds=ids, skip_missing=True)
+    targets = client.iter_deployment_targets(deploymentId="d-1", targetIds=ids)
+    assert_type(targets, AsyncGenerator[DeploymentTarget, None])
+    async for target in targets:
+        assert_type(target.target_id, str | None)
+    async with get_session().create_client("codedeploy") as untyped:
+        AsyncDeploymentTargetsClient(untyped)
+    AsyncDeploymentTargetsClient()  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    for _ in targets:  # type: ignore[attr-defined]  # pyright: ignore[reportGeneralTypeIssues]
+        pass
 
 
 def errors(client: DeploymentTargetsClient) -> None:

@@ -8,22 +8,22 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
+from ._base import BaseClient
 from ._batching import Batcher, check_target_ids
 from ._call import BatchCall, list_params, listed, merge
 from ._models import BatchGetDeploymentTargetsOutput
-from ._wire import connect, raise_invalid
+from ._wire import raise_invalid
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from concurrent.futures import Future
 
-    from botocore.client import BaseClient
+    from botocore.client import BaseClient as BotocoreClient
 
     from ._models import DeploymentTarget
-    from ._typing import Exceptions
 
 
-class DeploymentTargetsClient:
+class DeploymentTargetsClient(BaseClient):
     """`BatchGetDeploymentTargets`, typed, for any number of target ids.
 
     One client may be shared by threads. Calls that are made on the wrapped client directly
@@ -39,18 +39,8 @@ class DeploymentTargetsClient:
         ValueError: `max_concurrency` is below 1.
     """
 
-    def __init__(self, client: BaseClient | None = None, *, max_concurrency: int = 8) -> None:
-        if max_concurrency < 1:
-            raise ValueError(f"max_concurrency must be at least 1, not {max_concurrency}")
-        self.client: Any = _default_client() if client is None else client
-        self._max_concurrency = max_concurrency
-        connect(self.client)
-
-    @property
-    def exceptions(self) -> Exceptions:
-        """The wrapped client's exceptions, for `except client.exceptions.…Exception`."""
-        exceptions: Exceptions = self.client.exceptions
-        return exceptions
+    def __init__(self, client: BotocoreClient | None = None, *, max_concurrency: int = 8) -> None:
+        super().__init__(client or _default_client(), max_concurrency=max_concurrency)
 
     def batch_get_deployment_targets(
         self, *, deploymentId: str, targetIds: Iterable[str], skip_missing: bool = False
@@ -149,7 +139,7 @@ class DeploymentTargetsClient:
         try:
             for call in calls:
                 futures.append(start(self._make, call, ended))
-                if len(futures) == concurrency:
+                if len(futures) == concurrency or futures[0].done():
                     yield futures.popleft().result()
                 if any(future.done() and future.exception() for future in futures):
                     break
@@ -171,7 +161,7 @@ class DeploymentTargetsClient:
         return call.output()
 
 
-def _default_client() -> BaseClient:
+def _default_client() -> BotocoreClient:
     # Imported late: who brings a client of boto3's need not pay for it.
     from botocore.session import get_session
 

@@ -22,6 +22,10 @@ class _OpenEnum(str, Enum):
         member._name_ = member._value_ = str(value)
         return member
 
+    def __reduce_ex__(self, _: object) -> tuple[type[Self], tuple[str]]:
+        # The first releases of Python 3.11 pickle a member by its name.
+        return type(self), (self.value,)
+
     def __str__(self) -> str:
         return str.__str__(self)
 
