@@ -33,11 +33,14 @@ if TYPE_CHECKING:
 
     Body = Callable[[AsyncDeploymentTargetsClient, Endpoint], Awaitable[None]]
 
+SESSION = get_session()  # it keeps the service model for all clients
+
 
 @asynccontextmanager
 async def aio_client(url: str, **config: Any) -> AsyncIterator[Any]:
-    create = get_session().create_client
-    async with create("codedeploy", **connection(url), config=AioConfig(**config)) as client:
+    async with SESSION.create_client(
+        "codedeploy", **connection(url), config=AioConfig(**config)
+    ) as client:
         yield client
 
 
@@ -218,19 +221,28 @@ def test_the_first_failed_batch_raises_promptly_and_cancels_the_rest() -> None:
 
 
 def test_after_a_failure_nothing_more_is_sent() -> None:
-    async def body(client: AsyncDeploymentTargetsClient, endpoint: Endpoint) -> None:
-        def answer(_: str, params: dict[str, Any]) -> Response:
-            if params["targetIds"][0] != ids(1)[0]:
-                return error("InvalidDeploymentIdException")
-            time.sleep(0.3)  # the failure is known before the first batch ends
-            return Response(page([instance(target_id) for target_id in params["targetIds"]]))
+    def answer(_: str, params: dict[str, Any]) -> Response:
+        position = ids(1000).index(params["targetIds"][0]) // 25
+        if position == 2:
+            return error("InvalidDeploymentIdException")
+        # The failure is known before the first batch ends.
+        time.sleep(0.2 * (position + 1))
+        return Response(page([instance(target_id) for target_id in params["targetIds"]]))
 
-        endpoint.answer = answer
+    async def body(client: AsyncDeploymentTargetsClient, endpoint: Endpoint) -> None:
         with pytest.raises(client.exceptions.InvalidDeploymentIdException):
             await client.batch_get_deployment_targets(deploymentId="d-1", targetIds=ids(1000))
-        assert len(endpoint.calls) == 2
+        assert len(endpoint.calls) == 3
 
-    run(unanswered, body, max_concurrency=2)
+    run(answer, body, max_concurrency=3)
+
+
+def test_an_error_while_listing_is_botocore_s_own() -> None:
+    async def body(client: AsyncDeploymentTargetsClient, _: object) -> None:
+        with pytest.raises(client.exceptions.DeploymentDoesNotExistException):
+            await got(client.iter_deployment_targets(deploymentId="d-1"))
+
+    run(lambda *_: error("DeploymentDoesNotExistException"), body)
 
 
 @pytest.mark.parametrize("how", ["call", "iteration"])
@@ -301,6 +313,7 @@ def test_missing_targets() -> None:
     run(Service(60), body)
 
 
+@pytest.mark.usefixtures("retry_at_once")
 @pytest.mark.parametrize("mode", ["legacy", "standard", "adaptive"])
 def test_what_is_not_json_is_retried(mode: str) -> None:
     cut_short = page([instance("i-1")])[:-9]
@@ -319,6 +332,7 @@ def test_what_is_not_json_is_retried(mode: str) -> None:
     assert bodies == []
 
 
+@pytest.mark.usefixtures("retry_at_once")
 def test_a_listing_that_is_not_json_is_retried() -> None:
     bodies = [b'{"targetIds":', b'{"targetIds": ["i-1"]}', page([instance("i-1")]), b"{", b"{"]
 

@@ -222,12 +222,10 @@ def test_the_place_is_told_where_the_shape_is_wrong() -> None:
         )
 
 
+@pytest.mark.usefixtures("retry_at_once")
 @pytest.mark.parametrize("mode", ["legacy", "standard", "adaptive"])
 @pytest.mark.parametrize("body", NOT_JSON, ids=range(len(NOT_JSON)))
-def test_what_is_not_json_is_retried(
-    mode: str, body: bytes, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("time.sleep", lambda _: None)
+def test_what_is_not_json_is_retried(mode: str, body: bytes) -> None:
     answers: list[bytes] = []
 
     def answer(*_: object) -> Response:
@@ -246,6 +244,7 @@ def test_what_is_not_json_is_retried(
     assert_tells_what_it_may(refused.value, body)
 
 
+@pytest.mark.usefixtures("retry_at_once")
 def test_what_is_not_json_is_retried_over_http() -> None:
     bodies = [CUT_SHORT, b"", page([GOOD])]
     with serve(lambda *_: Response(bodies.pop(0))) as endpoint:
@@ -270,6 +269,7 @@ def test_an_error_of_the_service_is_not_read() -> None:
 NOT_A_LIST = [b"[]", b"5", b'{"targetIds": "i-1"}', b'{"targetIds": [5]}', b'{"nextToken": 5}']
 
 
+@pytest.mark.usefixtures("retry_at_once")
 @pytest.mark.parametrize("body", [*NOT_JSON, b'{"targetIds": ["\xff"]}'])
 def test_a_listing_that_is_not_json_is_retried(body: bytes) -> None:
     bodies = [body, b'{"targetIds": null}']
