@@ -6,6 +6,7 @@ Each round runs every contestant once, and medians are compared: what slows the 
 from __future__ import annotations
 
 import asyncio
+import gc
 import importlib
 import os
 import platform
@@ -63,6 +64,8 @@ def medians(contestants: Contestants, rounds: int) -> dict[str, float]:
         contestant()
     for _ in range(rounds):
         for name, contestant in contestants.items():
+            # Else a contestant pays for the collection of what another left behind.
+            gc.collect()
             start = time.perf_counter()
             contestant()
             seconds[name].append(time.perf_counter() - start)

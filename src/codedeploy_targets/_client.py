@@ -74,7 +74,7 @@ class DeploymentTargetsClient(BaseClient):
         if not batches:
             return BatchGetDeploymentTargetsOutput(deployment_targets=[])
         calls = (BatchCall(deploymentId, batch, skip_missing=skip_missing) for batch in batches)
-        return merge(self._outputs(calls, min(self._max_concurrency, len(batches))))
+        return merge(self._outputs(calls, window=len(batches)))
 
     def iter_deployment_targets(
         self,
@@ -113,7 +113,7 @@ class DeploymentTargetsClient(BaseClient):
             BatchCall(deploymentId, batch, skip_missing=skip_missing)
             for batch in _batches(targetIds)
         )
-        outputs = self._outputs(calls, self._max_concurrency)
+        outputs = self._outputs(calls, window=self._max_concurrency)
         return (target for output in outputs for target in output.deployment_targets)
 
     def _list(self, params: dict[str, Any]) -> Iterator[str]:
@@ -125,27 +125,29 @@ class DeploymentTargetsClient(BaseClient):
             raise
 
     def _outputs(
-        self, calls: Iterable[BatchCall], concurrency: int
+        self, calls: Iterable[BatchCall], *, window: int
     ) -> Iterator[BatchGetDeploymentTargetsOutput]:
         ended = Event()
-        if concurrency == 1:
+        if self._max_concurrency == 1 or window == 1:
             for call in calls:
                 yield self._make(call, ended)
             return
         # Imported late: who asks for one batch needs no threads.
-        from ._threads import start
+        from ._threads import Threads
 
+        threads = Threads(self._max_concurrency)
         futures: deque[Future[BatchGetDeploymentTargetsOutput]] = deque()
         try:
             for call in calls:
-                futures.append(start(self._make, call, ended))
-                if len(futures) == concurrency or futures[0].done():
+                futures.append(threads.run(self._make, call, ended))
+                if len(futures) == window or futures[0].done():
                     yield futures.popleft().result()
-                if any(future.done() and future.exception() for future in futures):
+                if threads.dropped:
                     break
             while futures:
                 yield futures.popleft().result()
         finally:
+            threads.drop()
             ended.set()
 
     def _make(self, call: BatchCall, ended: Event) -> BatchGetDeploymentTargetsOutput:

@@ -1,31 +1,68 @@
-"""One call, one thread: nothing to shut down, and nothing left when the call has ended."""
+"""Threads that are there only while there is something to call."""
 
 from __future__ import annotations
 
+from collections import deque
 from concurrent.futures import Future
 from contextvars import copy_context
-from threading import Thread
-from typing import TYPE_CHECKING, TypeVar
+from threading import Lock, Thread
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from typing_extensions import ParamSpec
+    from typing import ParamSpec, TypeVar
 
     P = ParamSpec("P")
     T = TypeVar("T")
 
 
-def start(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-    """Call a function in a new thread, and in the `contextvars` context of this one."""
-    future: Future[T] = Future()
+class Threads:
+    """Runs functions in the order in which they come, at most `limit` of them at once.
 
-    def run() -> None:
-        try:
-            future.set_result(function(*args, **kwargs))
-        except BaseException as error:  # noqa: BLE001 - whoever waits for the result gets it
-            future.set_exception(error)
+    After one has failed, or after `drop`, those that have not begun never will.
+    """
 
-    # A daemon, so that a process can end while a call that nobody waits for hangs.
-    Thread(target=copy_context().run, args=(run,), daemon=True).start()
-    return future
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._lock = Lock()
+        self._waiting: deque[Callable[[], None]] = deque()
+        self._alive = 0
+        self.dropped = False
+
+    def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """Have a function called in a thread, and in the `contextvars` context of this one."""
+        future: Future[T] = Future()
+        context = copy_context()
+
+        def call() -> None:
+            try:
+                future.set_result(context.run(function, *args, **kwargs))
+            except BaseException as error:  # noqa: BLE001 - whoever waits for the result gets it
+                self.drop()
+                future.set_exception(error)
+
+        with self._lock:
+            if self.dropped:
+                return future
+            self._waiting.append(call)
+            more = self._alive < self._limit
+            self._alive += more
+        if more:
+            # A daemon, so that a process can end while a call that nobody waits for hangs.
+            Thread(target=self._work, daemon=True).start()
+        return future
+
+    def drop(self) -> None:
+        """Forget the functions that have not begun."""
+        with self._lock:
+            self.dropped = True
+            self._waiting.clear()
+
+    def _work(self) -> None:
+        while True:
+            with self._lock:
+                if not self._waiting:
+                    self._alive -= 1
+                    return
+                call = self._waiting.popleft()
+            call()
