@@ -16,8 +16,8 @@ nox.options.error_on_missing_interpreters = False
 
 PROJECT = nox.project.load_toml()
 PYTHONS = nox.project.python_versions(PROJECT)
-TESTS, TYPING, LINT = (
-    nox.project.dependency_groups(PROJECT, group) for group in ("tests", "typing", "lint")
+TESTS, TYPING, LINT, PEERS = (
+    nox.project.dependency_groups(PROJECT, group) for group in ("tests", "typing", "lint", "peers")
 )
 EXTRAS = PROJECT["project"]["optional-dependencies"]
 
@@ -63,6 +63,21 @@ def typing(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def bench(session: nox.Session) -> None:
-    """Measure the client against boto3, side by side."""
-    session.install(".", *TESTS)
-    session.run("python", "tests/bench.py", *session.posargs)
+    """Measure the clients against boto3, aiobotocore and their peers, side by side."""
+    session.install(f".[{','.join(EXTRAS)}]", *TESTS, *PEERS)
+    session.run("python", "tests/bench.py")
+
+
+@nox.session(default=False)
+def prove(session: nox.Session) -> None:
+    """Draw 20,000 answers for each property test, in place of the default run's 200."""
+    session.install(f".[{','.join(EXTRAS)}]", *TESTS)
+    tests = ("tests/test_oracle.py", "tests/test_mutated_bytes.py")
+    session.run("pytest", *tests, env={"HYPOTHESIS_PROFILE": "prove"})
+
+
+@nox.session(default=False)
+def load(session: nox.Session) -> None:
+    """Stream 100,000 targets, share a client among threads, give iterators up, fork."""
+    session.install(f".[{','.join(EXTRAS)}]", *TESTS)
+    session.run("python", "tests/load.py")

@@ -42,8 +42,6 @@ class Threads:
                 future.set_exception(error)
 
         with self._lock:
-            if self.dropped:
-                return future
             self._waiting.append(call)
             more = self._alive < self._limit
             self._alive += more
