@@ -333,6 +333,16 @@ def test_a_parsed_dict_of_another_shape_is_refused() -> None:
     assert CONFIDENTIAL not in str(refused.value)
 
 
+def test_a_botocore_that_does_not_offer_the_body() -> None:
+    wrapped = canned(lambda *_: Response(page([GOOD])))
+    client = DeploymentTargetsClient(wrapped)
+    name = "before-parse.codedeploy.BatchGetDeploymentTargets"
+    wrapped.meta.events.unregister(name, unique_id=f"codedeploy-targets-{name}")
+    output = client.batch_get_deployment_targets(deploymentId="d-1", targetIds=["i-1"])
+    assert output.deployment_targets == [InstanceTarget.model_validate(GOOD)]
+    assert output.to_boto3() == {"deploymentTargets": [output.deployment_targets[0].to_boto3()]}
+
+
 def test_no_line_of_a_log_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG, "codedeploy_targets"):
         read({"deploymentTargets": [GOOD]})

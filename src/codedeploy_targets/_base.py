@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from ._typing import Exceptions
 
 
-class BaseClient:
+class ClientBase:
     def __init__(self, client: Any, *, max_concurrency: int) -> None:
         if max_concurrency < 1:
             raise ValueError(f"max_concurrency must be at least 1, not {max_concurrency}")

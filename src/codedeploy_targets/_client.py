@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from ._base import BaseClient
+from ._base import ClientBase
 from ._batching import Batcher, check_target_ids
 from ._call import BatchCall, list_params, listed, merge
 from ._models import BatchGetDeploymentTargetsOutput
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from concurrent.futures import Future
 
-    from botocore.client import BaseClient as BotocoreClient
+    from botocore.client import BaseClient
 
     from ._models import DeploymentTarget
 
 
-class DeploymentTargetsClient(BaseClient):
+class DeploymentTargetsClient(ClientBase):
     """`BatchGetDeploymentTargets`, typed, for any number of target ids.
 
     One client may be shared by threads. Calls that are made on the wrapped client directly
@@ -32,14 +32,14 @@ class DeploymentTargetsClient(BaseClient):
     Args:
         client: a boto3 or botocore client for CodeDeploy; without one, botocore's default
             session creates it.
-        max_concurrency: how many calls may be under way at once, each in a thread that ends
-            with it. With 1, all are made in the caller's thread.
+        max_concurrency: how many calls may be under way at once, in threads that are there
+            only while there is a call to make. With 1, the caller's thread makes them all.
 
     Raises:
         ValueError: `max_concurrency` is below 1.
     """
 
-    def __init__(self, client: BotocoreClient | None = None, *, max_concurrency: int = 8) -> None:
+    def __init__(self, client: BaseClient | None = None, *, max_concurrency: int = 8) -> None:
         super().__init__(client or _default_client(), max_concurrency=max_concurrency)
 
     def batch_get_deployment_targets(
@@ -163,7 +163,7 @@ class DeploymentTargetsClient(BaseClient):
         return call.output()
 
 
-def _default_client() -> BotocoreClient:
+def _default_client() -> BaseClient:
     # Imported late: who brings a client of boto3's need not pay for it.
     from botocore.session import get_session
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from botocore.exceptions import ClientError
 
-from ._base import BaseClient
+from ._base import ClientBase
 from ._batching import Batcher, check_target_ids
 from ._call import BatchCall, list_params, listed, merge
 from ._models import BatchGetDeploymentTargetsOutput
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["AsyncDeploymentTargetsClient"]
 
 
-class AsyncDeploymentTargetsClient(BaseClient):
+class AsyncDeploymentTargetsClient(ClientBase):
     """`DeploymentTargetsClient` for asyncio: the same methods, parameters, models and errors.
 
     One client may be shared by tasks. Calls that are made on the wrapped client directly stay
