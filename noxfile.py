@@ -16,8 +16,9 @@ nox.options.error_on_missing_interpreters = False
 
 PROJECT = nox.project.load_toml()
 PYTHONS = nox.project.python_versions(PROJECT)
-TESTS, TYPING, LINT, PEERS = (
-    nox.project.dependency_groups(PROJECT, group) for group in ("tests", "typing", "lint", "peers")
+TESTS, TYPING, LINT, PEERS, FAULTS = (
+    nox.project.dependency_groups(PROJECT, group)
+    for group in ("tests", "typing", "lint", "peers", "faults")
 )
 EXTRAS = PROJECT["project"]["optional-dependencies"]
 
@@ -81,3 +82,10 @@ def load(session: nox.Session) -> None:
     """Stream 100,000 targets, share a client among threads, give iterators up, fork."""
     session.install(f".[{','.join(EXTRAS)}]", *TESTS)
     session.run("python", "tests/load.py")
+
+
+@nox.session(default=False)
+def faults(session: nox.Session) -> None:
+    """Throttle, cut, drop, flip and delay what is on the way between endpoint and client."""
+    session.install(f".[{','.join(EXTRAS)}]", *TESTS, *FAULTS)
+    session.run("python", "tests/faults.py")
