@@ -294,6 +294,14 @@ def test_a_listing_of_another_shape_is_refused_at_once(body: bytes) -> None:
     assert len(bodies) == 1
 
 
+def test_an_odd_member_of_a_listing_is_ignored() -> None:
+    body = b'{"targetIds": ["i-1"], "future": "\\ud83d"}'
+    answers = [body, page([GOOD])]
+    client = DeploymentTargetsClient(canned(lambda *_: Response(answers.pop(0))))
+    (target,) = client.iter_deployment_targets(deploymentId="d-1")
+    assert target.target_id == "i-1"
+
+
 def test_an_error_while_listing_is_botocore_s_own() -> None:
     body = b'{"__type": "DeploymentDoesNotExistException", "message": "no"}'
     client = DeploymentTargetsClient(canned(lambda *_: Response(body, 400)))

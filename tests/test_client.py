@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import gc
 import itertools
 import logging
@@ -11,7 +12,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import boto3
 import botocore.session
@@ -23,6 +24,9 @@ from pages import ids, instance, page
 from service import Service
 
 from codedeploy_targets import DeploymentTargetsClient, InstanceTarget
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 @pytest.fixture
@@ -493,6 +497,81 @@ def test_a_direct_call_from_an_event_handler_returns_boto3_s_dict(service: Servi
     assert got(output.deployment_targets) == ids(3)
     assert len(seen) == 5
     assert all(same for _, same in seen)
+
+
+def test_a_typed_call_from_an_event_handler_leaves_the_direct_one_alone(service: Service) -> None:
+    wrapped = canned(service)
+    client = DeploymentTargetsClient(wrapped)
+    request = {"deploymentId": "d-1", "targetIds": ids(2)}
+    plain = wrapped.batch_get_deployment_targets(**request)
+    busy = False
+
+    def call_typed(**_: Any) -> None:
+        nonlocal busy
+        if not busy:
+            busy = True
+            output = client.batch_get_deployment_targets(deploymentId="d-1", targetIds=ids(3))
+            assert got(output.deployment_targets) == ids(3)
+
+    name = "before-send.codedeploy.BatchGetDeploymentTargets"
+    wrapped.meta.events.register_first(name, call_typed)
+    assert wrapped.batch_get_deployment_targets(**request) == plain
+
+
+def test_an_answer_that_is_cut_short_is_seen_after_a_direct_call_from_a_handler() -> None:
+    answers = [page([instance("i-2")]), b"{", page([instance("i-1")])]
+    retries = {"mode": "standard", "total_max_attempts": 2}
+    wrapped = canned(lambda *_: Response(answers.pop(0)), retries=retries)
+    client = DeploymentTargetsClient(wrapped)
+    busy = False
+
+    def call_directly(**_: Any) -> None:
+        nonlocal busy
+        if not busy:
+            busy = True
+            wrapped.batch_get_deployment_targets(deploymentId="d-1", targetIds=["i-2"])
+
+    name = "before-send.codedeploy.BatchGetDeploymentTargets"
+    wrapped.meta.events.register_first(name, call_directly)
+    output = client.batch_get_deployment_targets(deploymentId="d-1", targetIds=["i-1"])
+    assert got(output.deployment_targets) == ["i-1"]
+    assert output.response_metadata[0].retry_attempts == 1
+
+
+@pytest.mark.parametrize("max_concurrency", [1, 2, 8])
+def test_the_ids_own_error_comes_after_the_targets_before_it(
+    service: Service, max_concurrency: int
+) -> None:
+    def answer(operation: str, params: dict[str, Any]) -> Response:
+        time.sleep(0.02)
+        return service(operation, params)
+
+    def produce() -> Iterator[str]:
+        yield from ids(100)
+        raise KeyError("of the producer")
+
+    client = DeploymentTargetsClient(canned(answer), max_concurrency=max_concurrency)
+    targets = client.iter_deployment_targets(deploymentId="d-1", targetIds=produce())
+    assert got(itertools.islice(targets, 100)) == ids(100)
+    with pytest.raises(KeyError, match="of the producer"):
+        next(targets)
+
+
+def test_ids_may_be_of_a_subclass_of_str(service: Service) -> None:
+    class Id(str, enum.Enum):
+        DEPLOYMENT = "d-1"
+        TARGET = ids(1)[0]
+
+    sent = []
+
+    def answer(operation: str, params: dict[str, Any]) -> Response:
+        sent.append(params)
+        return service(operation, params)
+
+    client = DeploymentTargetsClient(canned(answer))
+    output = client.batch_get_deployment_targets(deploymentId=Id.DEPLOYMENT, targetIds=[Id.TARGET])
+    assert sent == [{"deploymentId": "d-1", "targetIds": ids(1)}]
+    assert output.missing_target_ids == []
 
 
 def test_the_user_s_event_handlers_still_fire(service: Service) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+import enum
 import pickle
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -122,6 +123,13 @@ def test_a_value_from_the_future_is_a_member_too() -> None:
     assert "Paused" not in list(TargetStatus)
     with pytest.raises(ValueError, match="5 is not a valid TargetStatus"):
         TargetStatus(5)
+
+
+def test_a_string_enum_of_the_user_s_own_is_its_string() -> None:
+    class Mine(str, enum.Enum):
+        PAUSED = "Paused"
+
+    assert InstanceTarget(status=Mine.PAUSED).status == "Paused"
 
 
 def test_a_model_keeps_a_value_from_the_future() -> None:

@@ -125,7 +125,7 @@ class DeploymentTargetsClient(ClientBase):
             raise
 
     def _outputs(
-        self, calls: Iterable[BatchCall], *, window: int
+        self, calls: Iterator[BatchCall], *, window: int
     ) -> Iterator[BatchGetDeploymentTargetsOutput]:
         ended = Event()
         if self._max_concurrency == 1 or window == 1:
@@ -137,15 +137,23 @@ class DeploymentTargetsClient(ClientBase):
 
         threads = Threads(self._max_concurrency)
         futures: deque[Future[BatchGetDeploymentTargetsOutput]] = deque()
+        failure: Exception | None = None
         try:
-            for call in calls:
-                futures.append(threads.run(self._make, call, ended))
+            while not threads.dropped:
+                try:
+                    upcoming = next(calls, None)
+                except Exception as error:  # noqa: BLE001 - raised below, after what came before it
+                    failure = error
+                    break
+                if upcoming is None:
+                    break
+                futures.append(threads.run(self._make, upcoming, ended))
                 if len(futures) == window or futures[0].done():
                     yield futures.popleft().result()
-                if threads.dropped:
-                    break
             while futures:
                 yield futures.popleft().result()
+            if failure is not None:
+                raise failure
         finally:
             threads.drop()
             ended.set()

@@ -18,8 +18,8 @@ class _OpenEnum(str, Enum):
     def _missing_(cls, value: object) -> Self | None:
         if not isinstance(value, str):
             return None
-        member = str.__new__(cls, value)
-        member._name_ = member._value_ = str(value)
+        member = str.__new__(cls, str.__str__(value))
+        member._name_ = member._value_ = str.__str__(value)
         return member
 
     def __reduce_ex__(self, _: object) -> tuple[type[Self], tuple[str]]:

@@ -46,8 +46,11 @@ def check_listing(body: bytes) -> None:
     try:
         ListDeploymentTargetsOutput.model_validate_json(body)
     except ValidationError:
-        _loads(body, errors="strict")
-        raise UnreadableError("it is no list of target ids") from None
+        parsed = _loads(body, errors="strict")
+        try:
+            ListDeploymentTargetsOutput.model_validate(parsed)
+        except ValidationError:
+            raise UnreadableError("it is no list of target ids") from None
 
 
 def read_parsed(parsed: dict[str, Any]) -> BatchGetDeploymentTargetsOutput:
@@ -110,8 +113,9 @@ def _read_target(envelope: Any, place: str) -> DeploymentTarget:
     payload = {key: envelope[key] for key in envelope.keys() & {cls.MEMBER}}
     if not isinstance(payload.get(cls.MEMBER, {}), dict):
         raise UnreadableError(f"{place}.{cls.MEMBER} is no object")
+    labelled = {"deploymentTargetType": cls.__name__, **payload}
     try:
-        target = cls.model_validate(payload, by_alias=True, by_name=False)
+        target = cls.model_validate(labelled, by_alias=True, by_name=False)
     except ValidationError as error:
         where = error.errors(include_url=False, include_input=False)[0]["loc"]
         raise UnreadableError(f"{place}.{'.'.join(map(str, where))}") from None

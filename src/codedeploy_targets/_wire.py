@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ._models import BatchGetDeploymentTargetsOutput
 
 _KEY = "codedeploy_targets"  # in botocore's request context, and in the dict that it returns
+_BEFORE = "codedeploy_targets.before"  # what the attempt found there
 _own_params: ContextVar[dict[str, Any] | None] = ContextVar("own_params", default=None)
 
 
@@ -31,7 +32,9 @@ def own_deployment_id(deployment_id: Any) -> Any:
 
     What is no text stays as it is: botocore's error names the parameter.
     """
-    return _OwnDeploymentId(deployment_id) if isinstance(deployment_id, str) else deployment_id
+    if not isinstance(deployment_id, str):
+        return deployment_id
+    return _OwnDeploymentId(str.__str__(deployment_id))
 
 
 def connect(client: Any) -> None:
@@ -43,7 +46,7 @@ def connect(client: Any) -> None:
         ("provide-client-params", events.register_first, _mark_call),
         ("request-created", events.register_first, _mark_attempt),
         ("before-parse", events.register_last, _read),
-        ("needs-retry", events.register_first, _mirror_status),
+        ("needs-retry", events.register_first, _end_attempt),
     ):
         for operation in ("BatchGetDeploymentTargets", "ListDeploymentTargets"):
             name = f"{event}.codedeploy.{operation}"
@@ -77,8 +80,9 @@ def _mark_call(params: dict[str, Any], context: dict[str, Any], **_: Any) -> Non
 
 
 def _mark_attempt(request: Any, **_: Any) -> None:
-    # `before-parse` is told nothing of the request, so each attempt notes here whose it is. A
-    # user's call from an event handler, in the middle of one of the library's, does so too.
+    # `before-parse` is told nothing of the request, so each attempt notes here whose it is. So does
+    # a user's call from an event handler, in the middle of one of the library's: until it ends.
+    request.context[_BEFORE] = _own_params.get()
     _own_params.set(request.context.get(_KEY))
 
 
@@ -107,7 +111,8 @@ def _read(
     response_dict["body"] = b""
 
 
-def _mirror_status(response: Any, **_: Any) -> None:
+def _end_attempt(response: Any, request_dict: dict[str, Any], **_: Any) -> None:
+    _own_params.set(request_dict["context"].pop(_BEFORE, None))
     # The retry handlers look at the HTTP response, not at what was parsed of it.
     if response is not None and _KEY in response[1]:
         http_response, parsed = response
