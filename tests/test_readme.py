@@ -62,7 +62,7 @@ def test_its_python_runs(capsys: pytest.CaptureFixture[str]) -> None:
     assert printed[1] == "i-41 exit 1\n"
     assert "i-1 Succeeded" in printed[2]
     event = {"detail": {"deploymentId": DEPLOYMENT_ID}}
-    assert names["handler"](event, None) == {"i-41": FAILED.diagnostics}
+    assert names["handler"](event, None) == {"i-41": "exit 1"}
     assert "instance i-1 (Green)\n" in printed
     assert "1 failed\n" in printed
     assert "Counter({'Succeeded': 40, 'Failed': 1})\n" in printed
