@@ -7,6 +7,7 @@ import itertools
 import json
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from contextlib import aclosing, asynccontextmanager
@@ -293,6 +294,39 @@ def test_an_iterator_that_is_given_up_is_closed_by_the_loop() -> None:
         assert asyncio.all_tasks() == {asyncio.current_task()}
 
     run(Service(1000), body)
+
+
+def test_an_iterator_that_is_held_until_the_loop_ends_is_closed_by_it() -> None:
+    reported: list[dict[str, Any]] = []
+
+    async def body(client: AsyncDeploymentTargetsClient, _: object) -> None:
+        asyncio.get_running_loop().set_exception_handler(
+            lambda _, context: reported.append(context)
+        )
+        targets = client.iter_deployment_targets(deploymentId="d-1")
+        async for _target in targets:
+            raise KeyError("of the consumer")
+
+    with pytest.raises(KeyError, match="of the consumer"):
+        run(Service(1000), body)
+    assert reported == []
+
+
+def test_a_slow_batch_does_not_hold_back_the_others() -> None:
+    others = threading.Event()
+
+    def answer(_: str, params: dict[str, Any]) -> Response:
+        if params["targetIds"][0] == ids(1)[0]:
+            assert others.wait(10)
+        if params["targetIds"][-1] == ids(200)[-1]:
+            others.set()
+        return Response(page([instance(target_id) for target_id in params["targetIds"]]))
+
+    async def body(client: AsyncDeploymentTargetsClient, _: object) -> None:
+        output = await client.batch_get_deployment_targets(deploymentId="d-1", targetIds=ids(200))
+        assert [target.target_id for target in output.deployment_targets] == ids(200)
+
+    run(answer, body, max_concurrency=2)
 
 
 def test_missing_targets() -> None:

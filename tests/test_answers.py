@@ -333,12 +333,16 @@ def test_a_parsed_dict_of_another_shape_is_refused() -> None:
     wrapped = canned(unanswered)
     client = DeploymentTargetsClient(wrapped)
     with Stubber(wrapped) as stubber:
-        stubber.add_response("batch_get_deployment_targets", {"deploymentTargets": []})
+        stubber.add_response(
+            "batch_get_deployment_targets",
+            {"deploymentTargets": [], "ResponseMetadata": {"RequestId": "request-1"}},
+        )
         # Stubber checks what it is given; a mock would not.
         cast("Any", stubber)._queue[0]["response"][1]["deploymentTargets"] = CONFIDENTIAL  # noqa: SLF001
         with pytest.raises(InvalidResponseError, match="deploymentTargets is no list") as refused:
             client.batch_get_deployment_targets(deploymentId="d-1", targetIds=["i-1"])
     assert CONFIDENTIAL not in str(refused.value)
+    assert refused.value.request_id == "request-1"
 
 
 def test_a_botocore_that_does_not_offer_the_body() -> None:

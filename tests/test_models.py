@@ -217,6 +217,10 @@ def test_an_output_comes_back_from_its_dumps() -> None:
     assert cls.model_validate(output.model_dump()) == output
     assert cls.model_validate_json(output.model_dump_json()) == output
     assert pickle.loads(pickle.dumps(output)) == output
+    metadata = output.response_metadata[0]
+    as_in_boto3 = metadata.model_dump(by_alias=True)
+    assert as_in_boto3.keys() == {"RequestId", "HTTPStatusCode", "HTTPHeaders", "RetryAttempts"}
+    assert type(metadata).model_validate(as_in_boto3) == metadata
 
 
 def test_models_are_frozen() -> None:

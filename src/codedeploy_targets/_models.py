@@ -24,7 +24,7 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
-from pydantic.alias_generators import to_camel
+from pydantic.alias_generators import to_camel, to_pascal
 
 from ._enums import LifecycleErrorCode, LifecycleEventStatus, TargetLabel, TargetStatus
 
@@ -35,6 +35,10 @@ def _inside(member: str) -> AliasGenerator:
         validation_alias=lambda name: AliasPath(member, to_camel(name)),
         serialization_alias=to_camel,
     )
+
+
+def _as_in_botocore(name: str) -> str:
+    return to_pascal(name).replace("Http", "HTTP")
 
 
 def _parse_timestamp(value: Any) -> datetime:
@@ -308,13 +312,13 @@ class ListDeploymentTargetsOutput(_Shape, frozen=True):
     next_token: str | None = None
 
 
-class ResponseMetadata(_Shape, frozen=True):
+class ResponseMetadata(_Shape, frozen=True, alias_generator=_as_in_botocore):
     """What botocore tells of one call."""
 
-    request_id: str | None = Field(default=None, validation_alias="RequestId")
-    http_status_code: int | None = Field(default=None, validation_alias="HTTPStatusCode")
-    http_headers: dict[str, str] = Field(default={}, validation_alias="HTTPHeaders")
-    retry_attempts: int = Field(default=0, validation_alias="RetryAttempts")
+    request_id: str | None = None
+    http_status_code: int | None = None
+    http_headers: dict[str, str] = {}
+    retry_attempts: int = 0
 
 
 class BatchGetDeploymentTargetsOutput(_Shape, frozen=True):

@@ -64,7 +64,8 @@ def read_response(
     try:
         return read_parsed({key: response[key] for key in response.keys() - {"ResponseMetadata"}})
     except UnreadableError as error:
-        raise _invalid("BatchGetDeploymentTargets", params, error) from None
+        request_id = response.get("ResponseMetadata", {}).get("RequestId")
+        raise _invalid("BatchGetDeploymentTargets", params, error, request_id=request_id) from None
 
 
 def raise_invalid(response: Any) -> None:
@@ -124,7 +125,7 @@ def _invalid(
     params: dict[str, Any],
     error: UnreadableError,
     *,
-    request_id: str | None = None,
+    request_id: str | None,
     body: bytes = b"",
 ) -> InvalidResponseError:
     return InvalidResponseError(

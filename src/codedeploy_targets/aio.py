@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterable
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -13,6 +12,7 @@ from ._base import ClientBase
 from ._batching import Batcher, check_target_ids
 from ._call import BatchCall, list_params, listed, merge
 from ._models import BatchGetDeploymentTargetsOutput
+from ._tasks import Tasks
 from ._wire import raise_invalid
 
 if TYPE_CHECKING:
@@ -59,8 +59,11 @@ class AsyncDeploymentTargetsClient(ClientBase):
         batches = [batch async for batch in _batches(_target_ids(targetIds))]
         if not batches:
             return BatchGetDeploymentTargetsOutput(deployment_targets=[])
-        outputs = self._outputs(deploymentId, _each(batches), skip_missing=skip_missing)
-        return merge([output async for output in outputs])
+        outputs = self._outputs(
+            deploymentId, _each(batches), skip_missing=skip_missing, window=len(batches)
+        )
+        async with outputs:
+            return merge([output async for output in outputs])
 
     def iter_deployment_targets(
         self,
@@ -82,7 +85,12 @@ class AsyncDeploymentTargetsClient(ClientBase):
             raise TypeError("targetFilters choose what is listed, so targetIds cannot go with them")
         else:
             target_ids = _target_ids(targetIds)
-        outputs = self._outputs(deploymentId, _batches(target_ids), skip_missing=skip_missing)
+        outputs = self._outputs(
+            deploymentId,
+            _batches(target_ids),
+            skip_missing=skip_missing,
+            window=self._max_concurrency,
+        )
         return _targets(outputs)
 
     async def _list(self, params: dict[str, Any]) -> AsyncGenerator[str, None]:
@@ -96,57 +104,32 @@ class AsyncDeploymentTargetsClient(ClientBase):
             raise_invalid(error.response)
             raise
 
-    async def _outputs(
-        self, deployment_id: str, batches: AsyncGenerator[list[str], None], *, skip_missing: bool
-    ) -> AsyncGenerator[BatchGetDeploymentTargetsOutput, None]:
-        tasks: asyncio.Queue[asyncio.Task[BatchGetDeploymentTargetsOutput] | None]
-        tasks = asyncio.Queue()
-        under_way: set[asyncio.Task[Any]] = set()
-        free = asyncio.Semaphore(self._max_concurrency)
+    def _outputs(
+        self,
+        deployment_id: str,
+        batches: AsyncGenerator[list[str], None],
+        *,
+        skip_missing: bool,
+        window: int,
+    ) -> Tasks[list[str], BatchGetDeploymentTargetsOutput]:
+        async def make(batch: list[str]) -> BatchGetDeploymentTargetsOutput:
+            call = BatchCall(deployment_id, batch, skip_missing=skip_missing)
+            for params in call:
+                try:
+                    response = await self.client.batch_get_deployment_targets(**params)
+                except ClientError as error:
+                    call.refused(params, error)
+                else:
+                    call.answered(params, response)
+            return call.output()
 
-        async def produce() -> None:
-            # In one task, so that an async iterable of the caller's meets one context.
-            try:
-                await free.acquire()
-                async with aclosing(batches):
-                    async for batch in batches:
-                        call = BatchCall(deployment_id, batch, skip_missing=skip_missing)
-                        task = asyncio.create_task(self._make(call))
-                        under_way.add(task)
-                        tasks.put_nowait(task)
-                        await free.acquire()
-                        if any(task.done() and task.exception() for task in under_way):
-                            break
-            finally:
-                tasks.put_nowait(None)
-
-        producer = asyncio.create_task(produce())
-        try:
-            while task := await tasks.get():
-                yield await task
-                under_way.remove(task)
-                free.release()
-            await producer
-        finally:
-            for task in (producer, *under_way):
-                task.cancel()
-            await asyncio.gather(producer, *under_way, return_exceptions=True)
-
-    async def _make(self, call: BatchCall) -> BatchGetDeploymentTargetsOutput:
-        for params in call:
-            try:
-                response = await self.client.batch_get_deployment_targets(**params)
-            except ClientError as error:
-                call.refused(params, error)
-            else:
-                call.answered(params, response)
-        return call.output()
+        return Tasks(make, batches, limit=self._max_concurrency, window=window)
 
 
 async def _targets(
-    outputs: AsyncGenerator[BatchGetDeploymentTargetsOutput, None],
+    outputs: Tasks[list[str], BatchGetDeploymentTargetsOutput],
 ) -> AsyncGenerator[DeploymentTarget, None]:
-    async with aclosing(outputs):
+    async with outputs:
         async for output in outputs:
             for target in output.deployment_targets:
                 yield target

@@ -60,7 +60,7 @@ class _Targets:
         Args:
             deployment_id: what CreateDeployment returned, in any account and region.
             targets: typed models, in the order in which they are to be listed. One without
-                a `deployment_id` gets it here.
+                a `deployment_id` gets it here; of an `UnknownTarget`, its `raw` is sent.
 
         Raises:
             LookupError: moto has no such deployment.
