@@ -133,7 +133,7 @@ def test_wrong_parameters_are_refused_before_any_call() -> None:
                 client.iter_deployment_targets(deploymentId="d-1", targetIds=wrong)
         with pytest.raises(TypeError, match=r"targetIds\[1\]"):
             await got(client.iter_deployment_targets(deploymentId="d-1", targetIds=each(["a", 5])))
-        with pytest.raises(TypeError, match="targetFilters"):
+        with pytest.raises(TypeError, match=r"^targetFilters .* cannot go with them$"):
             client.iter_deployment_targets(
                 deploymentId="d-1", targetIds=[], targetFilters={"TargetStatus": []}
             )
@@ -343,6 +343,8 @@ def test_missing_targets() -> None:
         assert await got(targets) == ids(60)
         with pytest.raises(client.exceptions.DeploymentTargetDoesNotExistException):
             await client.batch_get_deployment_targets(deploymentId="d-1", targetIds=wanted)
+        with pytest.raises(client.exceptions.DeploymentTargetDoesNotExistException):
+            await got(client.iter_deployment_targets(deploymentId="d-1", targetIds=wanted))
 
     run(Service(60), body)
 

@@ -116,6 +116,7 @@ def test_at_most_max_concurrency_calls_are_under_way(service: Service) -> None:
         nonlocal most
         under_way.add(threading.get_ident())
         most = max(most, len(under_way))
+        assert threading.current_thread().daemon
         time.sleep(0.01)
         under_way.discard(threading.get_ident())
         return service(operation, params)
@@ -194,7 +195,7 @@ def test_a_client_of_another_service_is_refused() -> None:
 
 def test_filters_do_not_go_with_ids() -> None:
     client = DeploymentTargetsClient(canned(unanswered))
-    with pytest.raises(TypeError, match="targetFilters"):
+    with pytest.raises(TypeError, match=r"^targetFilters .* cannot go with them$"):
         client.iter_deployment_targets(
             deploymentId="d-1", targetIds=[], targetFilters={"TargetStatus": ["Failed"]}
         )
@@ -282,10 +283,44 @@ def test_after_a_failure_nothing_more_is_sent(service: Service) -> None:
         client.batch_get_deployment_targets(deploymentId="d-1", targetIds=ids(1000))
     # The calls under way are not waited for; none is added to them.
     assert time.monotonic() - start < 3
-    assert threading.active_count() == before + 2
+    wait_until(lambda: threading.active_count() == before + 2)
     release.set()
     wait_until(lambda: threading.active_count() == before)
     assert len(service.batches) == 4
+
+
+def test_an_iterator_reads_no_further_after_a_failure(service: Service) -> None:
+    def answer(operation: str, params: dict[str, Any]) -> Response:
+        response = service(operation, params)
+        if params["targetIds"][0] == ids(1)[0]:
+            refused.wait(5)
+            return response
+        refused.set()
+        return error("InvalidDeploymentIdException")
+
+    refused = threading.Event()
+    client = DeploymentTargetsClient(canned(answer), max_concurrency=2)
+    read = iter(ids(1000))
+    targets = client.iter_deployment_targets(deploymentId="d-1", targetIds=read)
+    assert got(itertools.islice(targets, 25)) == ids(25)
+    with pytest.raises(client.exceptions.InvalidDeploymentIdException):
+        next(targets)
+    assert next(read) == ids(51)[-1]
+
+
+def test_calls_overlap_after_a_pause(service: Service) -> None:
+    def answer(operation: str, params: dict[str, Any]) -> Response:
+        both.wait(5)
+        return service(operation, params)
+
+    both = threading.Barrier(2)
+    before = threading.active_count()
+    client = DeploymentTargetsClient(canned(answer), max_concurrency=2)
+    targets = client.iter_deployment_targets(deploymentId="d-1", targetIds=ids(150))
+    for _ in range(3):
+        next(targets)
+        wait_until(lambda: threading.active_count() == before)
+        assert len(list(itertools.islice(targets, 49))) == 49
 
 
 def wait_until(condition: Any) -> None:
@@ -407,6 +442,14 @@ def test_skip_missing_finds_them(code: str) -> None:
         client.batch_get_deployment_targets(deploymentId="d-1", targetIds=wanted)
 
 
+def test_missing_targets_are_refused_by_default() -> None:
+    client = DeploymentTargetsClient(canned(Service(0)))
+    with pytest.raises(client.exceptions.DeploymentTargetDoesNotExistException):
+        client.batch_get_deployment_targets(deploymentId="d-1", targetIds=ids(3))
+    with pytest.raises(client.exceptions.DeploymentTargetDoesNotExistException):
+        next(client.iter_deployment_targets(deploymentId="d-1", targetIds=ids(3)))
+
+
 def test_skip_missing_with_nothing_left() -> None:
     client = DeploymentTargetsClient(canned(Service(0)))
     output = client.batch_get_deployment_targets(
@@ -419,6 +462,18 @@ def test_skip_missing_skips_no_other_error() -> None:
     client = DeploymentTargetsClient(canned(lambda *_: error("DeploymentNotStartedException")))
     with pytest.raises(client.exceptions.DeploymentNotStartedException):
         client.batch_get_deployment_targets(deploymentId="d-1", targetIds=ids(3), skip_missing=True)
+
+
+def test_skip_missing_skips_no_error_without_a_code() -> None:
+    raised = ClientError({}, "BatchGetDeploymentTargets")
+
+    def answer(*_: object) -> Response:
+        raise raised
+
+    client = DeploymentTargetsClient(canned(answer))
+    with pytest.raises(ClientError) as caught:
+        client.batch_get_deployment_targets(deploymentId="d-1", targetIds=ids(3), skip_missing=True)
+    assert caught.value is raised
 
 
 def test_ids_that_are_left_out_without_a_word_are_named() -> None:
@@ -658,5 +713,7 @@ def test_the_log_is_at_debug_level_only(
     with caplog.at_level(logging.DEBUG, "codedeploy_targets"):
         client.batch_get_deployment_targets(deploymentId="d-1", targetIds=ids(60))
     records = [record for record in caplog.records if record.name == "codedeploy_targets"]
-    assert len(records) == 3
+    assert [record.getMessage() for record in records] == [
+        "request request-1: 0 targets are missing"
+    ] * 3
     assert {record.levelno for record in records} == {logging.DEBUG}

@@ -286,9 +286,18 @@ def test_seconds_are_never_taken_for_milliseconds() -> None:
     assert event.start_time == datetime(2603, 10, 11, 11, 33, 21, tzinfo=timezone.utc)
 
 
-@pytest.mark.parametrize("value", ["yesterday", [], {}, 1e300, b"\xff"])
-def test_what_is_no_timestamp_is_refused(value: Any) -> None:
-    with pytest.raises(ValidationError):
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [
+        ("yesterday", "Invalid timestamp"),
+        ([], "Invalid timestamp"),
+        ({}, "Invalid timestamp"),
+        (b"\xff", "Invalid timestamp"),
+        (1e300, r"not a timestamp \["),
+    ],
+)
+def test_what_is_no_timestamp_is_refused(value: Any, why: str) -> None:
+    with pytest.raises(ValidationError, match=f"Value error, {why}"):
         LifecycleEvent(start_time=value)
 
 

@@ -281,6 +281,26 @@ def test_missing_targets_can_be_skipped(client: Any, targets: Any) -> None:
 
 
 @pytest.mark.parametrize(
+    ("operation", "params", "message"),
+    [
+        ("list_deployment_targets", {"deploymentId": ""}, "A deployment id is required."),
+        ("list_deployment_targets", {"deploymentId": "_"}, "The deployment id is not valid."),
+        ("list_deployment_targets", {"nextToken": "what"}, "The next token is not valid."),
+        ("batch_get_deployment_targets", {}, "A target id is required."),
+        ("batch_get_deployment_targets", {"targetIds": [""]}, "A target id is empty."),
+    ],
+)
+def test_a_refusal_says_why(
+    client: Any, targets: Any, operation: str, params: Any, message: str
+) -> None:
+    deployment_id = deploy(client)
+    targets.put(deployment_id, instances(2))
+    with pytest.raises(ClientError) as caught:
+        getattr(client, operation)(**{"deploymentId": deployment_id, **params})
+    assert caught.value.response["Error"]["Message"] == message
+
+
+@pytest.mark.parametrize(
     ("count", "pages"), [(0, [0]), (100, [100]), (101, [100, 1]), (250, [100, 100, 50])]
 )
 def test_listing_is_paged(client: Any, targets: Any, count: int, pages: list[int]) -> None:

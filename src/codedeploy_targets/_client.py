@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from functools import partial
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
@@ -139,7 +140,7 @@ class DeploymentTargetsClient(ClientBase):
         futures: deque[Future[BatchGetDeploymentTargetsOutput]] = deque()
         failure: Exception | None = None
         try:
-            while not threads.dropped:
+            while not threads.dropped.is_set():
                 try:
                     upcoming = next(calls, None)
                 except Exception as error:  # noqa: BLE001 - raised below, after what came before it
@@ -147,7 +148,7 @@ class DeploymentTargetsClient(ClientBase):
                     break
                 if upcoming is None:
                     break
-                futures.append(threads.run(self._make, upcoming, ended))
+                futures.append(threads.run(partial(self._make, upcoming, ended)))
                 if len(futures) == window or futures[0].done():
                     yield futures.popleft().result()
             while futures:

@@ -43,14 +43,11 @@ def read_body(body: bytes) -> BatchGetDeploymentTargetsOutput:
 
 def check_listing(body: bytes) -> None:
     """Refuse a page of target ids that botocore would take for the last, or stumble on."""
+    parsed = _loads(body, errors="strict")
     try:
-        ListDeploymentTargetsOutput.model_validate_json(body)
+        ListDeploymentTargetsOutput.model_validate(parsed)
     except ValidationError:
-        parsed = _loads(body, errors="strict")
-        try:
-            ListDeploymentTargetsOutput.model_validate(parsed)
-        except ValidationError:
-            raise UnreadableError("it is no list of target ids") from None
+        raise UnreadableError("it is no list of target ids") from None
 
 
 def read_parsed(parsed: dict[str, Any]) -> BatchGetDeploymentTargetsOutput:

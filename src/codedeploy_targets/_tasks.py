@@ -72,7 +72,7 @@ class Tasks(Generic[T, R]):
                 async for item in self._items:
                     await self._free.acquire()
                     if any(task.done() and task.exception() for task in self._tasks):
-                        break
+                        return
                     task = asyncio.create_task(self._function(item))
                     task.add_done_callback(lambda _: self._free.release())
                     self._tasks.add(task)

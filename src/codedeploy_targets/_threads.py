@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections import deque
 from concurrent.futures import Future
 from contextvars import copy_context
-from threading import Lock, Thread
+from threading import Event, Lock, Thread, current_thread
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import ParamSpec, TypeVar
+    from typing import TypeVar
 
-    P = ParamSpec("P")
     T = TypeVar("T")
 
 
@@ -26,41 +25,42 @@ class Threads:
         self._limit = limit
         self._lock = Lock()
         self._waiting: deque[Callable[[], None]] = deque()
-        self._alive = 0
-        self.dropped = False
+        self._threads: set[Thread] = set()
+        self.dropped = Event()
 
-    def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+    def run(self, function: Callable[[], T]) -> Future[T]:
         """Have a function called in a thread, and in the `contextvars` context of this one."""
         future: Future[T] = Future()
         context = copy_context()
 
         def call() -> None:
             try:
-                future.set_result(context.run(function, *args, **kwargs))
+                future.set_result(context.run(function))
             except BaseException as error:  # noqa: BLE001 - whoever waits for the result gets it
                 self.drop()
                 future.set_exception(error)
 
         with self._lock:
-            self._waiting.append(call)
-            more = self._alive < self._limit
-            self._alive += more
-        if more:
-            # A daemon, so that a process can end while a call that nobody waits for hangs.
-            Thread(target=self._work, daemon=True).start()
+            if not self.dropped.is_set():
+                self._waiting.append(call)
+                if len(self._threads) < self._limit:
+                    # A daemon, so that a process can end while a call that nobody waits for hangs.
+                    thread = Thread(target=self._work, daemon=True)
+                    thread.start()
+                    self._threads.add(thread)
         return future
 
     def drop(self) -> None:
         """Forget the functions that have not begun."""
         with self._lock:
-            self.dropped = True
+            self.dropped.set()
             self._waiting.clear()
 
     def _work(self) -> None:
         while True:
             with self._lock:
                 if not self._waiting:
-                    self._alive -= 1
+                    self._threads.remove(current_thread())
                     return
                 call = self._waiting.popleft()
             call()
