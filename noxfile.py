@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
+from pathlib import Path
 
 import nox
 
@@ -16,10 +19,11 @@ nox.options.error_on_missing_interpreters = False
 
 PROJECT = nox.project.load_toml()
 PYTHONS = nox.project.python_versions(PROJECT)
-TESTS, TYPING, LINT, PEERS, FAULTS = (
+TESTS, TYPING, LINT, PEERS, FAULTS, MUTANTS = (
     nox.project.dependency_groups(PROJECT, group)
-    for group in ("tests", "typing", "lint", "peers", "faults")
+    for group in ("tests", "typing", "lint", "peers", "faults", "mutants")
 )
+LEAST_KILLED = 0.95
 EXTRAS = PROJECT["project"]["optional-dependencies"]
 
 
@@ -89,3 +93,19 @@ def faults(session: nox.Session) -> None:
     """Throttle, cut, drop, flip and delay what is on the way between endpoint and client."""
     session.install(f".[{','.join(EXTRAS)}]", *TESTS, *FAULTS)
     session.run("python", "tests/faults.py")
+
+
+@nox.session(default=False)
+def mutants(session: nox.Session) -> None:
+    """Change the code in a thousand places, one at a time: the tests have to notice."""
+    session.install(f".[{','.join(EXTRAS)}]", *TESTS, *MUTANTS)
+    shutil.rmtree("mutants", ignore_errors=True)
+    # Relative to where the tests run, so that what they start as a process is mutated, too.
+    session.run("mutmut", "run", env={"HYPOTHESIS_PROFILE": "mutants", "PYTHONPATH": "src"})
+    session.run("mutmut", "results")
+    session.run("mutmut", "export-cicd-stats", silent=True)
+    counts = json.loads(Path("mutants/mutmut-cicd-stats.json").read_text(encoding="utf-8"))
+    killed = (counts["killed"] + counts["timeout"]) / counts["total"]
+    session.log(f"{killed:.1%} of {counts['total']} mutants were killed")
+    if killed < LEAST_KILLED:
+        session.error(f"fewer than {LEAST_KILLED:.0%}")

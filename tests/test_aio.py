@@ -110,6 +110,26 @@ def test_an_id_is_asked_for_once() -> None:
     run(Service(), body)
 
 
+def test_by_default_eight_calls_are_under_way() -> None:
+    eight, under_way, most = threading.Barrier(8), set(), 0
+
+    def answer(_: str, params: dict[str, Any]) -> Response:
+        nonlocal most
+        under_way.add(threading.get_ident())
+        most = max(most, len(under_way))
+        eight.wait(5)
+        time.sleep(0.05)
+        under_way.discard(threading.get_ident())
+        return Response(page([instance(target_id) for target_id in params["targetIds"]]))
+
+    async def body(client: AsyncDeploymentTargetsClient, _: object) -> None:
+        by_default = AsyncDeploymentTargetsClient(client.client)
+        await by_default.batch_get_deployment_targets(deploymentId="d-1", targetIds=ids(400))
+
+    run(answer, body)
+    assert most == 8
+
+
 def test_a_whole_deployment_is_listed_and_got() -> None:
     service = Service(130)
 
