@@ -95,6 +95,21 @@ UNKNOWN: Any = UnknownTarget(
 )
 
 
+SHAPES = [
+    Diagnostics,
+    LifecycleEvent,
+    LambdaFunctionInfo,
+    TargetGroupInfo,
+    ECSTaskSet,
+    InstanceTarget,
+    LambdaTarget,
+    ECSTarget,
+    CloudFormationTarget,
+    ResponseMetadata,
+    BatchGetDeploymentTargetsOutput,
+]
+
+
 @pytest.mark.parametrize("enum", [
     DeploymentTargetType, TargetStatus, LifecycleEventStatus, LifecycleErrorCode, TargetLabel,
 ])  # fmt: skip
@@ -136,7 +151,27 @@ def test_a_model_keeps_a_value_from_the_future() -> None:
     target = InstanceTarget.model_validate({"instanceTarget": {"status": "Paused"}})
     assert target.status == "Paused"
     assert not target.is_terminal
-    assert InstanceTarget(status="Failed").status is TargetStatus.FAILED
+
+
+def test_a_string_becomes_a_member() -> None:
+    def check(instance: Any, ecs: Any) -> None:
+        event = instance.lifecycle_events[0]
+        assert instance.status is TargetStatus.FAILED
+        assert instance.instance_label is TargetLabel.BLUE
+        assert event.status is LifecycleEventStatus.FAILED
+        assert event.diagnostics.error_code is LifecycleErrorCode.SCRIPT_FAILED
+        assert ecs.task_sets_info[0].task_set_label is TargetLabel.GREEN
+
+    instance, ecs = FULL[0], FULL[2]
+    check(instance, ecs)
+    check(
+        InstanceTarget.model_validate(instance.to_boto3()),
+        ECSTarget.model_validate(ecs.to_boto3()),
+    )
+    check(
+        InstanceTarget.model_validate_json(instance.model_dump_json()),
+        ECSTarget.model_validate_json(ecs.model_dump_json()),
+    )
 
 
 @pytest.mark.parametrize("target", [*FULL, UNKNOWN], ids=lambda target: type(target).__name__)
@@ -223,18 +258,24 @@ def test_an_output_comes_back_from_its_dumps() -> None:
     assert type(metadata).model_validate(as_in_boto3) == metadata
 
 
-def test_models_are_frozen() -> None:
-    target = InstanceTarget(target_id="i-1")
-    for model, name in ((target, "target_id"), (EVENT, "status"), (UNKNOWN, "raw")):
+@pytest.mark.parametrize("cls", [*SHAPES, UnknownTarget])
+def test_models_are_frozen(cls: Any) -> None:
+    model = UNKNOWN if cls is UnknownTarget else cls()
+    for name in cls.model_fields:
         with pytest.raises(ValidationError, match="frozen"):
-            setattr(model, name, "other")
+            setattr(model, name, None)
 
 
-def test_what_is_absent_is_none_or_empty() -> None:
+@pytest.mark.parametrize("cls", SHAPES)
+def test_what_is_absent_is_none_or_empty(cls: Any) -> None:
+    values = cls().model_dump()
+    assert values.pop("deployment_target_type", cls.__name__) == cls.__name__
+    assert values.pop("retry_attempts", 0) == 0
+    assert all(value in (None, [], {}) for value in values.values())
+
+
+def test_an_empty_target_keeps_its_type() -> None:
     for cls in (InstanceTarget, LambdaTarget, ECSTarget, CloudFormationTarget):
-        values = cls().model_dump()
-        assert values.pop("deployment_target_type") == cls.__name__
-        assert all(value is None or value == [] for value in values.values())
         assert cls().to_boto3()["deploymentTargetType"] == cls.__name__
     assert InstanceTarget().lifecycle_events is not InstanceTarget().lifecycle_events
 
@@ -317,6 +358,13 @@ def test_an_unknown_target_tells_what_all_targets_tell() -> None:
     assert UNKNOWN.last_updated_at == MOMENT
     assert UNKNOWN.failed_event is UNKNOWN.lifecycle_events[0]
     assert UNKNOWN.to_boto3() == {"deploymentTargetType": "MarsTarget"}
+    assert UnknownTarget(raw=UNKNOWN.raw) == UNKNOWN == UnknownTarget.model_validate(UNKNOWN.raw)
+
+
+@pytest.mark.parametrize("by_alias", [False, True])
+def test_what_was_said_of_an_unknown_target_goes_before_what_was_read(by_alias: bool) -> None:  # noqa: FBT001
+    copied = UNKNOWN.model_copy(update={"deployment_target_type": "Ares", "target_id": "other"})
+    assert UnknownTarget.model_validate(copied.model_dump(by_alias=by_alias)) == copied
 
 
 def test_an_unknown_target_tells_only_what_is_there_in_the_usual_form() -> None:
@@ -325,6 +373,7 @@ def test_an_unknown_target_tells_only_what_is_there_in_the_usual_form() -> None:
         raw={"marsTarget": {"targetId": "rover", "status": 5, "lifecycleEvents": "none"}},
     )
     assert (target.target_id, target.status, target.lifecycle_events) == ("rover", None, [])
+    assert "status" not in target.model_dump(exclude_unset=True)
     assert UnknownTarget(raw={"odd": 1}).target_id is None
 
 
@@ -335,7 +384,7 @@ def test_an_unknown_target_is_of_no_known_type() -> None:
         {"instanceTarget": {}},
     ]
     for envelope in known:
-        with pytest.raises(ValidationError, match="the type is known"):
+        with pytest.raises(ValidationError, match="error, the type is known"):
             UnknownTarget.model_validate(envelope)
     others: list[Any] = [[], {"raw": []}]
     for no_envelope in others:

@@ -57,7 +57,7 @@ def _plain_str(value: str) -> str:
 
 
 _FIRST_THAT_FITS = Field(union_mode="left_to_right")
-_AS_PLAIN_STR = PlainSerializer(_plain_str, return_type=str)
+_AS_PLAIN_STR = PlainSerializer(_plain_str)
 
 # `str` is there for type checkers, so that `status="Failed"` is fine with them.
 _LifecycleErrorCode = Annotated[LifecycleErrorCode | str, _FIRST_THAT_FITS, _AS_PLAIN_STR]
@@ -279,14 +279,16 @@ class UnknownTarget(_Target, frozen=True):
         if "raw" not in data:
             if known_class(data) is not None:
                 raise ValueError("the type is known")
-            data = {"deploymentTargetType": data.get("deploymentTargetType"), "raw": data}
-        payload = next((value for value in data["raw"].values() if isinstance(value, dict)), {})
+            data = {"raw": data}
+        raw = data["raw"]
+        payload = next((value for value in raw.values() if isinstance(value, dict)), {})
         try:
             readable = _Target.model_validate(payload)
         except ValidationError as error:
             odd = {detail["loc"][0] for detail in error.errors()}
             readable = _Target.model_validate({key: payload[key] for key in payload.keys() - odd})
-        return readable.model_dump(by_alias=True, exclude_unset=True) | data
+        read = {name: getattr(readable, name) for name in readable.model_fields_set}
+        return {"deployment_target_type": raw.get("deploymentTargetType"), **read, **data}
 
     def to_boto3(self) -> dict[str, Any]:
         """Return the dict that boto3 returns for this target: what its service model knows."""

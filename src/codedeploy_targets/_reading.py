@@ -106,7 +106,7 @@ def _read_target(envelope: Any, place: str) -> DeploymentTarget:
         raise UnreadableError(f"{place}.deploymentTargetType is no string")
     cls = known_class(envelope)
     if cls is None:
-        return UnknownTarget(deployment_target_type=kind, raw=envelope)
+        return UnknownTarget(raw=envelope)
     payload = {key: envelope[key] for key in envelope.keys() & {cls.MEMBER}}
     if not isinstance(payload.get(cls.MEMBER, {}), dict):
         raise UnreadableError(f"{place}.{cls.MEMBER} is no object")
