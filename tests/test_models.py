@@ -187,6 +187,14 @@ def test_models_come_back_from_their_dumps(target: Any) -> None:
     assert anything.validate_json(anything.dump_json(target, by_alias=False)) == target
 
 
+def test_what_only_python_s_json_knows_comes_back() -> None:
+    for target in (
+        CloudFormationTarget(target_version_weight=float("inf")),
+        UnknownTarget(raw={"marsTarget": {"heights": [float("-inf")]}}),
+    ):
+        assert type(target).model_validate_json(target.model_dump_json()) == target
+
+
 @pytest.mark.parametrize("target", FULL, ids=lambda target: type(target).__name__)
 def test_models_come_back_from_boto3_s_dict(target: Any) -> None:
     assert type(target).model_validate(target.to_boto3()) == target

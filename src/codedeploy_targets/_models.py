@@ -76,6 +76,8 @@ class _Shape(
     alias_generator=to_camel,
     validate_by_name=True,
     validate_by_alias=True,
+    # As the JSON parsers of Python and pydantic read them; the default loses them as null.
+    ser_json_inf_nan="constants",
     # Else a number above 2e10 would be taken for milliseconds.
     val_temporal_unit="seconds",
 ):
