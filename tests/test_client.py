@@ -367,6 +367,32 @@ def test_an_iterator_that_is_given_up_leaves_no_thread(service: Service, end: st
     assert 1 <= len(service.batches) <= 8
 
 
+def test_an_iterator_may_be_collected_by_one_of_its_own_threads(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def answer(_: str, params: dict[str, Any]) -> Response:
+        if params["targetIds"] == ids(50)[25:]:
+            forgotten.wait(5)
+        return Response(page([instance(target_id) for target_id in params["targetIds"]]))
+
+    def collect_first() -> threading.Thread:
+        if forgotten.is_set():
+            gc.collect()
+        return threading.current_thread()
+
+    # It is called where a thread ends, and has the lock.
+    monkeypatch.setattr("codedeploy_targets._threads.current_thread", collect_first)
+    forgotten = threading.Event()
+    before = threading.active_count()
+    client = DeploymentTargetsClient(canned(answer), max_concurrency=2)
+    cycle: list[Any] = [client.iter_deployment_targets(deploymentId="d-1", targetIds=ids(50))]
+    cycle.append(cycle)
+    next(cycle[0])
+    del cycle
+    forgotten.set()
+    wait_until(lambda: threading.active_count() == before)
+
+
 def test_a_process_ends_while_a_call_hangs() -> None:
     all_sent, hang = threading.Barrier(4), threading.Event()
 

@@ -140,7 +140,7 @@ class DeploymentTargetsClient(ClientBase):
         futures: deque[Future[BatchGetDeploymentTargetsOutput]] = deque()
         failure: Exception | None = None
         try:
-            while not threads.dropped.is_set():
+            while not threads.dropped:
                 try:
                     upcoming = next(calls, None)
                 except Exception as error:  # noqa: BLE001 - raised below, after what came before it

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from concurrent.futures import Future
 from contextvars import copy_context
-from threading import Event, Lock, Thread, current_thread
+from threading import RLock, Thread, current_thread
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -23,10 +23,12 @@ class Threads:
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._lock = Lock()
+        # The garbage collector closes a forgotten iterator, which drops, in any thread and at any
+        # time: in one of these as well, when it has the lock already.
+        self._lock = RLock()
         self._waiting: deque[Callable[[], None]] = deque()
         self._threads: set[Thread] = set()
-        self.dropped = Event()
+        self.dropped = False
 
     def run(self, function: Callable[[], T]) -> Future[T]:
         """Have a function called in a thread, and in the `contextvars` context of this one."""
@@ -41,7 +43,7 @@ class Threads:
                 future.set_exception(error)
 
         with self._lock:
-            if not self.dropped.is_set():
+            if not self.dropped:
                 self._waiting.append(call)
                 if len(self._threads) < self._limit:
                     # A daemon, so that a process can end while a call that nobody waits for hangs.
@@ -53,14 +55,15 @@ class Threads:
     def drop(self) -> None:
         """Forget the functions that have not begun."""
         with self._lock:
-            self.dropped.set()
+            self.dropped = True
             self._waiting.clear()
 
     def _work(self) -> None:
         while True:
             with self._lock:
-                if not self._waiting:
+                try:
+                    call = self._waiting.popleft()
+                except IndexError:
                     self._threads.remove(current_thread())
                     return
-                call = self._waiting.popleft()
             call()
