@@ -110,6 +110,14 @@ def test_an_id_is_asked_for_once() -> None:
     run(Service(), body)
 
 
+async def until(condition: Callable[[], bool]) -> None:
+    for _ in range(2000):
+        if condition():
+            return
+        await asyncio.sleep(0.005)
+    pytest.fail("it did not come about in 10 seconds")
+
+
 def test_by_default_eight_calls_are_under_way() -> None:
     eight, under_way, most = threading.Barrier(8), set(), 0
 
@@ -117,7 +125,7 @@ def test_by_default_eight_calls_are_under_way() -> None:
         nonlocal most
         under_way.add(threading.get_ident())
         most = max(most, len(under_way))
-        eight.wait(5)
+        eight.wait(10)
         time.sleep(0.05)
         under_way.discard(threading.get_ident())
         return Response(page([instance(target_id) for target_id in params["targetIds"]]))
@@ -179,7 +187,8 @@ def test_a_slow_consumer_holds_back_the_producer() -> None:
         await asyncio.sleep(0.05)
         assert read == []
         assert (await anext(targets)).target_id == ids(1)[0]
-        await asyncio.sleep(0.1)
+        await until(lambda: len(endpoint.calls) == 3)
+        await asyncio.sleep(0.05)
         assert len(read) == 75
         assert len(endpoint.calls) == 3
         await targets.aclose()
@@ -221,36 +230,45 @@ def test_the_ids_iterator_s_own_error_comes_through() -> None:
 
 
 def test_the_first_failed_batch_raises_promptly_and_cancels_the_rest() -> None:
+    all_sent, release, released = threading.Barrier(4), threading.Event(), []
+
     def answer(_: str, params: dict[str, Any]) -> Response:
         position = ids(1000).index(params["targetIds"][0]) // 25
+        if position < 4:
+            all_sent.wait(10)
         if position == 1:
-            time.sleep(0.05)
             return error("InvalidDeploymentIdException")
         if position > 1:
-            time.sleep(1)
+            released.append(release.wait(10))
         return Response(page([instance(target_id) for target_id in params["targetIds"]]))
 
     async def body(client: AsyncDeploymentTargetsClient, endpoint: Endpoint) -> None:
-        start = time.monotonic()
         with pytest.raises(client.exceptions.InvalidDeploymentIdException):
             await client.batch_get_deployment_targets(deploymentId="d-1", targetIds=ids(1000))
-        assert time.monotonic() - start < 0.9
+        release.set()
         assert asyncio.all_tasks() == {asyncio.current_task()}
         assert len(endpoint.calls) <= 5
 
     run(answer, body, max_concurrency=4)
+    assert len(released) >= 2
+    assert all(released)
 
 
 def test_after_a_failure_nothing_more_is_sent() -> None:
+    refused = threading.Event()
+
     def answer(_: str, params: dict[str, Any]) -> Response:
-        position = ids(1000).index(params["targetIds"][0]) // 25
-        if position == 2:
+        if params["targetIds"] == ids(75)[50:]:
             return error("InvalidDeploymentIdException")
-        # The failure is known before the first batch ends.
-        time.sleep(0.2 * (position + 1))
+        refused.wait(10)
         return Response(page([instance(target_id) for target_id in params["targetIds"]]))
 
+    def after_call(http_response: Any, **_: Any) -> None:
+        if http_response.status_code == 400:
+            refused.set()
+
     async def body(client: AsyncDeploymentTargetsClient, endpoint: Endpoint) -> None:
+        client.client.meta.events.register("after-call.codedeploy", after_call)
         with pytest.raises(client.exceptions.InvalidDeploymentIdException):
             await client.batch_get_deployment_targets(deploymentId="d-1", targetIds=ids(1000))
         assert len(endpoint.calls) == 3
@@ -310,8 +328,7 @@ def test_an_iterator_that_is_given_up_is_closed_by_the_loop() -> None:
     async def body(client: AsyncDeploymentTargetsClient, _: object) -> None:
         async for _ in client.iter_deployment_targets(deploymentId="d-1"):
             break
-        await asyncio.sleep(0.1)
-        assert asyncio.all_tasks() == {asyncio.current_task()}
+        await until(lambda: asyncio.all_tasks() == {asyncio.current_task()})
 
     run(Service(1000), body)
 
