@@ -167,11 +167,12 @@ def async_outcomes(url: str, mode: str) -> Counter[str]:
 
 
 def row(*cells: object) -> None:
-    print("| {:<23} | {:<8} | {:<5} | {:>5} | {:>7} | {:>7} | {:>5} | {:>11} |".format(*cells))
+    widths = "| {:<23} | {:<8} | {:<5} | {:>5} | {:>5} | {:>7} | {:>7} | {:>5} | {:>11} |"
+    print(widths.format(*cells))
 
 
 def main() -> None:
-    row("fault", "retries", "", "whole", "refused", "altered", "short", "boto3 short")
+    row("fault", "retries", "", "calls", "whole", "refused", "altered", "short", "boto3 short")
     with loopback() as upstream, microburst(upstream) as proxied:
         for name, fault in FAULTS.items():
             url = proxied if fault is not None else f"http://127.0.0.1:{free_port()}"
@@ -181,10 +182,11 @@ def main() -> None:
                 ours, boto3_s = sync_outcomes(url, mode)
                 for kind, seen in (("sync", ours), ("async", async_outcomes(url, mode))):
                     counts = [seen[key] for key in ("whole", "refused", "altered", "short")]
-                    row(name, mode, kind, *counts, boto3_s["short"] if kind == "sync" else "")
+                    short = boto3_s["short"] if kind == "sync" else ""
+                    row(name, mode, kind, CALLS, *counts, short)
+                    assert sum(counts) == CALLS
                     assert seen["short"] == 0
                     assert seen["altered"] == 0 or name == "flipped bytes"
-                    assert sum(counts) == CALLS
                     assert seen["whole"] == CALLS or name != "none"
 
 
