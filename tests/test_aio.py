@@ -324,6 +324,19 @@ def test_closing_the_iterator_early_leaves_nothing_behind(listed: bool) -> None:
     run(Service(1000), body)
 
 
+def test_cancelling_every_other_task_before_it_has_begun_ends_the_caller() -> None:
+    async def body(client: AsyncDeploymentTargetsClient, _: object) -> None:
+        call = client.batch_get_deployment_targets(deploymentId="d-1", targetIds=ids(30))
+        caller = asyncio.create_task(call)
+        await asyncio.sleep(0)
+        for task in asyncio.all_tasks() - {caller, asyncio.current_task()}:
+            task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asyncio.wait_for(caller, 10)
+
+    run(unanswered, body)
+
+
 def test_an_iterator_that_is_given_up_is_closed_by_the_loop() -> None:
     async def body(client: AsyncDeploymentTargetsClient, _: object) -> None:
         async for _ in client.iter_deployment_targets(deploymentId="d-1"):

@@ -399,6 +399,24 @@ def test_an_iterator_may_be_collected_by_one_of_its_own_threads(
     wait_until(lambda: threading.active_count() == before)
 
 
+def test_an_interrupt_while_a_thread_starts_leaves_nothing_behind(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = threading.Thread.start
+
+    def interrupted(thread: threading.Thread) -> None:
+        start(thread)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    before = threading.active_count()
+    client = DeploymentTargetsClient(canned(service))
+    with pytest.raises(KeyboardInterrupt):
+        client.batch_get_deployment_targets(deploymentId="d-1", targetIds=ids(100))
+    wait_until(lambda: threading.active_count() == before)
+    assert len(service.batches) <= 1
+
+
 def test_a_process_ends_while_a_call_hangs() -> None:
     all_sent, hang = threading.Barrier(4), threading.Event()
 
@@ -625,6 +643,39 @@ def test_an_answer_that_is_cut_short_is_seen_after_a_direct_call_from_a_handler(
     assert output.response_metadata[0].retry_attempts == 1
 
 
+def test_an_answer_that_is_cut_short_is_seen_after_a_call_from_a_handler_that_fails() -> None:
+    def fail(**_: Any) -> None:
+        raise KeyError("of the other's signer")
+
+    def call_another(**_: Any) -> None:
+        with pytest.raises(KeyError, match="signer"):
+            another.batch_get_deployment_targets(deploymentId="d-2", targetIds=["i-2"])
+
+    answers = [b"{", page([instance("i-1")])]
+    retries = {"mode": "standard", "total_max_attempts": 2}
+    wrapped = canned(lambda *_: Response(answers.pop(0)), retries=retries)
+    another = DeploymentTargetsClient(canned(unanswered)).client
+    another.meta.events.register("request-created.codedeploy", fail)
+    wrapped.meta.events.register_first("before-send.codedeploy", call_another)
+    client = DeploymentTargetsClient(wrapped)
+    output = client.batch_get_deployment_targets(deploymentId="d-1", targetIds=["i-1"])
+    assert got(output.deployment_targets) == ["i-1"]
+    assert answers == []
+
+
+@pytest.mark.parametrize("event", ["provide-client-params", "before-parameter-build"])
+def test_a_direct_call_with_what_a_handler_saw_returns_boto3_s_dict(
+    service: Service, event: str
+) -> None:
+    seen: list[dict[str, Any]] = []
+    wrapped = canned(service)
+    wrapped.meta.events.register(f"{event}.codedeploy", lambda params, **_: seen.append(params))
+    client = DeploymentTargetsClient(wrapped)
+    client.batch_get_deployment_targets(deploymentId="d-1", targetIds=ids(2))
+    response = wrapped.batch_get_deployment_targets(**seen[0])
+    assert len(response["deploymentTargets"]) == 2
+
+
 @pytest.mark.parametrize("max_concurrency", [1, 2, 8])
 def test_the_ids_own_error_comes_after_the_targets_before_it(
     service: Service, max_concurrency: int
@@ -727,6 +778,18 @@ def test_it_works_under_stubber() -> None:
         )
         assert list(client.iter_deployment_targets(deploymentId="d-1", skip_missing=True)) == []
         stubber.assert_no_pending_responses()
+
+
+def test_the_metadata_of_a_stub_need_not_be_text() -> None:
+    wrapped = canned(unanswered)
+    metadata = {"RequestId": 1, "HTTPStatusCode": 200, "HTTPHeaders": {"content-length": 2}}
+    with Stubber(wrapped) as stubber:
+        answer = {"deploymentTargets": [], "ResponseMetadata": metadata}
+        stubber.add_response("batch_get_deployment_targets", answer)
+        client = DeploymentTargetsClient(wrapped)
+        output = client.batch_get_deployment_targets(deploymentId="d-1", targetIds=["i-1"])
+    (read,) = output.response_metadata
+    assert (read.request_id, read.http_headers) == ("1", {"content-length": "2"})
 
 
 def test_a_down_service_is_botocore_s_error() -> None:

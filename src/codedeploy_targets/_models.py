@@ -316,7 +316,13 @@ class ListDeploymentTargetsOutput(_Shape, frozen=True):
     next_token: str | None = None
 
 
-class ResponseMetadata(_Shape, frozen=True, alias_generator=_as_in_botocore):
+class ResponseMetadata(
+    _Shape,
+    frozen=True,
+    alias_generator=_as_in_botocore,
+    # Those of a stub are not always text, and botocore does not look.
+    coerce_numbers_to_str=True,
+):
     """What botocore tells of one call."""
 
     request_id: str | None = None

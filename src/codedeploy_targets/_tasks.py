@@ -44,6 +44,7 @@ class Tasks(Generic[T, R]):
     async def __aenter__(self) -> Self:
         # One task takes all the items, so that an async iterable of a user's meets one context.
         self._producer = asyncio.create_task(self._produce())
+        self._producer.add_done_callback(lambda _: self._in_order.put_nowait(None))
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -66,17 +67,14 @@ class Tasks(Generic[T, R]):
         return result
 
     async def _produce(self) -> None:
-        try:
-            async with aclosing(self._items):
+        async with aclosing(self._items):
+            await self._room.acquire()
+            async for item in self._items:
+                await self._free.acquire()
+                if any(task.done() and task.exception() for task in self._tasks):
+                    return
+                task = asyncio.create_task(self._function(item))
+                task.add_done_callback(lambda _: self._free.release())
+                self._tasks.add(task)
+                self._in_order.put_nowait(task)
                 await self._room.acquire()
-                async for item in self._items:
-                    await self._free.acquire()
-                    if any(task.done() and task.exception() for task in self._tasks):
-                        return
-                    task = asyncio.create_task(self._function(item))
-                    task.add_done_callback(lambda _: self._free.release())
-                    self._tasks.add(task)
-                    self._in_order.put_nowait(task)
-                    await self._room.acquire()
-        finally:
-            self._in_order.put_nowait(None)

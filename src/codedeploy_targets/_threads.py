@@ -48,8 +48,8 @@ class Threads:
                 if len(self._threads) < self._limit:
                     # A daemon, so that a process can end while a call that nobody waits for hangs.
                     thread = Thread(target=self._work, daemon=True)
-                    thread.start()
                     self._threads.add(thread)
+                    thread.start()
         return future
 
     def drop(self) -> None:

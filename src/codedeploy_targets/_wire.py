@@ -47,6 +47,7 @@ def connect(client: Any) -> None:
         ("request-created", events.register_first, _mark_attempt),
         ("before-parse", events.register_last, _read),
         ("needs-retry", events.register_first, _end_attempt),
+        ("after-call-error", events.register_first, _restore),
     ):
         for operation in ("BatchGetDeploymentTargets", "ListDeploymentTargets"):
             name = f"{event}.codedeploy.{operation}"
@@ -77,6 +78,8 @@ def raise_invalid(response: Any) -> None:
 
 def _mark_call(params: dict[str, Any], context: dict[str, Any], **_: Any) -> None:
     if isinstance(params.get("deploymentId"), _OwnDeploymentId):
+        # The user's handlers see it, too, and what they call with it is no call of the library's.
+        params["deploymentId"] = str(params["deploymentId"])
         context[_KEY] = params
 
 
@@ -113,11 +116,17 @@ def _read(
 
 
 def _end_attempt(response: Any, request_dict: dict[str, Any], **_: Any) -> None:
-    _own_params.set(request_dict["context"].pop(_BEFORE, None))
+    _restore(request_dict["context"])
     # The retry handlers look at the HTTP response, not at what was parsed of it.
     if response is not None and _KEY in response[1]:
         http_response, parsed = response
         http_response.status_code = parsed["ResponseMetadata"]["HTTPStatusCode"]
+
+
+def _restore(context: dict[str, Any], **_: Any) -> None:
+    # An attempt that cannot be signed never gets to `needs-retry`, but ends its call.
+    if _BEFORE in context:
+        _own_params.set(context.pop(_BEFORE))
 
 
 def _invalid(
