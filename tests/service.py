@@ -12,7 +12,7 @@ from pages import ids, instance, page
 class Service:
     """Answers each id that it knows, and keeps what it was asked."""
 
-    def __init__(self, known: int = 10_000) -> None:
+    def __init__(self, known: int = 1_000) -> None:
         self.targets = {target_id: instance(target_id, events=1) for target_id in ids(known)}
         self.batches: list[list[str]] = []
         self.listed: list[dict[str, Any]] = []

@@ -321,7 +321,7 @@ def test_closing_the_iterator_early_leaves_nothing_behind(listed: bool) -> None:
         never_begun = client.iter_deployment_targets(deploymentId="d-1")
         await never_begun.aclose()
 
-    run(Service(1000), body)
+    run(Service(), body)
 
 
 def test_cancelling_every_other_task_before_it_has_begun_ends_the_caller() -> None:
@@ -343,7 +343,7 @@ def test_an_iterator_that_is_given_up_is_closed_by_the_loop() -> None:
             break
         await until(lambda: asyncio.all_tasks() == {asyncio.current_task()})
 
-    run(Service(1000), body)
+    run(Service(), body)
 
 
 def test_an_iterator_that_is_held_until_the_loop_ends_is_closed_by_it() -> None:
@@ -358,7 +358,7 @@ def test_an_iterator_that_is_held_until_the_loop_ends_is_closed_by_it() -> None:
             raise KeyError("of the consumer")
 
     with pytest.raises(KeyError, match="of the consumer"):
-        run(Service(1000), body)
+        run(Service(), body)
     assert reported == []
 
 
