@@ -95,15 +95,17 @@ def test_a_label_without_its_payload() -> None:
     assert read_one(envelope | {"ecsTarget": {}}).to_boto3() == envelope | {"ecsTarget": {}}
 
 
-def test_an_unknown_type() -> None:
+# A member of the envelope may be called as an attribute of the model is.
+@pytest.mark.parametrize("member", ["marsTarget", "status", "raw"])
+def test_an_unknown_type(member: str) -> None:
     envelope = {
         "deploymentTargetType": "MarsTarget",
-        "marsTarget": {"targetId": "rover", "status": "Failed", "lifecycleEvents": None},
+        member: {"targetId": "rover", "status": "Failed", "lifecycleEvents": None},
     }
     target = read_one(envelope)
     assert type(target) is UnknownTarget
     assert str(target.deployment_target_type) == "MarsTarget"
-    assert target.raw["marsTarget"]["targetId"] == "rover"
+    assert target.raw[member]["targetId"] == "rover"
     assert (target.target_id, target.status, target.lifecycle_events) == ("rover", "Failed", [])
 
 

@@ -398,3 +398,6 @@ def test_an_unknown_target_is_of_no_known_type() -> None:
     for no_envelope in others:
         with pytest.raises(ValidationError):
             UnknownTarget.model_validate(no_envelope)
+    without_type = InstanceTarget(target_id="i-1").model_dump(exclude_unset=True)
+    with pytest.raises(ValidationError, match="raw\n  Field required"):
+        UnknownTarget.model_validate(without_type)

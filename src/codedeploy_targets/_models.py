@@ -281,6 +281,9 @@ class UnknownTarget(_Target, frozen=True):
         if "raw" not in data:
             if known_class(data) is not None:
                 raise ValueError("the type is known")
+            if data.keys() & cls.model_fields.keys():
+                # The dump of another class's target, not what the service sends: `raw` is missing.
+                return data
             data = {"raw": data}
         raw = data["raw"]
         payload = next((value for value in raw.values() if isinstance(value, dict)), {})
