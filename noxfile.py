@@ -23,8 +23,8 @@ TESTS, TYPING, LINT, PEERS, FAULTS, MUTANTS = (
     nox.project.dependency_groups(PROJECT, group)
     for group in ("tests", "typing", "lint", "peers", "faults", "mutants")
 )
-LEAST_KILLED = 0.95
 EXTRAS = PROJECT["project"]["optional-dependencies"]
+LEAST_KILLED = 0.95
 
 
 def run_tests(session: nox.Session, *args: str) -> None:

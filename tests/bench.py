@@ -206,7 +206,7 @@ client = CodeDeployClient(endpoint=url, region="us-east-1", credentials=keys)
 client.batch_get_deployment_targets(*PAGE.values())
 """,
 }
-# And to stream a deployment; with the peers it is the same loop as with boto3.
+# And to stream a deployment.
 STREAM = {
     "boto3": """
 import boto3

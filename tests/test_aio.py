@@ -45,6 +45,14 @@ async def aio_client(url: str, **config: Any) -> AsyncIterator[Any]:
         yield client
 
 
+async def until(condition: Callable[[], bool]) -> None:
+    for _ in range(2000):
+        if condition():
+            return
+        await asyncio.sleep(0.005)
+    pytest.fail("it did not come about in 10 seconds")
+
+
 def run(answer: Answer, body: Body, *, max_concurrency: int = 8, **config: Any) -> Endpoint:
     """Run a coroutine in asyncio's debug mode; it must leave no task behind."""
 
@@ -108,14 +116,6 @@ def test_an_id_is_asked_for_once() -> None:
         assert returned == list(dict.fromkeys(wanted))
 
     run(Service(), body)
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    for _ in range(2000):
-        if condition():
-            return
-        await asyncio.sleep(0.005)
-    pytest.fail("it did not come about in 10 seconds")
 
 
 def test_by_default_eight_calls_are_under_way() -> None:

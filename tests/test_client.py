@@ -39,6 +39,13 @@ def client(service: Service) -> DeploymentTargetsClient:
     return DeploymentTargetsClient(canned(service))
 
 
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come about in 10 seconds"
+        time.sleep(0.005)
+
+
 def got(targets: Any) -> list[str]:
     return [target.target_id for target in targets]
 
@@ -93,14 +100,16 @@ def test_the_order_is_that_of_the_ids_however_the_calls_end(service: Service) ->
 
     def answer(operation: str, params: dict[str, Any]) -> Response:
         position = ids(200).index(params["targetIds"][0]) // 25
-        # The first batch comes last.
         assert all(event.wait(10) for event in answered[position + 1 :])
+        response = service(operation, params)
         answered[position].set()
-        return service(operation, params)
+        return response
 
     client = DeploymentTargetsClient(canned(answer))
     output = client.batch_get_deployment_targets(deploymentId="d-1", targetIds=ids(200))
     assert got(output.deployment_targets) == ids(200)
+    # The later batches were asked for while the first was under way.
+    assert service.batches[-1] == ids(25)
 
 
 def test_the_service_s_order_within_a_batch_is_kept() -> None:
@@ -327,13 +336,6 @@ def test_calls_overlap_after_a_pause(service: Service) -> None:
         next(targets)
         wait_until(lambda: threading.active_count() == before)
         assert len(list(itertools.islice(targets, 49))) == 49
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come about in 10 seconds"
-        time.sleep(0.005)
 
 
 def test_a_batch_that_nobody_waits_for_is_split_no_further() -> None:

@@ -276,16 +276,16 @@ class UnknownTarget(_Target, frozen=True):
     @model_validator(mode="before")
     @classmethod
     def _read_raw(cls, data: Any) -> Any:
-        if not isinstance(data, dict) or not isinstance(data.get("raw", data), dict):
+        if not isinstance(data, dict):
             return data
-        if "raw" not in data:
+        # What the service sends has none of the model's own names.
+        if not data.keys() & cls.model_fields.keys():
             if known_class(data) is not None:
                 raise ValueError("the type is known")
-            if data.keys() & cls.model_fields.keys():
-                # The dump of another class's target, not what the service sends: `raw` is missing.
-                return data
             data = {"raw": data}
-        raw = data["raw"]
+        raw = data.get("raw")
+        if not isinstance(raw, dict):
+            return data
         payload = next((value for value in raw.values() if isinstance(value, dict)), {})
         try:
             readable = _Target.model_validate(payload)
