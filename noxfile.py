@@ -19,17 +19,22 @@ nox.options.error_on_missing_interpreters = False
 
 PROJECT = nox.project.load_toml()
 PYTHONS = nox.project.python_versions(PROJECT)
-TESTS, TYPING, LINT, PEERS, FAULTS, MUTANTS = (
+TESTS, TYPING, LINT, PEERS, FAULTS, MUTANTS, BUILD, NEWEST = (
     nox.project.dependency_groups(PROJECT, group)
-    for group in ("tests", "typing", "lint", "peers", "faults", "mutants")
+    for group in ("tests", "typing", "lint", "peers", "faults", "mutants", "build", "newest")
 )
 EXTRAS = PROJECT["project"]["optional-dependencies"]
 LEAST_KILLED = 0.95
+SUPPORT = {"PYTHONPATH": "tests"}  # what the programs import
 
 
-def run_tests(session: nox.Session, *args: str) -> None:
+def install(session: nox.Session, *requirements: str, extras: str = ",".join(EXTRAS)) -> None:
+    session.install(f".[{extras}]", *TESTS, *requirements)
+
+
+def run_tests(session: nox.Session) -> None:
     session.run("coverage", "erase")
-    session.run("coverage", "run", "-m", "pytest", *args, *session.posargs)
+    session.run("coverage", "run", "-m", "pytest", *session.posargs)
     session.run("coverage", "combine", "-q")
     session.run("coverage", "report")
 
@@ -37,7 +42,7 @@ def run_tests(session: nox.Session, *args: str) -> None:
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
     """Run the tests, which have to reach each line and branch."""
-    session.install(f".[{','.join(EXTRAS)}]", *TESTS)
+    install(session)
     run_tests(session)
 
 
@@ -45,9 +50,31 @@ def tests(session: nox.Session) -> None:
 def oldest(session: nox.Session) -> None:
     """Run them with the oldest versions that pyproject.toml allows."""
     requirements = [*PROJECT["project"]["dependencies"], *(r for e in EXTRAS.values() for r in e)]
-    floors = [requirement.replace(">=", "==") for requirement in requirements]
-    session.install(".", *floors, *TESTS)
+    install(session, *(requirement.replace(">=", "==") for requirement in requirements))
     run_tests(session)
+
+
+@nox.session
+def newest(session: nox.Session) -> None:
+    """Run them with the newest botocore and AWS's CLI, where aiobotocore's pin is absent."""
+    install(session, *NEWEST, extras="cli,testing")
+    session.run("pytest", *session.posargs)
+
+
+@nox.session
+def build(session: nox.Session) -> None:
+    """Build the wheel and the sdist, and run the tests on what each of them installs."""
+    session.install(*BUILD)
+    shutil.rmtree("dist", ignore_errors=True)
+    session.run("python", "-m", "build", "--installer", "uv")
+    for package in Path("dist").iterdir():
+        session.install(
+            f"{package}[{','.join(EXTRAS)}]",
+            *TESTS,
+            "--reinstall-package",
+            PROJECT["project"]["name"],
+        )
+        session.run("pytest", *session.posargs, env={"HYPOTHESIS_PROFILE": "mutants"})
 
 
 @nox.session
@@ -61,44 +88,46 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def typing(session: nox.Session) -> None:
     """Check the types, and what type checkers tell a user."""
-    session.install(f".[{','.join(EXTRAS)}]", *TESTS, *TYPING, "nox")
+    install(session, *TYPING, "nox")
     session.run("mypy")
-    session.run("basedpyright", "--pythonpath", f"{session.bin}/python")
+    session.run("basedpyright")
+    session.run("basedpyright", "--ignoreexternal", "--verifytypes", "codedeploy_targets")
 
 
 @nox.session(default=False)
 def bench(session: nox.Session) -> None:
     """Measure the clients against boto3, aiobotocore and their peers, side by side."""
-    session.install(f".[{','.join(EXTRAS)}]", *TESTS, *PEERS)
-    session.run("python", "tests/bench.py")
+    install(session, *PEERS)
+    session.run("python", "tests/programs/bench.py", env=SUPPORT)
 
 
 @nox.session(default=False)
 def prove(session: nox.Session) -> None:
     """Draw 20,000 answers for each property test, in place of the default run's 200."""
-    session.install(f".[{','.join(EXTRAS)}]", *TESTS)
-    tests = ("tests/test_oracle.py", "tests/test_mutated_bytes.py")
+    install(session)
+    names = ("oracle", "mutated_bytes", "protocols", "json")
+    tests = (f"tests/suite/test_{name}.py" for name in names)
     session.run("pytest", *tests, env={"HYPOTHESIS_PROFILE": "prove"})
 
 
 @nox.session(default=False)
 def load(session: nox.Session) -> None:
     """Stream 100,000 targets, share a client among threads, give iterators up, fork."""
-    session.install(f".[{','.join(EXTRAS)}]", *TESTS)
-    session.run("python", "tests/load.py")
+    install(session)
+    session.run("python", "tests/programs/load.py", env=SUPPORT)
 
 
 @nox.session(default=False)
 def faults(session: nox.Session) -> None:
     """Throttle, cut, drop, flip and delay what is on the way between endpoint and client."""
-    session.install(f".[{','.join(EXTRAS)}]", *TESTS, *FAULTS)
-    session.run("python", "tests/faults.py")
+    install(session, *FAULTS)
+    session.run("python", "tests/programs/faults.py", env=SUPPORT)
 
 
 @nox.session(default=False)
 def mutants(session: nox.Session) -> None:
     """Change the code in a thousand places, one at a time: the tests have to notice."""
-    session.install(f".[{','.join(EXTRAS)}]", *TESTS, *MUTANTS)
+    install(session, *MUTANTS)
     shutil.rmtree("mutants", ignore_errors=True)
     # Relative to where the tests run, so that what they start as a process is mutated, too.
     session.run("mutmut", "run", env={"HYPOTHESIS_PROFILE": "mutants", "PYTHONPATH": "src"})

@@ -1,20 +1,36 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 import hypothesis
 import pytest
+from support.clients import AsyncClients, SyncClients
 
-# A slow machine is no failing test, and the same examples are drawn in each run of the check.
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from support.clients import Clients
+
+# A slow machine fails no test, and each run of the check draws the same examples.
 hypothesis.settings.register_profile("check", deadline=None, derandomize=True, max_examples=200)
 hypothesis.settings.register_profile("mutants", deadline=None, derandomize=True, max_examples=25)
 hypothesis.settings.register_profile("prove", deadline=None, max_examples=20_000)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "check"))
 
 
+@pytest.fixture(params=["sync", "async"])
+def clients(request: pytest.FixtureRequest) -> Iterator[Clients]:
+    """Run a test for both clients: for the async one where aiobotocore is installed."""
+    if request.param == "async":
+        pytest.importorskip("aiobotocore")
+    with AsyncClients() if request.param == "async" else SyncClients() as made:
+        yield made
+
+
 @pytest.fixture
 def retry_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    # Else botocore waits between two attempts, each retry mode in its own way.
+    """Keep botocore from waiting between two attempts, which each retry mode does its own way."""
     backoff = "botocore.retries.standard.ExponentialBackoff.delay_amount"
     monkeypatch.setattr(backoff, lambda *_: 0.0)
     monkeypatch.setattr("botocore.retryhandler.delay_exponential", lambda **_: 0.0)

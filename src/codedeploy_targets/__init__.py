@@ -1,51 +1,26 @@
 """CodeDeploy's BatchGetDeploymentTargets as a typed client over botocore's."""
 
-from __future__ import annotations
-
-from ._client import DeploymentTargetsClient
-from ._enums import (
-    DeploymentTargetType,
-    LifecycleErrorCode,
-    LifecycleEventStatus,
-    TargetLabel,
-    TargetStatus,
-)
-from ._exceptions import InvalidResponseError
-from ._models import (
-    BatchGetDeploymentTargetsOutput,
-    CloudFormationTarget,
-    DeploymentTarget,
-    Diagnostics,
-    ECSTarget,
-    ECSTaskSet,
-    InstanceTarget,
-    LambdaFunctionInfo,
-    LambdaTarget,
-    LifecycleEvent,
-    ResponseMetadata,
-    TargetGroupInfo,
-    UnknownTarget,
-)
-
-__all__ = [
-    "BatchGetDeploymentTargetsOutput",
-    "CloudFormationTarget",
-    "DeploymentTarget",
-    "DeploymentTargetType",
-    "DeploymentTargetsClient",
-    "Diagnostics",
-    "ECSTarget",
-    "ECSTaskSet",
-    "InstanceTarget",
-    "InvalidResponseError",
-    "LambdaFunctionInfo",
-    "LambdaTarget",
-    "LifecycleErrorCode",
-    "LifecycleEvent",
-    "LifecycleEventStatus",
-    "ResponseMetadata",
-    "TargetGroupInfo",
-    "TargetLabel",
-    "TargetStatus",
-    "UnknownTarget",
-]
+from ._client import DeploymentTargetIterator as DeploymentTargetIterator
+from ._client import DeploymentTargetsClient as DeploymentTargetsClient
+from ._enums import LifecycleErrorCode as LifecycleErrorCode
+from ._enums import LifecycleEventStatus as LifecycleEventStatus
+from ._enums import TargetLabel as TargetLabel
+from ._enums import TargetStatus as TargetStatus
+from ._errors import InvalidResponseError as InvalidResponseError
+from ._failures import FailureGroup as FailureGroup
+from ._failures import group_failures as group_failures
+from ._models import BatchGetDeploymentTargetsOutput as BatchGetDeploymentTargetsOutput
+from ._models import CloudFormationTarget as CloudFormationTarget
+from ._models import DeploymentTarget as DeploymentTarget
+from ._models import DeploymentTargetType as DeploymentTargetType
+from ._models import Diagnostics as Diagnostics
+from ._models import ECSTarget as ECSTarget
+from ._models import ECSTaskSet as ECSTaskSet
+from ._models import InstanceTarget as InstanceTarget
+from ._models import LambdaFunctionInfo as LambdaFunctionInfo
+from ._models import LambdaTarget as LambdaTarget
+from ._models import LifecycleEvent as LifecycleEvent
+from ._models import ResponseMetadata as ResponseMetadata
+from ._models import TargetFilters as TargetFilters
+from ._models import TargetGroupInfo as TargetGroupInfo
+from ._models import UnknownTarget as UnknownTarget

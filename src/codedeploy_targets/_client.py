@@ -1,55 +1,84 @@
-"""The client for code without asyncio: it calls in the caller's thread, or in short-lived ones."""
+"""Change the client for code without asyncio here, or the way in which it uses threads.
+
+The async client in `aio.py` has the same outline.
+"""
 
 from __future__ import annotations
 
+import time
 from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future
+from contextvars import copy_context
 from functools import partial
-from threading import Event
-from typing import TYPE_CHECKING, Any
+from threading import Semaphore, Thread
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from botocore.exceptions import ClientError
 
-from ._base import ClientBase
-from ._batching import Batcher, check_target_ids
-from ._call import BatchCall, list_params, listed, merge
-from ._models import BatchGetDeploymentTargetsOutput
-from ._wire import raise_invalid
+from ._botocore import OwnCall, check_client, default_client
+from ._models import BatchGetDeploymentTargetsOutput as Output
+from ._models import DeploymentTarget
+from ._requests import Batcher, check_target_ids, get_targets, list_params, merge
+from ._watching import Watch, deployment_status
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
-    from concurrent.futures import Future
+    from collections.abc import Callable, Generator, Iterable
 
     from botocore.client import BaseClient
 
-    from ._models import DeploymentTarget
+    from ._errors import Exceptions
+    from ._models import TargetFilters
+    from ._requests import Params
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class ClientBase:
+    """What both clients have: the wrapped client and its exceptions."""
+
+    def __init__(self, client: Any, *, max_concurrency: int, asynchronous: bool) -> None:
+        if max_concurrency < 1:
+            raise ValueError(f"max_concurrency must be at least 1, not {max_concurrency}")
+        check_client(client, asynchronous=asynchronous)
+        self.client: Any = client
+        self._max_concurrency = max_concurrency
+
+    @property
+    def exceptions(self) -> Exceptions:
+        """The wrapped client's exceptions, for `except client.exceptions.…Exception`."""
+        exceptions: Exceptions = self.client.exceptions
+        return exceptions
 
 
 class DeploymentTargetsClient(ClientBase):
     """`BatchGetDeploymentTargets`, typed, for any number of target ids.
 
-    One client may be shared by threads. Calls that are made on the wrapped client directly
-    stay as they were.
+    Threads may share one client. The wrapped client stays as it was.
 
     Args:
-        client: a boto3 or botocore client for CodeDeploy; without one, botocore's default
-            session creates it.
-        max_concurrency: how many calls may be under way at once, in threads that are there
-            only while there is a call to make. With 1, the caller's thread makes them all.
+        client: a boto3 or botocore client for CodeDeploy. By default, one of botocore's default
+            session is made.
+        max_concurrency: the maximum of concurrent calls. Threads exist only while calls are
+            pending; 1 uses the caller's thread.
 
     Raises:
+        TypeError: `client` is a client of another service, or an aiobotocore client.
         ValueError: `max_concurrency` is below 1.
     """
 
     def __init__(self, client: BaseClient | None = None, *, max_concurrency: int = 8) -> None:
-        super().__init__(client or _default_client(), max_concurrency=max_concurrency)
+        client = default_client() if client is None else client
+        super().__init__(client, max_concurrency=max_concurrency, asynchronous=False)
 
     def batch_get_deployment_targets(
         self, *, deploymentId: str, targetIds: Iterable[str], skip_missing: bool = False
-    ) -> BatchGetDeploymentTargetsOutput:
+    ) -> Output:
         """Get the targets of a deployment that have the given ids.
 
-        AWS takes 25 ids a call and refuses more. Here they may be any number: they are asked
-        for in batches of 25, each id once. Without ids, no call is made.
+        AWS takes 25 ids a call and refuses more. This method takes any number: it asks for them
+        in batches of 25, for each id once. Without ids, it makes no call.
 
         Args:
             deploymentId: the id of the deployment.
@@ -61,122 +90,163 @@ class DeploymentTargetsClient(ClientBase):
 
         Returns:
             The targets in the order of their ids: batch by batch, the service's order within
-            one. `missing_target_ids` names the ids that brought none.
+            one. `missing_target_ids` names the ids that brought no target.
 
         Raises:
-            TypeError: `targetIds` is a `str` or `bytes`, or holds what is no `str`.
+            TypeError: `targetIds` is a `str` or `bytes`, or holds something else than `str`.
             InvalidResponseError: an answer of the service cannot be read.
             botocore.exceptions.ClientError: the service's refusal of the first batch, in
                 order, that failed; see `exceptions`.
             botocore.exceptions.BotoCoreError: botocore could not make the call.
         """
-        check_target_ids(targetIds)
-        batches = list(_batches(targetIds))
+        batches = list(_batches(check_target_ids(targetIds)))
         if not batches:
-            return BatchGetDeploymentTargetsOutput(deployment_targets=[])
-        calls = (BatchCall(deploymentId, batch, skip_missing=skip_missing) for batch in batches)
-        return merge(self._outputs(calls, window=len(batches)))
+            return Output(deployment_targets=[])
+        get = partial(self._get, deploymentId, skip_missing=skip_missing)
+        return merge(self._map(get, iter(batches), window=len(batches)))
 
     def iter_deployment_targets(
         self,
         *,
         deploymentId: str,
         targetIds: Iterable[str] | None = None,
-        targetFilters: Mapping[str, Sequence[str]] | None = None,
+        targetFilters: TargetFilters | None = None,
         skip_missing: bool = False,
-    ) -> Iterator[DeploymentTarget]:
+    ) -> DeploymentTargetIterator:
         """Iterate over the targets of a deployment, as they arrive.
 
-        No call is made before the first `next`; after that, at most `max_concurrency` batches
+        The first `next` makes the first call. From then on, at most `max_concurrency` batches
         are under way or waiting to be consumed.
 
         Args:
             deploymentId: the id of the deployment.
             targetIds: the ids of the targets; by default, those that ListDeploymentTargets
-                lists. An iterator is read, and its ids are checked, as they are needed.
-            targetFilters: what ListDeploymentTargets is to list, such as
+                lists. Lists, tuples, sets and dicts are checked at once, other iterables as
+                they are read.
+            targetFilters: which targets ListDeploymentTargets lists, such as
                 `{"TargetStatus": ["Failed"]}`.
             skip_missing: as in `batch_get_deployment_targets`.
 
         Raises:
-            TypeError: both `targetIds` and `targetFilters` are given, or `targetIds` is a `str`
-                or `bytes`, or holds what is no `str`.
-            InvalidResponseError: an answer of the service cannot be read.
-            botocore.exceptions.ClientError: the service's refusal; see `exceptions`.
-            botocore.exceptions.BotoCoreError: botocore could not make the call.
+            TypeError: both `targetIds` and `targetFilters` are given, or `targetIds` is wrong.
+            Others: as in `batch_get_deployment_targets`, after the targets before the failure.
         """
         if targetIds is None:
-            targetIds = self._list(list_params(deploymentId, targetFilters))
-        elif targetFilters is not None:
-            raise TypeError("targetFilters choose what is listed, so targetIds cannot go with them")
-        check_target_ids(targetIds)
-        calls = (
-            BatchCall(deploymentId, batch, skip_missing=skip_missing)
-            for batch in _batches(targetIds)
-        )
-        outputs = self._outputs(calls, window=self._max_concurrency)
-        return (target for output in outputs for target in output.deployment_targets)
+            ids: Iterable[str] = self._list(list_params(deploymentId, targetFilters))
+        else:
+            ids = check_target_ids(targetIds, targetFilters)
+        get = partial(self._get, deploymentId, skip_missing=skip_missing)
+        outputs = self._map(get, _batches(ids), window=self._max_concurrency)
+        return DeploymentTargetIterator(partial(_flatten, outputs))
 
-    def _list(self, params: dict[str, Any]) -> Iterator[str]:
-        try:
-            for page in self.client.get_paginator("list_deployment_targets").paginate(**params):
-                yield from listed(page)
-        except ClientError as error:
-            raise_invalid(error.response)
-            raise
+    def watch_deployment_targets(
+        self, *, deploymentId: str, delay: float = 5.0, timeout: float | None = None
+    ) -> DeploymentTargetIterator:
+        """Follow a deployment until it is over.
 
-    def _outputs(
-        self, calls: Iterator[BatchCall], *, window: int
-    ) -> Iterator[BatchGetDeploymentTargetsOutput]:
-        ended = Event()
-        if self._max_concurrency == 1 or window == 1:
-            for call in calls:
-                yield self._make(call, ended)
-            return
-        # Imported late: who asks for one batch needs no threads.
-        from ._threads import Threads
+        Yields every target once, then each again whenever it changed. A deployment is over when
+        AWS's GetDeployment says Succeeded, Failed or Stopped; the last state of every target
+        is yielded after that. A deployment that has no targets yet is waited for.
 
-        threads = Threads(self._max_concurrency)
-        futures: deque[Future[BatchGetDeploymentTargetsOutput]] = deque()
-        failure: Exception | None = None
-        try:
-            while not threads.dropped:
-                try:
-                    upcoming = next(calls, None)
-                except Exception as error:  # noqa: BLE001 - raised below, after what came before it
-                    failure = error
-                    break
-                if upcoming is None:
-                    break
-                futures.append(threads.run(partial(self._make, upcoming, ended)))
-                if len(futures) == window or futures[0].done():
-                    yield futures.popleft().result()
-            while futures:
-                yield futures.popleft().result()
-            if failure is not None:
-                raise failure
-        finally:
-            threads.drop()
-            ended.set()
+        Args:
+            deploymentId: the id of the deployment.
+            delay: the seconds from the end of one round of calls to the next.
+            timeout: the seconds after which to give up, counted from the first `next`.
 
-    def _make(self, call: BatchCall, ended: Event) -> BatchGetDeploymentTargetsOutput:
-        for params in call:
-            if ended.is_set():
-                break
+        Raises:
+            TimeoutError: the deployment was not over in time.
+            ValueError: `delay` is below 0.
+            Others: as in `batch_get_deployment_targets`.
+        """
+        watch = Watch(deploymentId, delay, timeout)
+        return DeploymentTargetIterator(partial(self._watch, watch, deploymentId))
+
+    def _watch(
+        self, watch: Watch, deployment_id: str, missing_target_ids: list[str]
+    ) -> Generator[DeploymentTarget]:
+        begin = time.monotonic()
+        while True:
+            params = watch.to_list(self._deployment_status(deployment_id))
             try:
-                response = self.client.batch_get_deployment_targets(**params)
+                ids = watch.to_read(self._list(params))
+            except self.exceptions.DeploymentNotStartedException:
+                ids = []
+            output = self.batch_get_deployment_targets(deploymentId=deployment_id, targetIds=ids)
+            yield from watch.changed(output.deployment_targets)
+            if watch.over:
+                missing_target_ids += output.missing_target_ids
+                return
+            time.sleep(watch.pause(time.monotonic() - begin))
+
+    def _deployment_status(self, deployment_id: str) -> str | None:
+        params = {"deploymentId": deployment_id}
+        with OwnCall(self.client, params) as call:
+            response = call.client.get_deployment(**params)
+            call.check()
+        return deployment_status(response)
+
+    def _list(self, params: Params) -> Iterator[str]:
+        with OwnCall(self.client, params) as call:
+            for page in call.client.get_paginator("list_deployment_targets").paginate(**params):
+                call.check()
+                yield from page.get("targetIds", [])
+
+    def _map(self, function: Callable[..., R], items: Iterator[T], *, window: int) -> Iterator[R]:
+        if self._max_concurrency == 1 or window == 1:
+            return map(function, items)
+        return _in_threads(function, items, limit=self._max_concurrency, window=window)
+
+    def _get(
+        self,
+        deployment_id: str,
+        batch: list[str],
+        abandoned: Callable[[], bool] = bool,
+        *,
+        skip_missing: bool,
+    ) -> Output:
+        steps = get_targets(deployment_id, batch, skip_missing=skip_missing)
+        advance: Callable[[], Params] = steps.__next__
+        while not abandoned():
+            try:
+                params = advance()
+            except StopIteration as done:
+                return cast("Output", done.value)
+            try:
+                advance = partial(steps.send, self._send(params))
             except ClientError as error:
-                call.refused(params, error)
-            else:
-                call.answered(params, response)
-        return call.output()
+                advance = partial(steps.throw, error)
+        return Output()
+
+    def _send(self, params: Params) -> Output:
+        with OwnCall(self.client, params) as call:
+            return call.read(call.client.batch_get_deployment_targets(**params))
 
 
-def _default_client() -> BaseClient:
-    # Imported late: who brings a client of boto3's need not pay for it.
-    from botocore.session import get_session
+class DeploymentTargetIterator(Iterator[DeploymentTarget]):
+    """The targets of a deployment, as they arrive.
 
-    return get_session().create_client("codedeploy")
+    Attributes:
+        missing_target_ids: the ids that brought no target so far.
+    """
+
+    def __init__(self, begin: Callable[[list[str]], Generator[DeploymentTarget]]) -> None:
+        self.missing_target_ids: list[str] = []
+        self._targets = begin(self.missing_target_ids)
+
+    def __next__(self) -> DeploymentTarget:
+        return next(self._targets)
+
+    def close(self) -> None:
+        """Stop: start no further call."""
+        self._targets.close()
+
+
+def _flatten(
+    outputs: Iterator[Output], missing_target_ids: list[str]
+) -> Generator[DeploymentTarget]:
+    for output in outputs:
+        missing_target_ids += output.missing_target_ids
+        yield from output.deployment_targets
 
 
 def _batches(target_ids: Iterable[str]) -> Iterator[list[str]]:
@@ -186,3 +256,54 @@ def _batches(target_ids: Iterable[str]) -> Iterator[list[str]]:
             yield batch
     if batch := batcher.rest():
         yield batch
+
+
+def _in_threads(
+    function: Callable[[T, Callable[[], bool]], R], items: Iterator[T], *, limit: int, window: int
+) -> Iterator[R]:
+    """Apply a function to items, each in a thread of its own; yield the results in order.
+
+    At most `limit` threads are under way, and at most `window` results wait to be consumed.
+    After a failure no thread starts. The function's second argument tells whether the iteration
+    was abandoned. Not an executor: that keeps its threads, and waits for them as it ends.
+    """
+    slots = Semaphore(limit)
+    results: deque[Future[R]] = deque()
+    # The garbage collector may end this generator in any thread, so ending it takes no lock.
+    failed = abandoned = False
+
+    def work(item: T, result: Future[R]) -> None:
+        nonlocal failed
+        try:
+            result.set_result(function(item, lambda: abandoned))
+        except BaseException as error:  # noqa: BLE001 - raised where the result is consumed
+            failed = True
+            result.set_exception(error)
+        finally:
+            slots.release()
+
+    broken: Exception | None = None
+    try:
+        while slots.acquire() and not failed:
+            try:
+                item = next(items)
+            except StopIteration:
+                break
+            except Exception as error:  # noqa: BLE001 - raised after the results before it
+                broken = error
+                break
+            results.append(Future())
+            context, args = copy_context(), (item, results[-1])
+            try:
+                # A daemon, so that a process can end while a call hangs.
+                Thread(target=context.run, args=(work, *args), daemon=True).start()
+            except RuntimeError:  # no more threads can be started
+                context.run(work, *args)
+            if len(results) == window or results[0].done():
+                yield results.popleft().result()
+        while results:
+            yield results.popleft().result()
+        if broken is not None:
+            raise broken
+    finally:
+        abandoned = True

@@ -1,8 +1,9 @@
-"""AWS's string enums, open: a value from the future is a member too."""
+"""Add a value that AWS added to an enum here: AWS's enums, open to values yet to come."""
 
 from __future__ import annotations
 
 from enum import Enum
+from typing import Any
 
 from typing_extensions import Self
 
@@ -18,8 +19,12 @@ class _OpenEnum(str, Enum):
     def _missing_(cls, value: object) -> Self | None:
         if not isinstance(value, str):
             return None
-        member = str.__new__(cls, str.__str__(value))
-        member._name_ = member._value_ = str.__str__(value)
+        plain = str.__str__(value)
+        known = cls._value2member_map_.get(plain)
+        if isinstance(known, cls):
+            return known
+        member = str.__new__(cls, plain)
+        member._name_ = member._value_ = plain
         return member
 
     def __reduce_ex__(self, _: object) -> tuple[type[Self], tuple[str]]:
@@ -32,14 +37,10 @@ class _OpenEnum(str, Enum):
     def __format__(self, format_spec: str) -> str:
         return str.__format__(self, format_spec)
 
-
-class DeploymentTargetType(_OpenEnum):
-    """The four kinds of target, one for each way that CodeDeploy deploys."""
-
-    INSTANCE_TARGET = "InstanceTarget"
-    LAMBDA_TARGET = "LambdaTarget"
-    ECS_TARGET = "ECSTarget"
-    CLOUD_FORMATION_TARGET = "CloudFormationTarget"
+    @classmethod
+    def __get_pydantic_json_schema__(cls, *_: object) -> dict[str, Any]:
+        # JSON Schema's "enum" would refuse the values yet to come.
+        return {"title": cls.__name__, "type": "string", "examples": [each.value for each in cls]}
 
 
 class TargetStatus(_OpenEnum):

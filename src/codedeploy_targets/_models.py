@@ -1,8 +1,12 @@
-"""The shapes of the operation, under AWS's names, as frozen pydantic models.
+"""Add a target type or a member of AWS's here: AWS's structures, as frozen pydantic models.
 
 botocore's service model for CodeDeploy (2014-10-06) is the truth behind them.
 An attribute is AWS's member name in snake_case. AWS requires no member, so
 what the service leaves out is `None`, or an empty list.
+
+A model has two forms of data. Its own JSON has the attributes' names, and is
+read strictly. AWS's shape goes in by `from_boto3` and out by `to_boto3`; its
+names are the validation aliases, which count only where they are asked for.
 """
 
 from __future__ import annotations
@@ -17,28 +21,22 @@ from pydantic import (
     AwareDatetime,
     BaseModel,
     Field,
-    PlainSerializer,
     PlainValidator,
     StrictFloat,
     StrictInt,
     ValidationError,
+    WithJsonSchema,
     model_validator,
 )
 from pydantic.alias_generators import to_camel, to_pascal
+from typing_extensions import Self, TypedDict
 
 from ._enums import LifecycleErrorCode, LifecycleEventStatus, TargetLabel, TargetStatus
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
-def _inside(member: str) -> AliasGenerator:
-    """Read a payload's members straight through the envelope around it."""
-    return AliasGenerator(
-        validation_alias=lambda name: AliasPath(member, to_camel(name)),
-        serialization_alias=to_camel,
-    )
-
-
-def _as_in_botocore(name: str) -> str:
-    return to_pascal(name).replace("Http", "HTTP")
+    from . import _enums
 
 
 def _parse_timestamp(value: Any) -> datetime:
@@ -52,36 +50,58 @@ def _parse_timestamp(value: Any) -> datetime:
     return parsed
 
 
-def _plain_str(value: str) -> str:
-    return str(value)
-
-
-_FIRST_THAT_FITS = Field(union_mode="left_to_right")
-_AS_PLAIN_STR = PlainSerializer(_plain_str)
-
-# `str` is there for type checkers, so that `status="Failed"` is fine with them.
-_LifecycleErrorCode = Annotated[LifecycleErrorCode | str, _FIRST_THAT_FITS, _AS_PLAIN_STR]
-_LifecycleEventStatus = Annotated[LifecycleEventStatus | str, _FIRST_THAT_FITS, _AS_PLAIN_STR]
-_TargetLabel = Annotated[TargetLabel | str, _FIRST_THAT_FITS, _AS_PLAIN_STR]
-_TargetStatus = Annotated[TargetStatus | str, _FIRST_THAT_FITS, _AS_PLAIN_STR]
-# What pydantic refuses (a text without a zone, which is UTC to botocore) is read as boto3 does.
+# What pydantic refuses (text without a zone, which is UTC to botocore) is read as boto3 does.
 _Timestamp = Annotated[
-    AwareDatetime | Annotated[datetime, PlainValidator(_parse_timestamp)], _FIRST_THAT_FITS
+    AwareDatetime | Annotated[datetime, PlainValidator(_parse_timestamp)],
+    Field(union_mode="left_to_right"),
+    WithJsonSchema({"type": "string", "format": "date-time"}),
 ]
+
+
+def _inside(member: str) -> AliasGenerator:
+    """Read a payload's members straight through the envelope, where the type is beside it."""
+
+    def alias(name: str) -> str | AliasPath:
+        aws_name = to_camel(name)
+        return aws_name if name == "deployment_target_type" else AliasPath(member, aws_name)
+
+    return AliasGenerator(validation_alias=alias)
+
+
+def _as_in_botocore(name: str) -> str:
+    return to_pascal(name).replace("Http", "HTTP")
 
 
 class _Shape(
     BaseModel,
     frozen=True,
-    alias_generator=to_camel,
+    extra="forbid",
+    alias_generator=AliasGenerator(validation_alias=to_camel),
     validate_by_name=True,
-    validate_by_alias=True,
-    # As the JSON parsers of Python and pydantic read them; the default loses them as null.
-    ser_json_inf_nan="constants",
+    validate_by_alias=False,
+    json_schema_serialization_defaults_required=True,
+    # JSON has no infinite numbers; pydantic would write them as null.
+    allow_inf_nan=False,
     # Else a number above 2e10 would be taken for milliseconds.
     val_temporal_unit="seconds",
 ):
     pass
+
+
+def _to_boto3(value: Any) -> Any:
+    """Return a value as boto3 has it: members that were set, under AWS's names, as plain types."""
+    if isinstance(value, _Shape):
+        members: dict[str, Any] = {}
+        for name, field in type(value).model_fields.items():
+            member = getattr(value, name)
+            if name in value.model_fields_set and member is not None:
+                alias = field.validation_alias
+                aws_name = alias.path[-1] if isinstance(alias, AliasPath) else alias
+                members[str(aws_name)] = _to_boto3(member)
+        return members
+    if isinstance(value, list):
+        return [_to_boto3(item) for item in value]
+    return str.__str__(value) if isinstance(value, str) else value
 
 
 class Diagnostics(_Shape, frozen=True):
@@ -90,7 +110,7 @@ class Diagnostics(_Shape, frozen=True):
     `log_tail` is the end of its log, 4 KB at most.
     """
 
-    error_code: _LifecycleErrorCode | None = None
+    error_code: LifecycleErrorCode | None = None
     script_name: str | None = None
     message: str | None = None
     log_tail: str | None = None
@@ -103,7 +123,7 @@ class LifecycleEvent(_Shape, frozen=True):
     diagnostics: Diagnostics | None = None
     start_time: _Timestamp | None = None
     end_time: _Timestamp | None = None
-    status: _LifecycleEventStatus | None = None
+    status: LifecycleEventStatus | None = None
 
     @property
     def duration(self) -> timedelta | None:
@@ -139,22 +159,26 @@ class ECSTaskSet(_Shape, frozen=True):
     a percentage. AWS spells `identifier` as `identifer` on the wire.
     """
 
-    identifier: str | None = Field(
-        default=None, validation_alias="identifer", serialization_alias="identifer"
-    )
+    identifier: str | None = Field(default=None, validation_alias="identifer")
     desired_count: StrictInt | None = None
     pending_count: StrictInt | None = None
     running_count: StrictInt | None = None
     status: str | None = None
     traffic_weight: StrictFloat | None = None
     target_group: TargetGroupInfo | None = None
-    task_set_label: _TargetLabel | None = None
+    task_set_label: TargetLabel | None = None
 
 
-class _Target(_Shape, frozen=True):
+def _require_type(schema: dict[str, Any]) -> None:
+    # The constructor knows the type; among others' JSON, a target has to name it.
+    if "deployment_target_type" not in schema.setdefault("required", []):
+        schema["required"].append("deployment_target_type")
+
+
+class _Target(_Shape, frozen=True, json_schema_extra=_require_type):
     deployment_id: str | None = None
     target_id: str | None = None
-    status: _TargetStatus | None = None
+    status: TargetStatus | None = None
     last_updated_at: _Timestamp | None = None
     lifecycle_events: list[LifecycleEvent] = []
 
@@ -164,9 +188,30 @@ class _Target(_Shape, frozen=True):
         return next((event for event in self.lifecycle_events if event.status == "Failed"), None)
 
     @property
+    def current_event(self) -> LifecycleEvent | None:
+        """The first lifecycle event with status InProgress, or `None`."""
+        events = self.lifecycle_events
+        return next((event for event in events if event.status == "InProgress"), None)
+
+    @property
     def is_terminal(self) -> bool:
         """Whether the deployment is over for this target: Succeeded, Failed or Skipped."""
         return self.status in {"Succeeded", "Failed", "Skipped"}
+
+    @classmethod
+    def from_boto3(cls, envelope: Any) -> Self:
+        """Read one target as boto3 returns it: `{"deploymentTargetType": …, "…Target": {…}}`.
+
+        Raises:
+            ValueError: it is no envelope for this type; the message tells where, and no value.
+        """
+        # Imported late: the parsing knows the models, and not the reverse.
+        from ._parsing import read_envelope
+
+        target = read_envelope(envelope)
+        if not isinstance(target, cls):
+            raise ValueError(f"expected the envelope of one {cls.__name__}")  # noqa: TRY004
+        return target
 
 
 class _KnownTarget(_Target, frozen=True):
@@ -175,34 +220,29 @@ class _KnownTarget(_Target, frozen=True):
 
     def to_boto3(self) -> dict[str, Any]:
         """Return the dict that boto3 returns for this target, its envelope included."""
-        kind = {"deployment_target_type"}
-        payload = self.model_dump(
-            by_alias=True, exclude_unset=True, exclude_none=True, exclude=kind
-        )
-        envelope = {**self.model_dump(by_alias=True, include=kind), self.MEMBER: payload}
-        # An envelope that the service sent in another form than this was kept by the reader.
-        kept = vars(self).get("_envelope", envelope)
-        return {key: envelope[key] if key == self.MEMBER else kept[key] for key in kept}
+        label = {"deploymentTargetType": type(self).__name__}
+        # The service may send a label alone, which is not the same as an empty payload.
+        if self.model_fields_set == {"deployment_target_type"}:
+            return label
+        payload = _to_boto3(self)
+        payload.pop("deploymentTargetType", None)
+        return {**label, self.MEMBER: payload}
 
 
 class InstanceTarget(_KnownTarget, frozen=True, alias_generator=_inside("instanceTarget")):
     """An EC2 or on-premises instance; `instance_label` is its side of a blue/green deployment."""
 
-    MEMBER = "instanceTarget"
-    deployment_target_type: Literal["InstanceTarget"] = Field(
-        default="InstanceTarget", validation_alias="deploymentTargetType"
-    )
+    MEMBER: ClassVar[str] = "instanceTarget"
+    deployment_target_type: Literal["InstanceTarget"] = "InstanceTarget"
     target_arn: str | None = None
-    instance_label: _TargetLabel | None = None
+    instance_label: TargetLabel | None = None
 
 
 class LambdaTarget(_KnownTarget, frozen=True, alias_generator=_inside("lambdaTarget")):
     """A Lambda function whose alias moves to a new version."""
 
-    MEMBER = "lambdaTarget"
-    deployment_target_type: Literal["LambdaTarget"] = Field(
-        default="LambdaTarget", validation_alias="deploymentTargetType"
-    )
+    MEMBER: ClassVar[str] = "lambdaTarget"
+    deployment_target_type: Literal["LambdaTarget"] = "LambdaTarget"
     target_arn: str | None = None
     lambda_function_info: LambdaFunctionInfo | None = None
 
@@ -210,10 +250,8 @@ class LambdaTarget(_KnownTarget, frozen=True, alias_generator=_inside("lambdaTar
 class ECSTarget(_KnownTarget, frozen=True, alias_generator=_inside("ecsTarget")):
     """An ECS service; its `target_id` is `<cluster name>:<service name>`."""
 
-    MEMBER = "ecsTarget"
-    deployment_target_type: Literal["ECSTarget"] = Field(
-        default="ECSTarget", validation_alias="deploymentTargetType"
-    )
+    MEMBER: ClassVar[str] = "ecsTarget"
+    deployment_target_type: Literal["ECSTarget"] = "ECSTarget"
     target_arn: str | None = None
     task_sets_info: list[ECSTaskSet] = []
 
@@ -226,31 +264,14 @@ class CloudFormationTarget(
     `target_version_weight` is the percentage of traffic on the new version.
     """
 
-    MEMBER = "cloudFormationTarget"
-    deployment_target_type: Literal["CloudFormationTarget"] = Field(
-        default="CloudFormationTarget", validation_alias="deploymentTargetType"
-    )
+    MEMBER: ClassVar[str] = "cloudFormationTarget"
+    deployment_target_type: Literal["CloudFormationTarget"] = "CloudFormationTarget"
     resource_type: str | None = None
     target_version_weight: StrictFloat | None = None
 
 
 KnownTarget = InstanceTarget | LambdaTarget | ECSTarget | CloudFormationTarget
-_BY_MEMBER: dict[str, type[KnownTarget]] = {cls.MEMBER: cls for cls in get_args(KnownTarget)}
-_BY_TYPE = {cls.__name__: cls for cls in _BY_MEMBER.values()}
-
-
-def known_class(envelope: dict[str, Any]) -> type[KnownTarget] | None:
-    """Tell which of the four models an envelope is for, however the service labelled it.
-
-    The type may be absent, or be in camelCase as in AWS's prose, which also files Lambda
-    functions under `instanceTarget`: then the member that holds a payload decides.
-    """
-    kind = envelope.get("deploymentTargetType")
-    named = _BY_TYPE.get(kind) or _BY_MEMBER.get(kind) if isinstance(kind, str) else None
-    held = [cls for member, cls in _BY_MEMBER.items() if envelope.get(member) is not None]
-    if kind is not None and (named is None or named in held):
-        return named
-    return held[0] if held else named
+TARGET_BY_MEMBER: dict[str, type[KnownTarget]] = {cls.MEMBER: cls for cls in get_args(KnownTarget)}
 
 
 class UnknownTarget(_Target, frozen=True):
@@ -260,78 +281,75 @@ class UnknownTarget(_Target, frozen=True):
     target has is read from it, where it is there in the usual form.
     """
 
+    deployment_target_type: Literal["UnknownTarget"] = "UnknownTarget"
     raw: dict[str, Any]
 
-    if TYPE_CHECKING:
-        # Checkers narrow a union by `deployment_target_type == "ECSTarget"` only where each
-        # class has a literal there, so for them this stands for any type but the four.
-        deployment_target_type: Literal["UnknownTarget"]
-
-        def __init__(
-            self, *, raw: dict[str, Any], deployment_target_type: str | None = None
-        ) -> None: ...
-    else:
-        deployment_target_type: str | None = None
+    @property
+    def raw_type(self) -> str | None:
+        """What the service called the type of this target."""
+        label = self.raw.get("deploymentTargetType")
+        return label if isinstance(label, str) else None
 
     @model_validator(mode="before")
     @classmethod
     def _read_raw(cls, data: Any) -> Any:
-        if not isinstance(data, dict):
-            return data
-        # What the service sends has none of the model's own names.
-        if not data.keys() & cls.model_fields.keys():
-            if known_class(data) is not None:
-                raise ValueError("the type is known")
-            data = {"raw": data}
-        raw = data.get("raw")
+        raw = data.get("raw") if isinstance(data, dict) else None
         if not isinstance(raw, dict):
             return data
         payload = next((value for value in raw.values() if isinstance(value, dict)), {})
-        try:
-            readable = _Target.model_validate(payload)
-        except ValidationError as error:
-            odd = {detail["loc"][0] for detail in error.errors()}
-            readable = _Target.model_validate({key: payload[key] for key in payload.keys() - odd})
-        read = {name: getattr(readable, name) for name in readable.model_fields_set}
-        return {"deployment_target_type": raw.get("deploymentTargetType"), **read, **data}
+        readable = {}
+        for name in _Target.model_fields:
+            with suppress(KeyError, ValidationError):
+                member = {to_camel(name): payload[to_camel(name)]}
+                shape = _Target.model_validate(member, by_alias=True, by_name=False, extra="ignore")
+                readable[name] = getattr(shape, name)
+        return {**readable, **data}
 
     def to_boto3(self) -> dict[str, Any]:
-        """Return the dict that boto3 returns for this target: what its service model knows."""
-        envelope = self.model_dump(
-            by_alias=True, exclude_none=True, include={"deployment_target_type"}
-        )
-        for member in self.raw.keys() & _BY_MEMBER.keys():
-            with suppress(ValidationError):
-                payload = _BY_MEMBER[member].model_validate({member: self.raw[member]})
-                envelope[member] = payload.to_boto3()[member]
+        """Return the dict that boto3 returns for this target: what its service model knows.
+
+        boto3 has no place for the payload of an unknown type; `raw` holds it.
+        """
+        envelope = {} if self.raw_type is None else {"deploymentTargetType": self.raw_type}
+        for member in self.raw.keys() & TARGET_BY_MEMBER.keys():
+            with suppress(ValueError):
+                payload = {member: self.raw[member]}
+                envelope |= {
+                    member: TARGET_BY_MEMBER[member].from_boto3(payload).to_boto3()[member]
+                }
         return envelope
 
 
 DeploymentTarget = Annotated[
-    Annotated[KnownTarget, Field(discriminator="deployment_target_type")] | UnknownTarget,
-    _FIRST_THAT_FITS,
+    KnownTarget | UnknownTarget, Field(discriminator="deployment_target_type")
 ]
 """A target of any type: the payload itself, without the envelope that AWS puts around it."""
 
+DeploymentTargetType = Literal[
+    "InstanceTarget", "LambdaTarget", "ECSTarget", "CloudFormationTarget", "UnknownTarget"
+]
+"""The type of `deployment_target_type`: AWS's four types, and the name of all others."""
 
-class ListDeploymentTargetsOutput(_Shape, frozen=True):
-    target_ids: list[str] | None = None
-    next_token: str | None = None
+
+class TargetFilters(TypedDict, total=False):
+    """Which targets ListDeploymentTargets lists: those with one of the values, for each name."""
+
+    TargetStatus: Sequence[
+        Literal["Failed", "InProgress", "Pending", "Ready", "Skipped", "Succeeded", "Unknown"]
+        | _enums.TargetStatus
+    ]
+    ServerInstanceLabel: Sequence[Literal["Blue", "Green"] | TargetLabel]
 
 
 class ResponseMetadata(
-    _Shape,
-    frozen=True,
-    alias_generator=_as_in_botocore,
-    # Those of a stub are not always text, and botocore does not look.
-    coerce_numbers_to_str=True,
+    _Shape, frozen=True, alias_generator=AliasGenerator(validation_alias=_as_in_botocore)
 ):
     """What botocore tells of one call."""
 
     request_id: str | None = None
-    http_status_code: int | None = None
+    http_status_code: StrictInt | None = None
     http_headers: dict[str, str] = {}
-    retry_attempts: int = 0
+    retry_attempts: StrictInt = 0
 
 
 class BatchGetDeploymentTargetsOutput(_Shape, frozen=True):
@@ -344,6 +362,21 @@ class BatchGetDeploymentTargetsOutput(_Shape, frozen=True):
     deployment_targets: list[DeploymentTarget] = []
     missing_target_ids: list[str] = []
     response_metadata: list[ResponseMetadata] = []
+
+    @staticmethod
+    def from_boto3(answer: Any) -> BatchGetDeploymentTargetsOutput:
+        """Read an answer to BatchGetDeploymentTargets, as leniently as the service's own.
+
+        It is boto3's dict, with or without `ResponseMetadata`, or the text (`str` or `bytes`)
+        that `aws deploy batch-get-deployment-targets` prints.
+
+        Raises:
+            ValueError: it is no such answer; the message tells where, and shows no value.
+        """
+        # Imported late: the parsing knows the models, and not the reverse.
+        from ._parsing import read_answer
+
+        return read_answer(answer)
 
     def to_boto3(self) -> dict[str, Any]:
         """Return the dict that boto3 returns, without `ResponseMetadata`."""

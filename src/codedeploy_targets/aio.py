@@ -1,48 +1,57 @@
-"""The client for asyncio code, over aiobotocore's client for CodeDeploy (extra `async`)."""
+"""Change the client for asyncio code here, or drop it with this file (extra `async`).
+
+The sync client in `_client.py` has the same outline.
+"""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable
+import asyncio
+import time
+from collections.abc import AsyncIterable, AsyncIterator
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Any, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from botocore.exceptions import ClientError
+from typing_extensions import Self
 
-from ._base import ClientBase
-from ._batching import Batcher, check_target_ids
-from ._call import BatchCall, list_params, listed, merge
-from ._models import BatchGetDeploymentTargetsOutput
-from ._tasks import Tasks
-from ._wire import raise_invalid
+from ._botocore import AsyncOwnCall
+from ._client import ClientBase
+from ._models import BatchGetDeploymentTargetsOutput as Output
+from ._models import DeploymentTarget
+from ._requests import Batcher, check_target_ids, get_targets, list_params, merge
+from ._watching import Watch, deployment_status
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable
 
     from aiobotocore.client import AioBaseClient
 
-    from ._models import DeploymentTarget
+    from ._models import TargetFilters
+    from ._requests import Params
 
-    T = TypeVar("T")
+T = TypeVar("T")
+R = TypeVar("R")
 
-__all__ = ["AsyncDeploymentTargetsClient"]
+__all__ = ["AsyncDeploymentTargetIterator", "AsyncDeploymentTargetsClient"]
 
 
 class AsyncDeploymentTargetsClient(ClientBase):
     """`DeploymentTargetsClient` for asyncio: the same methods, parameters, models and errors.
 
-    One client may be shared by tasks. Calls that are made on the wrapped client directly stay
-    as they were.
+    Tasks may share one client. The wrapped client stays as it was.
 
     Args:
-        client: an aiobotocore client for CodeDeploy; closing it is the caller's business.
-        max_concurrency: how many calls may be under way at once, each in a task of its own.
+        client: an aiobotocore client for CodeDeploy; the caller closes it.
+        max_concurrency: the maximum of concurrent calls, each in a task of its own.
 
     Raises:
+        TypeError: `client` is a client of another service, or a client of boto3 or botocore.
         ValueError: `max_concurrency` is below 1.
     """
 
     def __init__(self, client: AioBaseClient, *, max_concurrency: int = 8) -> None:
-        super().__init__(client, max_concurrency=max_concurrency)
+        super().__init__(client, max_concurrency=max_concurrency, asynchronous=True)
 
     async def batch_get_deployment_targets(
         self,
@@ -50,7 +59,7 @@ class AsyncDeploymentTargetsClient(ClientBase):
         deploymentId: str,
         targetIds: Iterable[str] | AsyncIterable[str],
         skip_missing: bool = False,
-    ) -> BatchGetDeploymentTargetsOutput:
+    ) -> Output:
         """Get the targets of a deployment that have the given ids.
 
         As `DeploymentTargetsClient.batch_get_deployment_targets`; `targetIds` may be an async
@@ -58,11 +67,10 @@ class AsyncDeploymentTargetsClient(ClientBase):
         """
         batches = [batch async for batch in _batches(_target_ids(targetIds))]
         if not batches:
-            return BatchGetDeploymentTargetsOutput(deployment_targets=[])
-        outputs = self._outputs(
-            deploymentId, _each(batches), skip_missing=skip_missing, window=len(batches)
-        )
-        async with outputs:
+            return Output(deployment_targets=[])
+        get = partial(self._get, deploymentId, skip_missing=skip_missing)
+        tasks = _Tasks(get, _each(batches), limit=self._max_concurrency, window=len(batches))
+        async with tasks as outputs:
             return merge([output async for output in outputs])
 
     def iter_deployment_targets(
@@ -70,9 +78,9 @@ class AsyncDeploymentTargetsClient(ClientBase):
         *,
         deploymentId: str,
         targetIds: Iterable[str] | AsyncIterable[str] | None = None,
-        targetFilters: Mapping[str, Sequence[str]] | None = None,
+        targetFilters: TargetFilters | None = None,
         skip_missing: bool = False,
-    ) -> AsyncGenerator[DeploymentTarget, None]:
+    ) -> AsyncDeploymentTargetIterator:
         """Iterate over the targets of a deployment, as they arrive.
 
         As `DeploymentTargetsClient.iter_deployment_targets`; `targetIds` may be an async
@@ -81,80 +89,126 @@ class AsyncDeploymentTargetsClient(ClientBase):
         """
         if targetIds is None:
             target_ids = self._list(list_params(deploymentId, targetFilters))
-        elif targetFilters is not None:
-            raise TypeError("targetFilters choose what is listed, so targetIds cannot go with them")
         else:
-            target_ids = _target_ids(targetIds)
-        outputs = self._outputs(
-            deploymentId,
-            _batches(target_ids),
-            skip_missing=skip_missing,
-            window=self._max_concurrency,
-        )
-        return _targets(outputs)
+            target_ids = _target_ids(targetIds, targetFilters)
+        get = partial(self._get, deploymentId, skip_missing=skip_missing)
+        limit = self._max_concurrency
+        tasks = _Tasks(get, _batches(target_ids), limit=limit, window=limit)
+        return AsyncDeploymentTargetIterator(partial(_flatten, tasks))
 
-    async def _list(self, params: dict[str, Any]) -> AsyncGenerator[str, None]:
-        pages = self.client.get_paginator("list_deployment_targets").paginate(**params)
-        try:
+    def watch_deployment_targets(
+        self, *, deploymentId: str, delay: float = 5.0, timeout: float | None = None
+    ) -> AsyncDeploymentTargetIterator:
+        """Follow a deployment until it is over.
+
+        As `DeploymentTargetsClient.watch_deployment_targets`. Closing the iterator (`aclose`, or
+        `contextlib.aclosing`) cancels the calls that are under way.
+        """
+        watch = Watch(deploymentId, delay, timeout)
+        return AsyncDeploymentTargetIterator(partial(self._watch, watch, deploymentId))
+
+    async def _watch(
+        self, watch: Watch, deployment_id: str, missing_target_ids: list[str]
+    ) -> AsyncGenerator[DeploymentTarget]:
+        begin = time.monotonic()
+        while True:
+            params = watch.to_list(await self._deployment_status(deployment_id))
+            try:
+                ids = watch.to_read([each async for each in self._list(params)])
+            except self.exceptions.DeploymentNotStartedException:
+                ids = []
+            output = await self.batch_get_deployment_targets(
+                deploymentId=deployment_id, targetIds=ids
+            )
+            for target in watch.changed(output.deployment_targets):
+                yield target
+            if watch.over:
+                missing_target_ids += output.missing_target_ids
+                return
+            await asyncio.sleep(watch.pause(time.monotonic() - begin))
+
+    async def _deployment_status(self, deployment_id: str) -> str | None:
+        params = {"deploymentId": deployment_id}
+        with AsyncOwnCall(self.client, params) as call:
+            response = await call.client.get_deployment(**params)
+            call.check()
+        return deployment_status(response)
+
+    async def _list(self, params: Params) -> AsyncGenerator[str]:
+        with AsyncOwnCall(self.client, params) as call:
+            pages = call.client.get_paginator("list_deployment_targets").paginate(**params)
             async with aclosing(aiter(pages)) as pages:
                 async for page in pages:
-                    for target_id in listed(page):
+                    call.check()
+                    for target_id in page.get("targetIds", []):
                         yield target_id
-        except ClientError as error:
-            raise_invalid(error.response)
-            raise
 
-    def _outputs(
-        self,
-        deployment_id: str,
-        batches: AsyncGenerator[list[str], None],
-        *,
-        skip_missing: bool,
-        window: int,
-    ) -> Tasks[list[str], BatchGetDeploymentTargetsOutput]:
-        async def make(batch: list[str]) -> BatchGetDeploymentTargetsOutput:
-            call = BatchCall(deployment_id, batch, skip_missing=skip_missing)
-            for params in call:
-                try:
-                    response = await self.client.batch_get_deployment_targets(**params)
-                except ClientError as error:
-                    call.refused(params, error)
-                else:
-                    call.answered(params, response)
-            return call.output()
+    async def _get(self, deployment_id: str, batch: list[str], *, skip_missing: bool) -> Output:
+        steps = get_targets(deployment_id, batch, skip_missing=skip_missing)
+        advance: Callable[[], Params] = steps.__next__
+        while True:
+            try:
+                params = advance()
+            except StopIteration as done:
+                return cast("Output", done.value)
+            try:
+                advance = partial(steps.send, await self._send(params))
+            except ClientError as error:
+                advance = partial(steps.throw, error)
 
-        return Tasks(make, batches, limit=self._max_concurrency, window=window)
+    async def _send(self, params: Params) -> Output:
+        with AsyncOwnCall(self.client, params) as call:
+            return call.read(await call.client.batch_get_deployment_targets(**params))
 
 
-async def _targets(
-    outputs: Tasks[list[str], BatchGetDeploymentTargetsOutput],
-) -> AsyncGenerator[DeploymentTarget, None]:
-    async with outputs:
+class AsyncDeploymentTargetIterator(AsyncIterator[DeploymentTarget]):
+    """The targets of a deployment, as they arrive.
+
+    Attributes:
+        missing_target_ids: the ids that brought no target so far.
+    """
+
+    def __init__(self, begin: Callable[[list[str]], AsyncGenerator[DeploymentTarget]]) -> None:
+        self.missing_target_ids: list[str] = []
+        self._targets = begin(self.missing_target_ids)
+
+    async def __anext__(self) -> DeploymentTarget:
+        return await anext(self._targets)
+
+    async def aclose(self) -> None:
+        """Stop: cancel the calls that are under way."""
+        await self._targets.aclose()
+
+
+async def _flatten(
+    tasks: _Tasks[list[str], Output], missing_target_ids: list[str]
+) -> AsyncGenerator[DeploymentTarget]:
+    async with tasks as outputs:
         async for output in outputs:
+            missing_target_ids += output.missing_target_ids
             for target in output.deployment_targets:
                 yield target
 
 
 def _target_ids(
-    target_ids: Iterable[str] | AsyncIterable[str],
-) -> AsyncGenerator[str, None]:
+    target_ids: Iterable[str] | AsyncIterable[str], target_filters: TargetFilters | None = None
+) -> AsyncGenerator[str]:
     if isinstance(target_ids, AsyncIterable):
-        return _each_async(target_ids)
-    check_target_ids(target_ids)
-    return _each(target_ids)
+        check_target_ids((), target_filters)
+        return _each(target_ids)
+    return _each(check_target_ids(target_ids, target_filters))
 
 
-async def _each(items: Iterable[T]) -> AsyncGenerator[T, None]:
-    for item in items:
-        yield item
+async def _each(items: Iterable[T] | AsyncIterable[T]) -> AsyncGenerator[T]:
+    if isinstance(items, AsyncIterable):
+        async for item in items:
+            yield item
+    else:
+        for item in items:
+            yield item
 
 
-async def _each_async(items: AsyncIterable[T]) -> AsyncGenerator[T, None]:
-    async for item in items:
-        yield item
-
-
-async def _batches(target_ids: AsyncGenerator[str, None]) -> AsyncGenerator[list[str], None]:
+async def _batches(target_ids: AsyncGenerator[str]) -> AsyncGenerator[list[str]]:
     batcher = Batcher()
     async with aclosing(target_ids):
         async for target_id in target_ids:
@@ -162,3 +216,66 @@ async def _batches(target_ids: AsyncGenerator[str, None]) -> AsyncGenerator[list
                 yield batch
         if batch := batcher.rest():
             yield batch
+
+
+class _Tasks(Generic[T, R]):
+    """Applies a function to items, each in a task of its own; iterates over the results in order.
+
+    At most `limit` tasks are under way, and at most `window` results wait to be consumed. After
+    a failure no task begins, and after `async with` none is left. Not a generator: a loop that
+    ends closes all its async generators at once, which fails for one inside another.
+    """
+
+    def __init__(
+        self,
+        function: Callable[[T], Coroutine[Any, Any, R]],
+        items: AsyncGenerator[T],
+        *,
+        limit: int,
+        window: int,
+    ) -> None:
+        self._function = function
+        self._items = items
+        self._slots = asyncio.Semaphore(limit)
+        # The result being consumed counts; `__anext__` frees its place.
+        self._places = asyncio.Semaphore(window - 1)
+        self._in_order: asyncio.Queue[asyncio.Task[R] | None] = asyncio.Queue()
+        self._tasks: set[asyncio.Task[R]] = set()
+
+    async def __aenter__(self) -> Self:
+        # One task reads all the items, so that a user's async iterable runs in one context.
+        self._producer = asyncio.create_task(self._produce())
+        self._producer.add_done_callback(lambda _: self._in_order.put_nowait(None))
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        tasks = (self._producer, *self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> R:
+        self._places.release()
+        task = await self._in_order.get()
+        if task is None:
+            await self._producer
+            raise StopAsyncIteration
+        result = await task
+        self._tasks.remove(task)
+        return result
+
+    async def _produce(self) -> None:
+        async with aclosing(self._items):
+            await self._places.acquire()
+            async for item in self._items:
+                await self._slots.acquire()
+                if any(task.done() and task.exception() for task in self._tasks):
+                    return
+                task = asyncio.create_task(self._function(item))
+                task.add_done_callback(lambda _: self._slots.release())
+                self._tasks.add(task)
+                self._in_order.put_nowait(task)
+                await self._places.acquire()

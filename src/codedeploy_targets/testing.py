@@ -1,6 +1,6 @@
-"""ListDeploymentTargets and BatchGetDeploymentTargets for moto, which has neither.
+"""Change the operations that moto lacks here, or drop them once moto has them (extra `testing`).
 
-Needs the extra `testing`.
+They are ListDeploymentTargets and BatchGetDeploymentTargets.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from moto.codedeploy.exceptions import CodeDeployException
 from moto.codedeploy.models import codedeploy_backends
 from moto.codedeploy.responses import CodeDeployResponse
 
-from ._batching import BATCH_SIZE
 from ._enums import TargetLabel, TargetStatus
 from ._models import UnknownTarget
+from ._requests import BATCH_SIZE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from ._models import DeploymentTarget
 
-__all__ = ["mock_deployment_targets"]
+__all__ = ["MockDeploymentTargets", "mock_deployment_targets"]
 
 _ATTRIBUTE = "codedeploy_targets"  # of moto's deployments: their targets go when moto resets them
 _PAGE_SIZE = 100
@@ -36,12 +36,12 @@ _FILTERS = {
 
 
 @contextmanager
-def mock_deployment_targets() -> Iterator[_Targets]:
+def mock_deployment_targets() -> Iterator[MockDeploymentTargets]:
     """Add the two operations to moto, under `mock_aws` and in its server in this process.
 
     Yields:
-        What takes the targets: `put(deployment_id, targets)`, for a deployment that moto's
-        own CreateDeployment made. Until then the operations answer that it has not started.
+        The handle that takes the targets of deployments. Until a deployment has some, the
+        operations answer that it has not started.
     """
     with patch.multiple(
         CodeDeployResponse,
@@ -49,21 +49,25 @@ def mock_deployment_targets() -> Iterator[_Targets]:
         list_deployment_targets=_list_deployment_targets,
         batch_get_deployment_targets=_batch_get_deployment_targets,
     ):
-        yield _Targets()
+        yield MockDeploymentTargets()
 
 
-class _Targets:
-    @staticmethod
-    def put(deployment_id: str, targets: Iterable[DeploymentTarget]) -> None:
+class MockDeploymentTargets:
+    """Sets what moto answers for deployments that its own CreateDeployment made.
+
+    A deployment may be of any account and region. Each method raises LookupError if moto has
+    no such deployment.
+    """
+
+    def put(self, deployment_id: str, targets: Iterable[DeploymentTarget]) -> None:
         """Give a deployment its targets, instead of those that it may have.
 
         Args:
-            deployment_id: what CreateDeployment returned, in any account and region.
+            deployment_id: what CreateDeployment returned.
             targets: typed models, in the order in which they are to be listed. One without
                 a `deployment_id` gets it here; of an `UnknownTarget`, its `raw` is sent.
 
         Raises:
-            LookupError: moto has no such deployment.
             ValueError: a target has no `target_id`, or that of another.
         """
         by_id: dict[str, DeploymentTarget] = {}
@@ -72,12 +76,19 @@ class _Targets:
                 raise ValueError(f"each target needs a target_id of its own: {target.target_id!r}")
             own = target.deployment_id or deployment_id
             by_id[target.target_id] = target.model_copy(update={"deployment_id": own})
-        for account in codedeploy_backends.values():
-            for backend in account.values():
-                if deployment_id in backend.deployments:
-                    setattr(backend.deployments[deployment_id], _ATTRIBUTE, by_id)
-                    return
-        raise LookupError(f"moto has no deployment {deployment_id!r}: call create_deployment first")
+        setattr(_deployment(deployment_id), _ATTRIBUTE, by_id)
+
+    def set_status(self, deployment_id: str, status: str) -> None:
+        """Set the status that GetDeployment answers, such as `"Succeeded"`."""
+        _deployment(deployment_id).status = status
+
+
+def _deployment(deployment_id: str) -> Any:
+    for account in codedeploy_backends.values():
+        for backend in account.values():
+            if deployment_id in backend.deployments:
+                return backend.deployments[deployment_id]
+    raise LookupError(f"moto has no deployment {deployment_id!r}: call create_deployment first")
 
 
 def _list_deployment_targets(response: CodeDeployResponse) -> str:
@@ -118,7 +129,9 @@ def _batch_get_deployment_targets(response: CodeDeployResponse) -> str:
         if target_id not in by_id:
             message = f"The deployment has no target {target_id}."
             raise CodeDeployException("DeploymentTargetDoesNotExistException", message)
-    envelopes = [_envelope(by_id[target_id]) for target_id in ids]
+    targets = [by_id[target_id] for target_id in ids]
+    # Of a type from the future, boto3's dict holds less than the service sends.
+    envelopes = [t.raw if isinstance(t, UnknownTarget) else t.to_boto3() for t in targets]
     # The protocol, AWS JSON 1.1, has times as seconds since the epoch.
     return json.dumps({"deploymentTargets": envelopes}, default=datetime.timestamp)
 
@@ -138,8 +151,3 @@ def _read_request(
         message = f"The deployment {deployment_id} has no targets yet."
         raise CodeDeployException("DeploymentNotStartedException", message)
     return request, by_id
-
-
-def _envelope(target: DeploymentTarget) -> dict[str, Any]:
-    # Of a type from the future, boto3's dict holds less than the service sends.
-    return target.raw if isinstance(target, UnknownTarget) else target.to_boto3()

@@ -1,0 +1,108 @@
+"""Change the command line here: its options, its error messages and its exit statuses."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from contextlib import suppress
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from . import DeploymentTargetsClient
+from ._botocore import OwnCall, default_client
+from ._report import JSONReport, LiveReport, Report, can_draw, one_line
+
+_SUCCEEDED, _FAILED, _NO_ANSWER, _TIMEOUT, _INTERRUPTED = 0, 1, 2, 124, 130
+_ABOUT = "Follow a CodeDeploy deployment, and tell why it failed."
+_EPILOG = """Exit status: 0 the deployment succeeded (with --no-watch: or is not over yet), 1 it
+failed or was stopped, 2 wrong usage, or no answer from AWS, 124 timeout, 130 interrupted."""
+# By the code of AWS's error, or by the name of the exception's class or of a base of it.
+_ADVICE = {
+    "AccessDeniedException": "Allow codedeploy:Get*, codedeploy:List* and codedeploy:BatchGet*.",
+    "DeploymentDoesNotExistException": "Check the id, --region and --profile.",
+    "InvalidDeploymentIdException": "A deployment id looks like d-EXAMPLE11.",
+    "InvalidResponseError": "Try again; see whether a proxy changes what AWS answers.",
+    "NoCredentialsError": "Sign in, or name a --profile.",
+    "NoRegionError": "Add --region, or set AWS_DEFAULT_REGION.",
+    "ProfileNotFound": "See the profiles in ~/.aws/config.",
+    "ThrottlingException": "Try again later, with a longer --delay.",
+    "Exception": "Check --region, --profile, the credentials and the network.",
+}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command line, and return its exit status."""
+    args = _parser().parse_args(argv)
+    # Not every locale's encoding has the characters of every log.
+    stdout: Any = sys.stdout
+    stdout.reconfigure(errors="replace")
+    try:
+        return _run(args)
+    except TimeoutError as error:
+        return _fail(f"{error}.", _TIMEOUT)
+    except KeyboardInterrupt:
+        return _fail("Interrupted; the deployment goes on.", _INTERRUPTED)
+    except OSError as error:
+        # Python would fail at its end, when it flushes what could not be written.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stdout.fileno())
+        return _NO_ANSWER if isinstance(error, BrokenPipeError) else _fail(f"{error}.", _NO_ANSWER)
+    except (BotoCoreError, ClientError, ValueError) as error:
+        code = error.response.get("Error", {}).get("Code") if isinstance(error, ClientError) else ""
+        names = (code, *(cls.__name__ for cls in type(error).__mro__))
+        advice = next(_ADVICE[name] for name in names if name in _ADVICE)
+        return _fail(f"{str(error).rstrip('.')}. {advice}", _NO_ANSWER)
+
+
+def _run(args: argparse.Namespace) -> int:
+    client = DeploymentTargetsClient(default_client(profile=args.profile, region=args.region))
+    params = {"deploymentId": args.deployment_id}
+    live = args.watch and sys.stdout.isatty() and can_draw()
+    report = (JSONReport if args.json else LiveReport if live else Report)(args.deployment_id)
+    if args.watch:
+        targets = client.watch_deployment_targets(**params, delay=args.delay, timeout=args.timeout)
+    else:
+        targets = client.iter_deployment_targets(**params, skip_missing=True)
+    try:
+        with report.view(), suppress(client.exceptions.DeploymentNotStartedException):
+            for target in targets:
+                report.show(target)
+    except (TimeoutError, KeyboardInterrupt):
+        report.end({"status": "is not over"}, targets.missing_target_ids)
+        raise
+    with OwnCall(client.client, params) as call:
+        deployment = call.client.get_deployment(**params).get("deploymentInfo", {})
+        call.check()
+    report.end(deployment, targets.missing_target_ids)
+    status = deployment.get("status")
+    return _FAILED if status in {"Failed", "Stopped"} else _SUCCEEDED if status else _NO_ANSWER
+
+
+def _fail(message: str, status: int) -> int:
+    sys.stderr.write(f"codedeploy-targets: {one_line(message, 2_000)}\n")
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("codedeploy-targets", description=_ABOUT, epilog=_EPILOG)
+    add = parser.add_argument
+    add("deployment_id", metavar="DEPLOYMENT", help="the id of the deployment, like d-EXAMPLE11")
+    add("--no-watch", dest="watch", action="store_false", help="tell how it stands, and end")
+    add("--json", action="store_true", help="write each target as a line of JSON")
+    add("--region", help="the AWS region")
+    add("--profile", help="the profile in ~/.aws/config")
+    add("--delay", type=seconds, default=5.0, metavar="SECONDS", help="from round to round (5)")
+    add("--timeout", type=seconds, metavar="SECONDS", help="when to give up following (never)")
+    return parser
+
+
+def seconds(text: str) -> float:
+    number = float(text)
+    if not 0 <= number <= 1e9:  # noqa: PLR2004 - 30 years; much longer, and time.sleep fails
+        raise ValueError
+    return number
+
+
+if __name__ == "__main__":
+    sys.exit(main())

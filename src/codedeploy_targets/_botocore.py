@@ -1,0 +1,185 @@
+"""Change how bad bodies are retried here: the only module that touches botocore's inside.
+
+botocore spends most of a call on walking the service model over the parsed JSON. For the
+library's own calls, the body is read before that, and botocore's parser gets an empty one. A
+body that is not JSON gets the status 500, so that the client's own retry settings apply;
+botocore does the same for S3.
+
+The user's client stays as it is: a call is made on a twin of it, which lives for that call.
+"""
+
+from __future__ import annotations
+
+import copy
+import gzip
+from http import HTTPStatus
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from botocore.client import BaseClient
+from botocore.exceptions import ClientError
+from botocore.loaders import JSONFileLoader, Loader
+from pydantic_core import from_json
+
+from ._errors import InvalidResponseError
+from ._parsing import (
+    NotJSONError,
+    UnreadableError,
+    check_body,
+    read_body,
+    read_metadata,
+    read_parsed,
+)
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+    from ._models import BatchGetDeploymentTargetsOutput as Output
+
+
+def check_client(client: Any, *, asynchronous: bool) -> None:
+    """Raise TypeError for a client of another service or of the other kind; mocks pass."""
+    cls = type(client)
+    if not hasattr(client, "batch_get_deployment_targets"):
+        raise TypeError(
+            f"client must be a CodeDeploy client (session.client('codedeploy')), not {cls.__name__}"
+        )
+    # By name, as aiobotocore need not be installed.
+    is_async = any(base.__module__.startswith("aiobotocore.") for base in cls.__mro__)
+    if issubclass(cls, BaseClient) and is_async != asynchronous:
+        ours = "aio.AsyncDeploymentTargetsClient" if is_async else "DeploymentTargetsClient"
+        raise TypeError(f"client is of {cls.__bases__[0].__module__}: give it to {ours}")
+
+
+class OwnCall:
+    """A call of the library's own: `with OwnCall(client, params) as call: ...`.
+
+    `client` is a twin of the user's client, to make the call on. It shares all that the client
+    has, but its endpoint emits its events through this object, which reads the body before
+    botocore does. A mock, which has no endpoint, is its own twin.
+    """
+
+    def __init__(self, client: Any, params: dict[str, Any]) -> None:
+        self.client: Any = client
+        self._params = params
+        self._output: Output | None = None
+        self._error: InvalidResponseError | None = None
+        endpoint = vars(client).get("_endpoint") if issubclass(type(client), BaseClient) else None
+        self._emitter: Any = getattr(endpoint, "_event_emitter", None)
+        if self._emitter is not None:
+            # Not copy.copy: it asks the unfinished copy for attributes, which is endless.
+            self.client = object.__new__(type(client))
+            vars(self.client).update(vars(client), _endpoint=copy.copy(endpoint))
+            vars(self.client._endpoint).update(_event_emitter=self)  # noqa: SLF001
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        # botocore made this ClientError of the status 500, which the service never sent.
+        if isinstance(error, ClientError) and self._error is not None:
+            raise self._error from None
+
+    def check(self) -> None:
+        """Raise InvalidResponseError if the service's answer cannot be read."""
+        if self._error is not None:
+            raise self._error
+
+    def read(self, response: Any) -> Output:
+        """Return the targets in botocore's response, and what it tells of the call."""
+        self.check()
+        metadata = read_metadata(response)
+        try:
+            output = self._output or read_parsed(response)
+        except UnreadableError as error:
+            headers = {"x-amzn-requestid": metadata.request_id}
+            raise self._invalid("BatchGetDeploymentTargets", error, headers, b"") from None
+        return output.model_copy(update={"response_metadata": [metadata]})
+
+    def emit(self, event_name: str, **kwargs: Any) -> Any:
+        self._before(event_name, **kwargs)
+        responses = self._emitter.emit(event_name, **kwargs)
+        self._after(event_name, **kwargs)
+        return responses
+
+    def _before(self, event_name: str, *, response: Any = None, **_: Any) -> None:
+        if event_name.startswith("request-created."):  # the next attempt
+            self._output = self._error = None
+        elif event_name.startswith("needs-retry.") and self._error and response:
+            # The retry handlers look at the HTTP response, not at what was parsed of it.
+            response[0].status_code = response[1]["ResponseMetadata"]["HTTPStatusCode"]
+
+    def _after(self, event_name: str, **kwargs: Any) -> None:
+        # After the user's handlers, so that they see the body, and may change it.
+        if event_name.startswith("before-parse."):
+            self._read_body(kwargs["operation_model"], kwargs["response_dict"])
+
+    def _read_body(self, operation: Any, response: dict[str, Any]) -> None:
+        # Versions of botocore that do not resolve a protocol speak JSON to CodeDeploy.
+        protocol = getattr(operation.service_model, "resolved_protocol", "json")
+        if protocol != "json" or response["status_code"] != HTTPStatus.OK:
+            return
+        body = response["body"]
+        try:
+            if operation.name != "BatchGetDeploymentTargets":
+                check_body(body)
+                return
+            self._output = read_body(body)
+        except UnreadableError as error:
+            self._error = self._invalid(operation.name, error, response["headers"], body)
+            if isinstance(error, NotJSONError):
+                response["status_code"] = HTTPStatus.INTERNAL_SERVER_ERROR.value
+        response["body"] = b""
+
+    def _invalid(
+        self, operation: str, error: UnreadableError, headers: Any, body: bytes
+    ) -> InvalidResponseError:
+        return InvalidResponseError(
+            operation=operation,
+            reason=str(error),
+            request_id=headers.get("x-amzn-requestid"),
+            deployment_id=str(self._params["deploymentId"]),
+            target_ids=list(self._params.get("targetIds", [])),
+            body=body,
+        )
+
+
+class AsyncOwnCall(OwnCall):
+    """The same on an aiobotocore client, whose endpoint awaits its emitter."""
+
+    async def emit(self, event_name: str, **kwargs: Any) -> Any:
+        self._before(event_name, **kwargs)
+        responses = await self._emitter.emit(event_name, **kwargs)
+        self._after(event_name, **kwargs)
+        return responses
+
+
+def default_client(*, profile: str | None = None, region: str | None = None) -> Any:
+    """Return a client of botocore's default session, in less time than botocore takes.
+
+    A process that wants one result spends most of its time on finding and parsing the files
+    that describe AWS. The session looks for the same files in the same places as ever.
+    """
+    # Imported late: users who bring a client of boto3's need not pay for it.
+    from botocore.session import Session
+
+    session = Session(profile=profile)
+    paths = session.get_component("data_loader").search_paths
+    loader = _QuickLoader(paths, _QuickFiles(), include_default_search_paths=False)
+    session.register_component("data_loader", loader)
+    return session.create_client("codedeploy", region_name=region)
+
+
+class _QuickLoader(Loader):
+    def list_available_services(self, type_name: str) -> list[str]:  # noqa: ARG002
+        # botocore looks into the folders of all 424 services to find out whether one is there.
+        paths = [path for path in map(Path, self.search_paths) if path.is_dir()]
+        return sorted({folder.name for path in paths for folder in path.iterdir()})
+
+
+class _QuickFiles(JSONFileLoader):
+    def load_file(self, file_path: str) -> Any:
+        plain, zipped = Path(f"{file_path}.json"), Path(f"{file_path}.json.gz")
+        if plain.is_file():
+            return from_json(plain.read_bytes())
+        return from_json(gzip.decompress(zipped.read_bytes())) if zipped.is_file() else None

@@ -1,0 +1,62 @@
+"""Add an error code that means "missing", or an error of the operation, here.
+
+Holds the library's own error, and what type checkers need to know of botocore's.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+from botocore.exceptions import BotoCoreError
+
+if TYPE_CHECKING:
+    from botocore import exceptions
+
+# With one of these codes the service refuses a whole batch because a target in it does not exist.
+MISSING_CODES = {"DeploymentTargetDoesNotExistException", "InstanceDoesNotExistException"}
+
+
+class InvalidResponseError(BotoCoreError):
+    """The service answered HTTP 200 with a body that does not answer the operation.
+
+    Either the body is not JSON or is cut short, and stayed so through all the
+    attempts that the client's retry settings allow, or it is JSON of another shape.
+    The text of the error never shows the body, which may hold lines of a log.
+
+    Attributes:
+        request_id: AWS's id of the request, where the response has one.
+        deployment_id: the deployment of the request.
+        target_ids: the target ids of the request, 25 at most; empty for other operations than
+            BatchGetDeploymentTargets.
+        body: the bytes that the service sent.
+    """
+
+    fmt = (
+        "The response to {operation} cannot be read: {reason} "
+        "(deployment {deployment_id}, request {request_id})"
+    )
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.request_id: str | None = kwargs["request_id"]
+        self.deployment_id: str = kwargs["deployment_id"]
+        self.target_ids: list[str] = kwargs["target_ids"]
+        self.body: bytes = kwargs["body"]
+
+
+class Exceptions(Protocol):
+    """The exceptions of a CodeDeploy client, whose classes botocore makes at run time.
+
+    `ClientError` is the base of the nine errors of BatchGetDeploymentTargets.
+    """
+
+    ClientError: type[exceptions.ClientError]
+    InvalidDeploymentIdException: type[exceptions.ClientError]
+    DeploymentIdRequiredException: type[exceptions.ClientError]
+    DeploymentDoesNotExistException: type[exceptions.ClientError]
+    DeploymentNotStartedException: type[exceptions.ClientError]
+    DeploymentTargetIdRequiredException: type[exceptions.ClientError]
+    InvalidDeploymentTargetIdException: type[exceptions.ClientError]
+    DeploymentTargetDoesNotExistException: type[exceptions.ClientError]
+    DeploymentTargetListSizeExceededException: type[exceptions.ClientError]
+    InstanceDoesNotExistException: type[exceptions.ClientError]

@@ -1,0 +1,172 @@
+"""Change how lenient the library is with the service's answers here: bytes or dicts to models.
+
+Almost every answer takes the fast pass: pydantic validates it in one go. An answer that the
+fast pass refuses, or that it reads oddly, takes the lenient pass, in Python.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from ._models import TARGET_BY_MEMBER, ResponseMetadata, UnknownTarget
+from ._models import BatchGetDeploymentTargetsOutput as Output
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ._models import DeploymentTarget, KnownTarget
+
+_AWS_NAMES: dict[str, Any] = {"by_alias": True, "by_name": False, "extra": "ignore"}
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+_TARGET_BY_LABEL = {cls.__name__: cls for cls in TARGET_BY_MEMBER.values()} | TARGET_BY_MEMBER
+
+
+class UnreadableError(ValueError):
+    """The answer is not of the operation's shape; the text tells where, and shows no value."""
+
+
+class NotJSONError(UnreadableError):
+    """The answer is not JSON, or was cut short: another attempt may bring it whole."""
+
+
+def read_body(body: bytes) -> Output:
+    """Read the body of a response in AWS JSON."""
+    return _read_fast(Output.model_validate_json, body) or _read_leniently(_load(body))
+
+
+def read_parsed(response: Any) -> Output:
+    """Read the dict that botocore made of a response, or that a stub or a mock made up."""
+    return _read_fast(Output.model_validate, response) or _read_leniently(_mend(response))
+
+
+def read_metadata(response: Any) -> ResponseMetadata:
+    """Read what botocore tells of a call; of a made-up response, the members that fit."""
+    told = response.get("ResponseMetadata") if isinstance(response, dict) else None
+    told = told if isinstance(told, dict) else {}
+
+    def member(name: str, kind: type, default: Any) -> Any:
+        return told[name] if isinstance(told.get(name), kind) else default
+
+    headers = member("HTTPHeaders", dict, {})
+    return ResponseMetadata(
+        request_id=str(told["RequestId"]) if "RequestId" in told else None,
+        http_status_code=member("HTTPStatusCode", int, None),
+        http_headers={str(name): str(value) for name, value in headers.items()},
+        retry_attempts=member("RetryAttempts", int, 0),
+    )
+
+
+def read_answer(answer: Any) -> Output:
+    """Read boto3's dict, or the text that AWS's CLI prints, for `from_boto3`."""
+    if isinstance(answer, bytes):
+        answer = answer.decode(json.detect_encoding(answer), errors="replace")
+    if isinstance(answer, str):
+        answer = _load(answer.removeprefix("\ufeff"))
+    if not isinstance(answer, dict) or answer.get("deploymentTargets") is None:
+        raise UnreadableError("expected an object with deploymentTargets, as boto3 returns it")
+    output = read_parsed(answer)
+    calls = [read_metadata(answer)] if "ResponseMetadata" in answer else []
+    return output.model_copy(update={"response_metadata": calls})
+
+
+def read_envelope(envelope: Any) -> DeploymentTarget:
+    """Read one item of `deploymentTargets`, for `from_boto3`."""
+    return _read_target(_mend(envelope), "the envelope")
+
+
+def check_body(body: bytes) -> None:
+    """Refuse a body that botocore would read as less than the service sent, or fail on."""
+    answer = _load(body, errors="strict")
+    if not isinstance(answer, dict):
+        raise UnreadableError("it is no object")
+    ids, token = answer.get("targetIds", []), answer.get("nextToken", "")
+    if not isinstance(ids, list) or not all(isinstance(text, str) for text in [*ids, token]):
+        raise UnreadableError("it is no list of target ids")
+
+
+def _read_fast(validate: Callable[..., Any], answer: Any) -> Output | None:
+    try:
+        output: Output = validate(answer, **_AWS_NAMES)
+    except ValidationError:
+        return None
+    return None if any(map(_is_odd, output.deployment_targets)) else output
+
+
+def _is_odd(target: DeploymentTarget) -> bool:
+    # Where only the type was read, the envelope has to tell whether a payload was there.
+    return type(target) is UnknownTarget or len(target.model_fields_set) == 1
+
+
+def _load(text: str | bytes, errors: str = "replace") -> Any:
+    try:
+        decoded = text if isinstance(text, str) else text.decode(errors=errors)
+        return _mend(json.loads(decoded, parse_constant=_refuse))
+    except ValueError:
+        raise NotJSONError("it is not JSON, or was cut short") from None
+    except RecursionError:
+        raise UnreadableError("it is nested too deeply") from None
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(constant)  # Infinity and NaN, which Python's parser knows, are not JSON
+
+
+def _mend(value: Any) -> Any:
+    """Drop null members, and put U+FFFD in the place of each lone surrogate."""
+    if isinstance(value, dict):
+        return {_mend(key): _mend(member) for key, member in value.items() if member is not None}
+    if isinstance(value, list):
+        return [_mend(item) for item in value]
+    return _LONE_SURROGATE.sub("\ufffd", value) if isinstance(value, str) else value
+
+
+def _read_leniently(response: Any) -> Output:
+    if not isinstance(response, dict):
+        raise UnreadableError("it is no object")
+    envelopes = response.get("deploymentTargets")
+    if envelopes is None:
+        return Output()
+    if not isinstance(envelopes, list):
+        raise UnreadableError("deploymentTargets is no list")
+    targets = [_read_target(item, f"deploymentTargets[{n}]") for n, item in enumerate(envelopes)]
+    return Output(deployment_targets=targets)
+
+
+def _read_target(envelope: Any, place: str) -> DeploymentTarget:
+    if not isinstance(envelope, dict):
+        raise UnreadableError(f"{place} is no object")
+    label = envelope.get("deploymentTargetType")
+    if not isinstance(label, (str, type(None))):
+        raise UnreadableError(f"{place}.deploymentTargetType is no string")
+    cls = _class_of(envelope, label)
+    if cls is None:
+        # What botocore parsed may hold times, which are text in JSON.
+        return UnknownTarget(raw=json.loads(json.dumps(envelope, default=str, skipkeys=True)))
+    payload = envelope.get(cls.MEMBER)
+    if not isinstance(payload, (dict, type(None))):
+        raise UnreadableError(f"{place}.{cls.MEMBER} is no object")
+    # `to_boto3` tells a label without a payload from a payload by which of them was set.
+    given = {"deploymentTargetType": cls.__name__} if payload is None else {cls.MEMBER: payload}
+    try:
+        return cls.model_validate(given, **_AWS_NAMES)
+    except ValidationError as error:
+        # pydantic ends the place of a time by the branch of the union that it tried.
+        where = [str(part) for part in error.errors()[0]["loc"] if part != "datetime"]
+        raise UnreadableError(f"{place}.{'.'.join(where)} is not as expected") from None
+
+
+def _class_of(envelope: dict[str, Any], label: str | None) -> type[KnownTarget] | None:
+    """Return the model for an envelope, or `None` for a type that the library does not know.
+
+    AWS's prose has types in camelCase, and files Lambda functions under `instanceTarget`.
+    So where the label does not name a payload that is there, the payload decides.
+    """
+    named = None if label is None else _TARGET_BY_LABEL.get(label)
+    if label is not None and named is None:
+        return None
+    held = [cls for member, cls in TARGET_BY_MEMBER.items() if envelope.get(member) is not None]
+    return named if named in held or not held else held[0]

@@ -1,0 +1,150 @@
+"""Change what the command line shows here: lines for a log, JSON, or a live view on a terminal.
+
+What the service sends is data: nothing in it may steer the terminal.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections import Counter
+from contextlib import AbstractContextManager, nullcontext
+from textwrap import wrap
+from typing import TYPE_CHECKING, Any
+
+from ._failures import group_failures
+
+if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions, RenderResult
+
+    from ._failures import FailureGroup
+    from ._models import DeploymentTarget
+
+_TARGETS, _LOG_LINES = 20, 10
+
+
+def can_draw() -> bool:
+    """Tell whether rich (extra `cli`) is installed, and can draw on this terminal."""
+    try:
+        from rich import get_console
+    except ImportError:
+        return False
+    return get_console().is_terminal and not get_console().is_dumb_terminal
+
+
+def one_line(text: object, width: int = 300) -> str:
+    """Return a text as one line, without the characters that steer a terminal."""
+    plain = re.sub(r"\x1b\[[\d;]*m", "", str(text))  # colours
+    line = "".join(char if char.isprintable() else " " for char in plain).rstrip()
+    return line if len(line) <= width else f"{line[:width]}…"
+
+
+def _span(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    # A negative time is none.
+    return f"{minutes} min {rest} s" if minutes > 0 else "" if minutes else f"{rest} s"
+
+
+def _elapsed(target: DeploymentTarget) -> float:
+    event = target.current_event
+    begin = event and event.start_time
+    # The clock of this machine may be behind the service's.
+    return max(time.time() - begin.timestamp(), 0) if begin else -1
+
+
+class Report:
+    """Plain lines, one a change, as the log of a CI job wants them."""
+
+    def __init__(self, deployment_id: str) -> None:
+        self._deployment_id = deployment_id
+        self._targets: dict[str | None, DeploymentTarget] = {}
+
+    def view(self) -> AbstractContextManager[object]:
+        return nullcontext()
+
+    def show(self, target: DeploymentTarget) -> None:
+        """Show a target that is new or has changed."""
+        self._targets[target.target_id] = target
+        event = target.failed_event or target.current_event
+        words = (target.target_id, target.status, event and event.lifecycle_event_name)
+        self._print(time.strftime("%H:%M:%S"), *(str(word) for word in words if word))
+
+    def end(self, deployment: dict[str, Any], missing_target_ids: list[str]) -> None:
+        """Show why targets failed, each reason once, and how the deployment ended."""
+        for group in group_failures(self._targets.values()):
+            self._show_group(group)
+        if missing_target_ids:
+            self._print("AWS tells nothing of", ", ".join(missing_target_ids))
+        if cause := deployment.get("errorInformation"):
+            self._print(f"{cause.get('code')}: {cause.get('message')}")
+        counts = Counter(str(target.status) for target in self._targets.values()).most_common()
+        told = ", ".join(f"{count} {status}" for status, count in counts) or "no targets"
+        self._print(f"{self._deployment_id} {deployment.get('status')}: {told}")
+
+    def _show_group(self, group: FailureGroup) -> None:
+        count, why, event = len(group.targets), group.diagnostics, group.targets[0].failed_event
+        where = f" in {group.lifecycle_event_name}" if group.lifecycle_event_name else ""
+        self._print(f"{count} failed{where}{f': {why.error_code}' if why else ''}")
+        ids = [one_line(target.target_id) for target in group.targets[:_TARGETS]]
+        ids += [f"and {count - _TARGETS} more"] * (count > _TARGETS)
+        lines = wrap(", ".join(ids), 84, break_long_words=False, break_on_hyphens=False)
+        self._print_under("targets", *lines)
+        if event and event.duration is not None:
+            self._print_under("duration", _span(event.duration.total_seconds()))
+        if why:
+            self._print_under("script", why.script_name)
+            self._print_under("message", why.message)
+            self._print_under("log", *(why.log_tail or "").splitlines())
+
+    def _print_under(self, label: str, *texts: str | None) -> None:
+        lines = [line for line in (one_line(text or "") for text in texts) if line]
+        for number, line in enumerate(lines[-_LOG_LINES:]):
+            print(f"    {'' if number else label:<9} {line}", flush=True)
+
+    def _print(self, *words: str) -> None:
+        print(one_line(" ".join(words)), flush=True)
+
+
+class JSONReport(Report):
+    """The models' own JSON, one line a target."""
+
+    def show(self, target: DeploymentTarget) -> None:
+        print(target.model_dump_json(ensure_ascii=True), flush=True)
+
+    def end(self, deployment: dict[str, Any], missing_target_ids: list[str]) -> None:
+        """Write no more: each line is a target."""
+
+
+class LiveReport(Report):
+    """A live view on a terminal: the progress, and what each busy target is doing."""
+
+    def view(self) -> AbstractContextManager[object]:
+        from rich.live import Live
+
+        return Live(self, transient=True)
+
+    def show(self, target: DeploymentTarget) -> None:
+        # A failure stays on the screen, above the view; the view shows the others.
+        self._targets[target.target_id] = target
+        if target.status == "Failed":
+            super().show(target)
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        from rich import table, text
+        from rich.progress_bar import ProgressBar
+
+        targets = list(self._targets.values())
+        busy = [target for target in targets if not target.is_terminal]
+        busy.sort(key=_elapsed, reverse=True)  # what hangs comes first
+        failed = sum(target.status == "Failed" for target in targets)
+        done, colour = len(targets) - len(busy), "red" if failed else "green"
+        bar = ProgressBar(len(targets) or 1, done, 30, complete_style=colour, finished_style=colour)
+        told = f"{done} of {len(targets)} done, {failed} failed" if targets else "no targets yet"
+        head, rows = table.Table.grid(padding=(0, 2)), table.Table.grid(padding=(0, 2))
+        head.add_row(text.Text(one_line(self._deployment_id)), bar, text.Text(told, colour))
+        room = max(console.height - 3, 1)
+        for target in busy[:room]:
+            event, span = target.current_event, _span(_elapsed(target))
+            cells = (target.target_id, target.status, event and event.lifecycle_event_name, span)
+            rows.add_row(*(text.Text(one_line(cell or ""), no_wrap=True) for cell in cells))
+        yield from (head, rows, text.Text(f"and {len(busy) - room} more" * (len(busy) > room)))

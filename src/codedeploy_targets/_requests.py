@@ -1,0 +1,119 @@
+"""Change what is asked of the service here: the size of a batch, and how a refused one is split.
+
+Builds requests and interprets responses. Performs no I/O.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Generator, Iterable, Mapping, MappingView, Sequence
+from collections.abc import Set as AbstractSet
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from ._errors import MISSING_CODES
+from ._models import BatchGetDeploymentTargetsOutput as Output
+from ._parsing import read_metadata
+
+if TYPE_CHECKING:
+    from ._models import TargetFilters
+
+BATCH_SIZE = 25  # AWS's maximum for `targetIds`
+_logger = logging.getLogger("codedeploy_targets")
+
+
+Params = dict[str, Any]
+Steps = Generator[Params, Output, Output]
+"""Yields the parameters of calls, is sent their outputs or thrown their ClientErrors."""
+
+
+class Batcher:
+    """Turns ids that arrive one by one into batches, each id once."""
+
+    def __init__(self) -> None:
+        self._position = 0
+        self._seen: set[str] = set()
+        self._batch: list[str] = []
+
+    def add(self, target_id: Any) -> list[str] | None:
+        """Take one more id; return the batch that it completes, if it does."""
+        _check_target_id(target_id, self._position)
+        self._position += 1
+        if target_id in self._seen:
+            return None
+        self._seen.add(target_id)
+        self._batch.append(target_id)
+        return self.rest() if len(self._batch) == BATCH_SIZE else None
+
+    def rest(self) -> list[str]:
+        """Return the ids that have not filled a batch yet."""
+        batch, self._batch = self._batch, []
+        return batch
+
+
+def check_target_ids(target_ids: Any, target_filters: object = None) -> Iterable[str]:
+    """Return the ids, to be read once; raise TypeError for what shows before they are read."""
+    if target_filters is not None:
+        raise TypeError("targetFilters choose what is listed, so targetIds cannot go with them")
+    if isinstance(target_ids, (str, bytes)) or not isinstance(target_ids, Iterable):
+        raise TypeError(f"targetIds must be an iterable of str, not {type(target_ids).__name__}")
+    # Not every iterable with a length is a container: tqdm(generator) has one, and yields once.
+    if isinstance(target_ids, (Sequence, AbstractSet, Mapping, MappingView)):
+        for position, target_id in enumerate(target_ids := [*target_ids]):
+            _check_target_id(target_id, position)
+    ids: Iterable[str] = target_ids
+    return ids
+
+
+def _check_target_id(target_id: Any, position: int) -> None:
+    if not isinstance(target_id, str):
+        raise TypeError(f"targetIds[{position}] must be a str, not {type(target_id).__name__}")
+
+
+def list_params(deployment_id: str, target_filters: TargetFilters | None) -> Params:
+    """Return the parameters of ListDeploymentTargets."""
+    filters = {} if target_filters is None else {"targetFilters": target_filters}
+    return {"deploymentId": deployment_id, **filters}
+
+
+def get_targets(
+    deployment_id: str, target_ids: list[str], *, skip_missing: bool, at_fault: bool = False
+) -> Steps:
+    """Get one batch: in one call, or in several that find the missing ids.
+
+    Of a batch that is `at_fault`, an id is known to be missing, so no call asks for it whole.
+    """
+    calls = []
+    if not at_fault:
+        try:
+            output = yield {"deploymentId": deployment_id, "targetIds": target_ids}
+        except ClientError as error:
+            if not skip_missing or error.response.get("Error", {}).get("Code") not in MISSING_CODES:
+                raise
+            calls = [read_metadata(error.response)]
+        else:
+            returned = {target.target_id for target in output.deployment_targets}
+            missing = [each for each in target_ids if each not in returned]
+            request_id = output.response_metadata[0].request_id
+            _logger.debug("request %s: %d targets are missing", request_id, len(missing))
+            return output.model_copy(update={"missing_target_ids": missing})
+    refusal = Output.model_construct(response_metadata=calls)
+    if len(target_ids) == 1:
+        return refusal.model_copy(update={"missing_target_ids": target_ids})
+    half = len(target_ids) // 2
+    first = yield from get_targets(deployment_id, target_ids[:half], skip_missing=skip_missing)
+    whole = not first.missing_target_ids
+    second = yield from get_targets(
+        deployment_id, target_ids[half:], skip_missing=skip_missing, at_fault=whole
+    )
+    return merge([refusal, first, second])
+
+
+def merge(outputs: Iterable[Output]) -> Output:
+    """Put outputs one after another; a member that none of them has stays absent."""
+    members: dict[str, Any] = {}
+    for output in outputs:
+        for name in output.model_fields_set:
+            members.setdefault(name, []).extend(getattr(output, name))
+    return Output.model_construct(**members)

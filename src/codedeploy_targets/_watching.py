@@ -1,0 +1,81 @@
+"""Change how a deployment is followed here: what a round lists, reads and yields.
+
+Performs no I/O, and never waits: the clients do both.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ._requests import list_params
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ._models import DeploymentTarget, TargetFilters
+    from ._requests import Params
+
+_OVER = {"Succeeded", "Failed", "Stopped"}
+_BUSY: TargetFilters = {"TargetStatus": ["Pending", "InProgress", "Ready", "Unknown"]}
+
+
+def deployment_status(response: Any) -> str | None:
+    """Return the status in botocore's response to GetDeployment."""
+    status: str | None = response.get("deploymentInfo", {}).get("status")
+    return status
+
+
+class Watch:
+    """Decides what to ask in each round, from the answers to the rounds before it.
+
+    A round is one GetDeployment, a listing, and reads of the targets that may have changed.
+    The first round and the last one list all targets, the others only the busy ones.
+
+    Attributes:
+        over: GetDeployment said that the deployment is over, so this round is the last.
+    """
+
+    def __init__(self, deployment_id: str, delay: float, timeout: float | None) -> None:
+        if delay < 0:
+            raise ValueError(f"delay must be at least 0 seconds, not {delay}")
+        self.over = False
+        self._deployment_id = deployment_id
+        self._delay = delay
+        self._timeout = timeout
+        self._begun = False
+        self._busy: dict[str | None, DeploymentTarget] = {}
+        self._terminal: set[str | None] = set()
+
+    def to_list(self, deployment_status: str | None) -> Params:
+        """Return the parameters of this round's listing, given GetDeployment's status."""
+        self.over = deployment_status in _OVER
+        return list_params(self._deployment_id, _BUSY if self._begun and not self.over else None)
+
+    def to_read(self, listed: Iterable[str]) -> list[str]:
+        """Return the ids of the targets that this round reads.
+
+        A target that was busy is read again even if it is not listed as busy: it may have
+        ended since, or have a status that the filter does not know.
+        """
+        new = dict.fromkeys(target_id for target_id in listed if target_id not in self._terminal)
+        self._begun = self._begun or bool(new)
+        return list(new | dict.fromkeys(filter(None, self._busy)))
+
+    def changed(self, targets: Iterable[DeploymentTarget]) -> list[DeploymentTarget]:
+        """Return those of the targets just read that are new or have changed."""
+        changed = [target for target in targets if target != self._busy.get(target.target_id)]
+        for target in changed:
+            self._busy.pop(target.target_id, None)
+            if target.is_terminal:
+                self._terminal.add(target.target_id)
+            else:
+                self._busy[target.target_id] = target
+        return changed
+
+    def pause(self, elapsed: float) -> float:
+        """Return how long to wait for the next round, in seconds, or raise TimeoutError."""
+        if self._timeout is None:
+            return self._delay
+        if elapsed >= self._timeout:
+            raise TimeoutError(f"{self._deployment_id} is not over after {self._timeout} seconds")
+        return min(self._delay, self._timeout - elapsed)

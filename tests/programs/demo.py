@@ -1,0 +1,112 @@
+"""A deployment that happens in a few seconds: 60 made-up instances, shown by the command line.
+
+It happens in this process, in moto: no AWS account is needed, and none is touched.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import boto3
+from moto import mock_aws
+
+from codedeploy_targets import (
+    Diagnostics,
+    InstanceTarget,
+    LifecycleErrorCode,
+    LifecycleEvent,
+    LifecycleEventStatus,
+    TargetStatus,
+)
+from codedeploy_targets.__main__ import main as codedeploy_targets
+from codedeploy_targets.testing import MockDeploymentTargets, mock_deployment_targets
+
+INSTANCES, AT_ONCE, STEPS, SECONDS_A_STEP = 60, 20, 18, 0.25
+EVENTS = ("ApplicationStop", "BeforeInstall", "Install", "AfterInstall", "ValidateService")
+# Two went wrong for one reason, the third for another.
+FAILURES = {
+    7: ("AfterInstall", "could not connect to server: Connection refused\nis db-3 running?"),
+    31: ("AfterInstall", "could not connect to server: Connection refused\nis db-3 up?"),
+    44: ("ValidateService", "GET /health: 503\n" * 40),
+}
+
+
+def instance(number: int, step: int, begin: datetime) -> InstanceTarget:
+    """Return an instance as CodeDeploy would describe it at a step of the deployment."""
+    target_id, wait = f"i-{number:017x}", number // AT_ONCE * len(EVENTS) + number % 3
+    failing, log = FAILURES.get(number, ("", ""))
+    ended = EVENTS[: max(step - wait, 0)]
+    if failing in ended:
+        ended = ended[: ended.index(failing) + 1]
+    going_on = failing not in ended and len(ended) < len(EVENTS)
+    if step < wait:
+        return InstanceTarget(target_id=target_id, status=TargetStatus.PENDING)
+
+    def event(name: str) -> LifecycleEvent:
+        start = begin + timedelta(seconds=(wait + EVENTS.index(name)) * SECONDS_A_STEP)
+        end = start + timedelta(seconds=SECONDS_A_STEP)
+        why = Diagnostics(
+            error_code=LifecycleErrorCode.SCRIPT_FAILED,
+            script_name=f"{name}.sh",
+            message=f"Script at specified location: {name}.sh failed with exit code 1",
+            log_tail=log,
+        )
+        return LifecycleEvent(
+            lifecycle_event_name=name,
+            start_time=start,
+            end_time=end if name in ended else None,
+            status=LifecycleEventStatus.IN_PROGRESS
+            if name not in ended
+            else LifecycleEventStatus.FAILED
+            if name == failing
+            else LifecycleEventStatus.SUCCEEDED,
+            diagnostics=why if name == failing and name in ended else None,
+        )
+
+    status = TargetStatus.FAILED if failing in ended else TargetStatus.SUCCEEDED
+    return InstanceTarget(
+        target_id=target_id,
+        status=TargetStatus.IN_PROGRESS if going_on else status,
+        lifecycle_events=[event(name) for name in EVENTS[: len(ended) + going_on]],
+    )
+
+
+def deploy(codedeploy: Any) -> str:
+    group = {"applicationName": "shop", "deploymentGroupName": "production"}
+    codedeploy.create_application(applicationName="shop", computePlatform="Server")
+    codedeploy.create_deployment_group(**group, serviceRoleArn="arn:aws:iam::123456789012:role/cd")
+    deployment_id: str = codedeploy.create_deployment(**group)["deploymentId"]
+    return deployment_id
+
+
+def happen(deployment_id: str, targets: MockDeploymentTargets) -> None:
+    begin = datetime.now(timezone.utc)
+    targets.set_status(deployment_id, "InProgress")
+    for step in range(STEPS):
+        targets.put(deployment_id, [instance(n, step, begin) for n in range(INSTANCES)])
+        time.sleep(SECONDS_A_STEP)
+    targets.set_status(deployment_id, "Failed")
+
+
+def main() -> None:
+    # As moto's documentation recommends, so that no mistake can reach an account.
+    for name in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "SECURITY_TOKEN", "SESSION_TOKEN"):
+        os.environ[f"AWS_{name}"] = "testing"
+    os.environ["AWS_DEFAULT_REGION"] = "us-east-1"
+    with mock_aws(), mock_deployment_targets() as targets:
+        deployment_id = deploy(boto3.client("codedeploy"))
+        deployment = threading.Thread(target=happen, args=(deployment_id, targets))
+        deployment.start()
+        status = codedeploy_targets([deployment_id, "--delay", "0.2"])
+        deployment.join()
+    # Three instances fail by intent, so the report has to say that the deployment failed.
+    sys.exit(0 if status == 1 else "the report does not say that the deployment failed")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,311 @@
+"""AWS JSON and CBOR: both clients keep their promises in each protocol that botocore speaks."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from typing import TYPE_CHECKING, Any
+
+import botocore.session
+import pytest
+from botocore.exceptions import ClientError
+from cbor2 import CBORTag, dumps
+from hypothesis import given
+from support.cbor import (
+    BOTOCORE_SPEAKS_CBOR,
+    CBOR,
+    in_cbor,
+    read_cbor_request,
+    write_model,
+)
+from support.clients import AsyncClients, SyncClients, got
+from support.endpoint import Response, canned, error
+from support.labels import with_aws_labels
+from support.pages import ids, instance, page
+from support.service import Service
+from support.strategies import answers, cbor_answers
+
+from codedeploy_targets import InstanceTarget, InvalidResponseError, UnknownTarget
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from support.clients import Client, Clients
+    from support.endpoint import Answer
+
+    MakeClient = Callable[..., Client]
+
+NO_RETRIES = {"total_max_attempts": 1}
+REQUEST: dict[str, Any] = {"deploymentId": "d-1", "targetIds": ["i-1"]}
+
+
+@pytest.fixture(scope="module")
+def cbor_model(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Return a folder with a model of CodeDeploy that has no protocol but CBOR."""
+    if not BOTOCORE_SPEAKS_CBOR:
+        pytest.skip("this version of botocore does not speak CBOR")
+    return write_model(tmp_path_factory.mktemp("cbor"), [CBOR])
+
+
+@pytest.fixture
+def cbor_client(clients: Clients, cbor_model: str) -> MakeClient:
+    """Return a function that makes a client which speaks CBOR and is answered in process."""
+    if isinstance(clients, AsyncClients):
+        import aiobotocore.parsers
+
+        if not hasattr(aiobotocore.parsers, "AioRpcV2CBORParser"):
+            pytest.skip("this version of aiobotocore does not speak CBOR")
+
+    def make(answer: Answer, **options: Any) -> Client:
+        client = clients.canned(answer, read=read_cbor_request, data_path=cbor_model, **options)
+        assert client.wrapped.meta.service_model.resolved_protocol == CBOR
+        return client
+
+    return make
+
+
+@pytest.mark.parametrize("max_concurrency", [1, 8])
+def test_any_number_of_ids_over_cbor(cbor_client: MakeClient, max_concurrency: int) -> None:
+    service = Service()
+    client = cbor_client(in_cbor(service), max_concurrency=max_concurrency)
+    output = client.batch_get(ids(130))
+    assert got(output.deployment_targets) == ids(130)
+    assert output.missing_target_ids == []
+    assert sorted(map(len, service.batches)) == [5, 25, 25, 25, 25, 25]
+    assert [call.request_id for call in output.response_metadata] == ["request-1"] * 6
+    assert [call.http_status_code for call in output.response_metadata] == [200] * 6
+    assert output.deployment_targets[0] == InstanceTarget.from_boto3(instance(ids(1)[0], events=1))
+    assert got(client.iterate(ids(130))) == ids(130)
+
+
+def test_a_whole_deployment_over_cbor(cbor_client: MakeClient) -> None:
+    service = Service(130)
+    client = cbor_client(in_cbor(service))
+    filters = {"TargetStatus": ["Failed"]}
+    assert got(client.iterate(targetFilters=filters)) == ids(130)
+    assert [params["targetFilters"] for params in service.listed] == [filters] * 4
+    targets = client.iterate()
+    assert got(itertools.islice(targets, 30)) == ids(30)
+    targets.close()
+    assert list(targets) == []
+    assert list(cbor_client(lambda *_: Response(dumps({}))).iterate()) == []
+
+
+def test_missing_targets_over_cbor(cbor_client: MakeClient) -> None:
+    service = Service(60)
+    client = cbor_client(in_cbor(service))
+    wanted = [*ids(40), "i-gone", *ids(60)[40:]]
+    output = client.batch_get(wanted, skip_missing=True)
+    assert got(output.deployment_targets) == ids(60)
+    assert output.missing_target_ids == ["i-gone"]
+    targets = client.iterate(wanted, skip_missing=True)
+    assert got(targets) == ids(60)
+    assert targets.missing_target_ids == ["i-gone"]
+    with pytest.raises(client.exceptions.DeploymentTargetDoesNotExistException):
+        client.batch_get(wanted)
+    service.batches.clear()
+    client.batch_get([*ids(24), "i-gone"], skip_missing=True)
+    assert len(service.batches) == 6
+
+
+def test_ids_that_are_left_out_over_cbor_are_named(cbor_client: MakeClient) -> None:
+    answer = in_cbor(lambda *_: Response(page([instance("i-2")])))
+    assert cbor_client(answer).batch_get(["i-1", "i-2"]).missing_target_ids == ["i-1"]
+
+
+@pytest.mark.parametrize("code", [
+    "DeploymentDoesNotExistException",
+    "DeploymentNotStartedException",
+    "InvalidDeploymentIdException",
+])  # fmt: skip
+def test_an_error_over_cbor_is_botocore_s_own(cbor_client: MakeClient, code: str) -> None:
+    client = cbor_client(in_cbor(lambda *_: error(f"com.amazonaws.codedeploy#{code}")))
+    with pytest.raises(getattr(client.exceptions, code)) as ours:
+        client.batch_get(ids(30))
+    with pytest.raises(ClientError) as theirs:
+        client.call("batch_get_deployment_targets", **REQUEST)
+    assert ours.value.response == theirs.value.response
+    assert ours.value.response["Error"]["Message"] == "as told"
+    with pytest.raises(getattr(client.exceptions, code)):
+        list(client.iterate())
+
+
+@pytest.mark.usefixtures("retry_at_once")
+@pytest.mark.parametrize("mode", ["legacy", "standard", "adaptive"])
+def test_an_error_over_cbor_is_retried_as_the_client_is_told(
+    cbor_client: MakeClient, mode: str
+) -> None:
+    answered = [error("ThrottlingException"), Response(page([instance("i-1")]))]
+    client = cbor_client(
+        in_cbor(lambda *_: answered.pop(0)), retries={"mode": mode, "total_max_attempts": 2}
+    )
+    output = client.batch_get(["i-1"])
+    assert got(output.deployment_targets) == ["i-1"]
+    assert output.response_metadata[0].retry_attempts == 1
+
+
+def test_the_same_bytes_give_boto3_s_dict_over_cbor(cbor_client: MakeClient) -> None:
+    bodies = [b""]
+    client = cbor_client(lambda *_: Response(bodies[0]))
+
+    @given(cbor_answers)
+    def compare(answer: dict[str, Any]) -> None:
+        bodies[0] = dumps(answer)
+        plain = client.call("batch_get_deployment_targets", **REQUEST)
+        del plain["ResponseMetadata"]
+        assert client.batch_get(["i-1"]).to_boto3() == with_aws_labels(plain)
+
+    compare()
+
+
+def test_handlers_over_cbor_find_boto3_s_dict(cbor_client: MakeClient) -> None:
+    client = cbor_client(in_cbor(Service()))
+    seen: list[Any] = []
+    client.on("after-call", lambda parsed, **_: seen.append(parsed))
+    client.batch_get(ids(2))
+    client.call("batch_get_deployment_targets", deploymentId="d-1", targetIds=ids(2))
+    assert seen[0] == seen[1]
+    assert len(seen[0]["deploymentTargets"]) == 2
+
+
+def test_an_unknown_type_over_cbor_is_an_unknown_target(cbor_client: MakeClient) -> None:
+    envelope = {"deploymentTargetType": "MarsTarget", "marsTarget": {"targetId": "rover"}}
+    client = cbor_client(in_cbor(lambda *_: Response(page([envelope, instance("i-1")]))))
+    unknown, known = client.batch_get(["i-1"]).deployment_targets
+    # botocore drops what AWS's service model does not know.
+    assert unknown == UnknownTarget(raw={"deploymentTargetType": "MarsTarget"})
+    assert known.target_id == "i-1"
+
+
+def indefinite(value: Any) -> bytes:
+    """Encode a value without the lengths of its maps and lists, as CBOR allows."""
+    if isinstance(value, dict):
+        pairs = [dumps(key) + indefinite(member) for key, member in value.items()]
+        return b"\xbf" + b"".join(pairs) + b"\xff"
+    if isinstance(value, list):
+        return b"\x9f" + b"".join(map(indefinite, value)) + b"\xff"
+    return dumps(value)
+
+
+TWO_TARGETS = {
+    "deploymentTargets": [
+        {
+            "deploymentTargetType": "InstanceTarget",
+            "instanceTarget": {"targetId": target_id, "lastUpdatedAt": CBORTag(1, 1.5)},
+        }
+        for target_id in ids(2)
+    ]
+}
+
+
+@pytest.mark.parametrize("encode", [dumps, indefinite])
+def test_a_body_in_cbor_that_is_cut_short_is_never_read(
+    cbor_client: MakeClient, encode: Callable[[Any], bytes]
+) -> None:
+    whole = encode(TWO_TARGETS)
+    bodies = [whole]
+    client = cbor_client(lambda *_: Response(bodies[0]), retries=NO_RETRIES)
+    assert got(client.batch_get(ids(2)).deployment_targets) == ids(2)
+    for length in range(len(whole)):
+        bodies[0] = whole[:length]
+        with pytest.raises(Exception) as ours:  # noqa: PT011 - whatever botocore raises
+            client.batch_get(ids(2))
+        assert not isinstance(ours.value, AssertionError)
+
+
+@pytest.mark.parametrize("encode", [dumps, indefinite])
+def test_a_listing_in_cbor_that_is_cut_short_is_never_read(
+    cbor_client: MakeClient, encode: Callable[[Any], bytes]
+) -> None:
+    whole = encode({"targetIds": ids(2), "nextToken": "2"})
+    bodies = {"ListDeploymentTargets": whole, "BatchGetDeploymentTargets": dumps(TWO_TARGETS)}
+    client = cbor_client(lambda operation, _: Response(bodies[operation]), retries=NO_RETRIES)
+    for length in range(len(whole)):
+        bodies["ListDeploymentTargets"] = whole[:length]
+        with pytest.raises(Exception) as ours:  # noqa: PT011 - whatever botocore raises
+            list(client.iterate())
+        assert not isinstance(ours.value, AssertionError)
+    # A later page is as good as the first.
+    pages = [whole, encode({"targetIds": ids(3)[2:]})[:-1]]
+    bodies.pop("ListDeploymentTargets")
+    client = cbor_client(
+        lambda operation, _: Response(bodies.get(operation) or pages.pop(0)), retries=NO_RETRIES
+    )
+    with pytest.raises(Exception, match="End of stream"):
+        list(client.iterate())
+
+
+@pytest.mark.parametrize("status", [5, [], {}, b"bytes", True])
+def test_cbor_of_another_shape_is_refused(cbor_client: MakeClient, status: Any) -> None:
+    targets = [{"instanceTarget": {"targetId": "i-1", "status": status}}]
+    client = cbor_client(lambda *_: Response(dumps({"deploymentTargets": targets})))
+    where = r"deploymentTargets\[0\]\.instanceTarget\.status"
+    with pytest.raises(InvalidResponseError, match=where) as refused:
+        client.batch_get(["i-1"])
+    assert refused.value.request_id == "request-1"
+    assert (refused.value.deployment_id, refused.value.target_ids) == ("d-1", ["i-1"])
+
+
+# botocore's order of preference has JSON before CBOR, whatever a model names first.
+
+
+def test_botocore_s_own_model_is_spoken_in_json() -> None:
+    loader: Any = botocore.session.Session().get_component("data_loader")
+    metadata = loader.load_service_model("codedeploy", "service-2")["metadata"]
+    wrapped = canned(Service())
+    model = wrapped.meta.service_model
+    # The first versions with the models' key `protocols` do not have this property yet.
+    assert getattr(model, "resolved_protocol", "json") == "json"
+    # AWS's model names CBOR first since botocore 1.44.5.
+    if botocore.__version__.startswith("1.44.5"):
+        assert metadata["protocols"] == [CBOR, "json"]
+
+
+def test_a_model_that_names_cbor_first_is_spoken_in_json(
+    clients: Clients, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    if not BOTOCORE_SPEAKS_CBOR:
+        pytest.skip("this version of botocore does not speak CBOR")
+    data_path = write_model(tmp_path_factory.mktemp("both"), [CBOR, "json"])
+    service = Service(60)
+    client = clients.canned(service, data_path=data_path)
+    model = client.wrapped.meta.service_model
+    assert model.metadata["protocols"] == [CBOR, "json"]
+    assert model.resolved_protocol == "json"
+    assert got(client.batch_get(ids(60)).deployment_targets) == ids(60)
+    assert got(client.iterate()) == ids(60)
+
+
+# Both clients read the same bytes alike.
+
+
+def test_both_clients_read_the_same_json_alike() -> None:
+    pytest.importorskip("aiobotocore")
+    compare_both(answers, lambda answer: json.dumps(answer).encode())
+
+
+def test_both_clients_read_the_same_json_alike_over_http() -> None:
+    pytest.importorskip("aiobotocore")
+    body = page([instance("i-1"), {"deploymentTargetType": "MarsTarget", "future": {}}])
+    with SyncClients() as one_kind, AsyncClients() as other_kind:
+        ours = one_kind.served(lambda *_: Response(body)).batch_get(["i-1"])
+        theirs = other_kind.served(lambda *_: Response(body)).batch_get(["i-1"])
+    assert ours.deployment_targets == theirs.deployment_targets
+    assert ours.to_boto3() == theirs.to_boto3()
+
+
+def compare_both(strategy: Any, encode: Callable[[dict[str, Any]], bytes]) -> None:
+    bodies = [b""]
+    with SyncClients() as one_kind, AsyncClients() as other_kind:
+        sync = one_kind.canned(lambda *_: Response(bodies[0]))
+        client = other_kind.canned(lambda *_: Response(bodies[0]))
+
+        @given(strategy)
+        def compare(answer: dict[str, Any]) -> None:
+            bodies[0] = encode(answer)
+            ours, theirs = client.batch_get(["i-1"]), sync.batch_get(["i-1"])
+            assert ours.deployment_targets == theirs.deployment_targets
+            assert ours.missing_target_ids == theirs.missing_target_ids
+            assert ours.to_boto3() == theirs.to_boto3()
+
+        compare()

@@ -1,0 +1,54 @@
+"""CodeDeploy in the protocol `smithy-rpc-v2-cbor`, as botocore's model of it names first."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import botocore.parsers
+import botocore.session
+from cbor2 import CBORTag, dumps, loads
+from support.endpoint import Response
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from support.endpoint import Answer
+
+CBOR = "smithy-rpc-v2-cbor"
+BOTOCORE_SPEAKS_CBOR = hasattr(botocore.parsers, "RpcV2CBORParser")
+_TIMES = {"lastUpdatedAt", "startTime", "endTime"}
+
+
+def write_model(data_path: Path, protocols: list[str]) -> str:
+    """Write a copy of botocore's model of CodeDeploy, with other protocols; return `data_path`."""
+    loader: Any = botocore.session.Session().get_component("data_loader")
+    model = loader.load_service_model("codedeploy", "service-2")
+    model["metadata"] |= {"protocol": protocols[0], "protocols": protocols}
+    folder = data_path / "codedeploy" / "2014-10-06"
+    folder.mkdir(parents=True)
+    (folder / "service-2.json").write_text(json.dumps(model), encoding="utf-8")
+    return str(data_path)
+
+
+def read_cbor_request(request: Any) -> tuple[str, dict[str, Any]]:
+    assert request.headers["smithy-protocol"] == b"rpc-v2-cbor"
+    return request.url.rpartition("/")[2], loads(request.body)
+
+
+def in_cbor(answer: Answer) -> Answer:
+    """Turn answers in JSON to CBOR."""
+
+    def answer_in_cbor(operation: str, params: dict[str, Any]) -> Response:
+        response = answer(operation, params)
+        return Response(dumps(to_cbor(json.loads(response.body))), response.status)
+
+    return answer_in_cbor
+
+
+def to_cbor(value: Any, name: str = "") -> Any:
+    if isinstance(value, dict):
+        return {key: to_cbor(member, key) for key, member in value.items()}
+    if isinstance(value, list):
+        return [to_cbor(item) for item in value]
+    return CBORTag(1, value) if name in _TIMES else value
