@@ -294,10 +294,8 @@ def _in_threads(
                 break
             results.append(Future())
             context, args = copy_context(), (item, results[-1])
-            try:
-                # A daemon, so that a process can end while a call hangs.
-                Thread(target=context.run, args=(work, *args), daemon=True).start()
-            except RuntimeError:  # no more threads can be started
+            # A daemon, so that a process can end while a call hangs.
+            if not _start(Thread(target=context.run, args=(work, *args), daemon=True)):
                 context.run(work, *args)
             if len(results) == window or results[0].done():
                 yield results.popleft().result()
@@ -307,3 +305,11 @@ def _in_threads(
             raise broken
     finally:
         abandoned = True
+
+
+def _start(thread: Thread) -> bool:
+    try:
+        thread.start()
+    except RuntimeError:  # no more threads can be started
+        return False
+    return True

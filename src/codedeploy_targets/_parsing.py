@@ -49,11 +49,11 @@ def read_metadata(response: Any) -> ResponseMetadata:
     told = told if isinstance(told, dict) else {}
 
     def member(name: str, kind: type, default: Any) -> Any:
-        return told[name] if isinstance(told.get(name), kind) else default
+        return told[name] if type(told.get(name)) is kind else default
 
-    headers = member("HTTPHeaders", dict, {})
+    headers, request_id = member("HTTPHeaders", dict, {}), told.get("RequestId")
     return ResponseMetadata(
-        request_id=str(told["RequestId"]) if "RequestId" in told else None,
+        request_id=None if request_id is None else str(request_id),
         http_status_code=member("HTTPStatusCode", int, None),
         http_headers={str(name): str(value) for name, value in headers.items()},
         retry_attempts=member("RetryAttempts", int, 0),

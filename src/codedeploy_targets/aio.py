@@ -136,8 +136,8 @@ class AsyncDeploymentTargetsClient(ClientBase):
 
     async def _list(self, params: Params) -> AsyncGenerator[str]:
         with AsyncOwnCall(self.client, params) as call:
-            pages = call.client.get_paginator("list_deployment_targets").paginate(**params)
-            async with aclosing(aiter(pages)) as pages:
+            paginator = call.client.get_paginator("list_deployment_targets")
+            async with aclosing(aiter(paginator.paginate(**params))) as pages:
                 async for page in pages:
                     call.check()
                     for target_id in page.get("targetIds", []):

@@ -51,8 +51,9 @@ SHORT = 10.0  # seconds: in less than that, a slow machine does what takes no ti
 TERMINAL = ["Succeeded", "Failed", "Skipped"]
 RETRIES = {"total_max_attempts": 3}
 THROTTLED = error("ThrottlingException")
-NOT_OVER = Step("InProgress", fleet(a="InProgress", b="Pending"))
-SUCCEEDED = Step("Succeeded", fleet(a="Succeeded", b="Succeeded"))
+RUNNING = fleet(a="InProgress", b="Pending")
+ENDED = fleet(a="Succeeded", b="Succeeded")
+NOT_OVER, SUCCEEDED = Step("InProgress", RUNNING), Step("Succeeded", ENDED)
 
 
 @pytest.fixture(autouse=True)
@@ -294,7 +295,7 @@ def test_targets_that_appear_late_are_found_while_it_runs(clients: Clients) -> N
         ("b", "Succeeded"),
         ("c", "Succeeded"),
         ("d", "Skipped"),
-    ] or told(targets)
+    ]
     assert service.read_ids() == [["a"], ["a", "b"], ["a", "b"], ["b", "c", "d"]]
 
 
@@ -427,7 +428,7 @@ def test_trouble_that_passes_is_not_noticed(
     steps = [NOT_OVER, NOT_OVER, SUCCEEDED]
     service = ScriptedService(steps, {(operation, 2): trouble, (operation, 3): trouble})
     client = clients.canned(service, retries={**RETRIES, "mode": mode})
-    assert list(watch(clients, client)) == [*NOT_OVER.targets or (), *SUCCEEDED.targets or ()]
+    assert list(watch(clients, client)) == [*RUNNING, *ENDED]
     assert [len(service.asked(each)) for each in OPERATIONS] == [
         3 + 2 * (each == operation) for each in OPERATIONS
     ]
@@ -439,7 +440,7 @@ def test_throttling_that_stays_is_raised_as_it_is(clients: Clients, operation: s
     instead = {(operation, number): THROTTLED for number in range(2, 5)}
     service = ScriptedService([NOT_OVER], instead)
     targets = watch(clients, clients.canned(service, retries=RETRIES))
-    assert [next(targets), next(targets)] == NOT_OVER.targets
+    assert [next(targets), next(targets)] == RUNNING
     with pytest.raises(ClientError) as caught:
         next(targets)
     assert type(caught.value).__name__ in {"ClientError", "ThrottlingException"}
@@ -455,7 +456,7 @@ def test_answers_that_stay_cut_short_are_no_silent_end(clients: Clients, operati
     instead = {(operation, number): CUT_SHORT for number in range(2, 5)}
     service = ScriptedService([NOT_OVER], instead)
     targets = watch(clients, clients.canned(service, retries=RETRIES))
-    assert [next(targets), next(targets)] == NOT_OVER.targets
+    assert [next(targets), next(targets)] == RUNNING
     with pytest.raises(InvalidResponseError, match=f"to {operation} .* cut short") as caught:
         next(targets)
     assert caught.value.deployment_id == "d-1"
@@ -497,7 +498,7 @@ def test_a_target_that_is_gone_is_an_error_of_the_service(clients: Clients) -> N
     steps = [NOT_OVER, Step("InProgress", fleet(a="InProgress"))]
     client = clients.canned(ScriptedService(steps))
     targets = watch(clients, client)
-    assert [next(targets), next(targets)] == NOT_OVER.targets
+    assert [next(targets), next(targets)] == RUNNING
     with pytest.raises(client.exceptions.DeploymentTargetDoesNotExistException):
         next(targets)
 
@@ -513,18 +514,16 @@ def test_a_deployment_that_is_stuck_ends_in_a_timeout(
     service = ScriptedService([stuck])
     targets = watch(clients, clients.canned(service), delay=delay, timeout=0.05)
     begin = time.monotonic()
-    yielded = []
     with pytest.raises(TimeoutError, match=r"^d-1 is not over after 0\.05 seconds$"):
-        yielded.extend(iter(targets.__next__, None))
+        list(targets)
     assert 0.04 < time.monotonic() - begin < SHORT
     assert len(service.rounds()) >= 2  # the last one as the time is up
-    del yielded
     assert list(targets) == []
 
 
 def test_what_came_before_the_timeout_is_yielded(clients: Clients) -> None:
     targets = watch(clients, clients.canned(ScriptedService([NOT_OVER])), timeout=0.02)
-    assert [next(targets), next(targets)] == NOT_OVER.targets
+    assert [next(targets), next(targets)] == RUNNING
     with pytest.raises(TimeoutError):
         next(targets)
 
@@ -542,7 +541,7 @@ def test_the_timeout_begins_with_the_first_next(clients: Clients) -> None:
 def test_timeout_0_makes_one_round(clients: Clients) -> None:
     service = ScriptedService([NOT_OVER])
     targets = watch(clients, clients.canned(service), delay=LONG, timeout=0)
-    assert [next(targets), next(targets)] == NOT_OVER.targets
+    assert [next(targets), next(targets)] == RUNNING
     with pytest.raises(TimeoutError, match="after 0 seconds"):
         next(targets)
     assert len(service.rounds()) == 1
@@ -590,7 +589,7 @@ def test_a_keyboard_interrupt_while_waiting_ends_the_watch(
 
     service = ScriptedService([NOT_OVER])
     targets = watch(clients, clients.canned(service), delay=LONG)
-    assert [next(targets), next(targets)] == NOT_OVER.targets
+    assert [next(targets), next(targets)] == RUNNING
     with monkeypatch.context() as patch:
         patch.setattr("time.sleep", interrupt)
         patch.setattr("asyncio.sleep", clients.method(interrupt))
@@ -662,19 +661,49 @@ def test_a_loop_that_ends_closes_the_iterators_that_are_held(held: str) -> None:
     assert reported == []
 
 
-PROGRAM = """
-import asyncio, signal, sys, threading, time
-from support.deployments import NOT_OVER_FOR_EVER
-"""
+BEGIN = {
+    "sync": """
+import sys, threading
+from support.endpoint import boto3_client
+from codedeploy_targets import DeploymentTargetsClient
+
+def follow(then):
+    with contextlib.closing(boto3_client(sys.argv[1])) as wrapped:
+        client = DeploymentTargetsClient(wrapped)
+        targets = client.watch_deployment_targets(deploymentId="d-1", delay=60)
+        next(targets), next(targets)
+        then()
+        next(targets)
+""",
+    "async": """
+import asyncio
+from support.clients import aiobotocore_client
+from codedeploy_targets.aio import AsyncDeploymentTargetsClient
+
+async def main(then):
+    async with aiobotocore_client(sys.argv[1]) as wrapped:
+        client = AsyncDeploymentTargetsClient(wrapped)
+        targets = client.watch_deployment_targets(deploymentId="d-1", delay=60)
+        await anext(targets), await anext(targets)
+        then()
+        await anext(targets)
+
+def follow(then):
+    asyncio.run(main(then))
+""",
+}
 
 
 @contextmanager
-def program(text: str, *, debug: bool) -> Iterator[subprocess.Popen[str]]:
-    """Run a program in a process of its own, against a deployment that is never over."""
+def program(text: str) -> Iterator[subprocess.Popen[str]]:
+    """Run a program in a process of its own, in Python's development mode.
+
+    The deployment that it follows is never over.
+    """
     with serve(ScriptedService([NOT_OVER])) as endpoint:
-        command = [sys.executable, "-W", "error", *(["-X", "dev"] if debug else []), "-c", text]
+        text = f"import contextlib, sys\n{text}"
         with subprocess.Popen(  # noqa: S603
-            [*command, endpoint.url],
+            [sys.executable, "-X", "dev", "-W", "error", "-c", text, endpoint.url],
             env={"PYTHONPATH": ":".join(sys.path)},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -686,34 +715,31 @@ def program(text: str, *, debug: bool) -> Iterator[subprocess.Popen[str]]:
                 process.kill()
 
 
-BEGIN = {
-    "sync": """
-import sys, threading
-from support.endpoint import boto3_client
-from codedeploy_targets import DeploymentTargetsClient
+@pytest.mark.parametrize("kind", ["sync", "async"])
+def test_ctrl_c_while_a_process_waits_ends_it_without_a_word(kind: str) -> None:
+    if kind == "async":
+        pytest.importorskip("aiobotocore")
+    text = f"""{BEGIN[kind]}
+try:
+    follow(lambda: print("waits", flush=True))
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+    with program(text) as process:
+        assert process.stdout is not None
+        first = process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        rest, errors = process.communicate(timeout=SHORT)
+    assert (first, rest, errors, process.returncode) == ("waits\n", "interrupted\n", "", 0)
 
-def follow(told):
-    client = DeploymentTargetsClient(boto3_client(sys.argv[1]))
-    for number, target in enumerate(client.watch_deployment_targets(deploymentId="d-1", delay=60)):
-        if number == 1:
-            told()
-""",
-    "async": """
-import asyncio, sys, threading
-from support.clients import aiobotocore_client
-from codedeploy_targets.aio import AsyncDeploymentTargetsClient
 
-async def main(told):
-    async with aiobotocore_client(sys.argv[1]) as wrapped:
-        client = AsyncDeploymentTargetsClient(wrapped)
-        targets = client.watch_deployment_targets(deploymentId="d-1", delay=60)
-        number = 0
-        async for target in targets:
-            number += 1
-            if number == 2:
-                told()
-
-def follow(told):
-    asyncio.run(main(told))
-""",
-}
+def test_a_process_ends_while_a_thread_of_it_waits() -> None:
+    text = f"""{BEGIN["sync"]}
+waits = threading.Event()
+threading.Thread(target=follow, args=(waits.set,), daemon=True).start()
+waits.wait({SHORT})
+print("ends")
+"""
+    with program(text) as process:
+        output, errors = process.communicate(timeout=2 * SHORT)
+    assert (output, errors, process.returncode) == ("ends\n", "", 0)
