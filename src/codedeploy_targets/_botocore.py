@@ -122,7 +122,7 @@ class OwnCall:
         body = response["body"]
         try:
             if operation.name != "BatchGetDeploymentTargets":
-                check_body(body)
+                check_body(operation.name, body)
                 return
             self._output = read_body(body)
         except UnreadableError as error:

@@ -78,11 +78,13 @@ def read_envelope(envelope: Any) -> DeploymentTarget:
     return _read_target(_mend(envelope), "the envelope")
 
 
-def check_body(body: bytes) -> None:
+def check_body(operation: str, body: bytes) -> None:
     """Refuse a body that botocore would read as less than the service sent, or fail on."""
     answer = _load(body, errors="strict")
     if not isinstance(answer, dict):
         raise UnreadableError("it is no object")
+    if operation == "GetDeployment" and not isinstance(answer.get("deploymentInfo"), dict):
+        raise UnreadableError("it has no deploymentInfo")
     ids, token = answer.get("targetIds", []), answer.get("nextToken", "")
     if not isinstance(ids, list) or not all(isinstance(text, str) for text in [*ids, token]):
         raise UnreadableError("it is no list of target ids")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import runpy
 import signal
 import socket
 import subprocess
@@ -56,7 +57,9 @@ STEERING = ("\x1b]", "\x07", "\x1b[2J", "\x9b", "\u202e", "\0")
 
 def busy(target_id: str, event: str, *, seconds: float = 0) -> InstanceTarget:
     begin = datetime.now(timezone.utc) - timedelta(seconds=seconds)
-    going_on = LifecycleEvent(lifecycle_event_name=event, status="InProgress", start_time=begin)
+    going_on = LifecycleEvent(
+        lifecycle_event_name=event, status=LifecycleEventStatus.IN_PROGRESS, start_time=begin
+    )
     return InstanceTarget(
         target_id=target_id, status=TargetStatus.IN_PROGRESS, lifecycle_events=[going_on]
     )
@@ -69,12 +72,12 @@ def ended(target_id: str, status: str = "Succeeded") -> InstanceTarget:
 def failed(target_id: str, *, seconds: float = 75, **why: Any) -> InstanceTarget:
     event = LifecycleEvent(
         lifecycle_event_name="AfterInstall",
-        status="Failed",
+        status=LifecycleEventStatus.FAILED,
         start_time=BEGIN,
         end_time=BEGIN + timedelta(seconds=seconds),
-        diagnostics=Diagnostics(error_code="ScriptFailed", **why),
+        diagnostics=Diagnostics(error_code=LifecycleErrorCode.SCRIPT_FAILED, **why),
     )
-    return InstanceTarget(target_id=target_id, status="Failed", lifecycle_events=[event])
+    return InstanceTarget(target_id=target_id, status=TargetStatus.FAILED, lifecycle_events=[event])
 
 
 def evil_targets() -> list[DeploymentTarget]:
@@ -84,13 +87,15 @@ def evil_targets() -> list[DeploymentTarget]:
         message=EVIL,
         log_tail=f"{EVIL}\n  {EVIL}",
     )
-    names = {"lifecycle_event_name": EVIL, "diagnostics": why, "start_time": BEGIN}
-    going_on = [LifecycleEvent(status="InProgress", **names)]
-    gone_wrong = [LifecycleEvent(status="Failed", **names)]
+    names: dict[str, Any] = {"lifecycle_event_name": EVIL, "diagnostics": why, "start_time": BEGIN}
+    going_on = [LifecycleEvent(status=LifecycleEventStatus.IN_PROGRESS, **names)]
+    gone_wrong = [LifecycleEvent(status=LifecycleEventStatus.FAILED, **names)]
     odd = [LifecycleEvent(status=LifecycleEventStatus(EVIL), **names)]
     return [
-        InstanceTarget(target_id=f"1{EVIL}", status="Failed", lifecycle_events=gone_wrong),
-        ECSTarget(target_id=f"2{EVIL}", status="InProgress", lifecycle_events=going_on),
+        InstanceTarget(
+            target_id=f"1{EVIL}", status=TargetStatus.FAILED, lifecycle_events=gone_wrong
+        ),
+        ECSTarget(target_id=f"2{EVIL}", status=TargetStatus.IN_PROGRESS, lifecycle_events=going_on),
         InstanceTarget(target_id=f"3{EVIL}", status=TargetStatus(EVIL), lifecycle_events=odd),
         UnknownTarget(
             target_id=f"4{EVIL}",
@@ -568,9 +573,14 @@ def env_near(env: dict[str, str]) -> dict[str, str | None]:
     return {**env, "AWS_DEFAULT_REGION": None}
 
 
-def test_help_tells_each_option_and_exit_status(capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_tells_each_option_and_exit_status(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # As `python -m` does, but in this process.
+    monkeypatch.delitem(sys.modules, "codedeploy_targets.__main__")
+    monkeypatch.setattr(sys, "argv", ["codedeploy-targets", "--help"])
     with pytest.raises(SystemExit) as exit_:
-        main(["--help"])
+        runpy.run_module("codedeploy_targets", run_name="__main__")
     out = capsys.readouterr().out
     assert exit_.value.code == 0
     options = ("--no-watch", "--json", "--region", "--profile", "--delay", "--timeout")
@@ -630,8 +640,9 @@ def answer_with(deployment: Any, targets: Sequence[DeploymentTarget]) -> Any:
     return answer
 
 
+@pytest.mark.usefixtures("in_process")
 def test_the_error_of_the_deployment_is_told(
-    in_process: Server, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     cause = {"code": "HEALTH_CONSTRAINTS", "message": f"Too many failed.\n{EVIL}"}
     deployment = {"status": "Failed", "errorInformation": cause}
@@ -645,17 +656,16 @@ def test_the_error_of_the_deployment_is_told(
             assert lines[:2] == ["i-1 Succeeded", "AWS tells nothing of i-2"]
             assert lines[2].startswith("HEALTH_CONSTRAINTS: Too many failed.")
             assert lines[3:] == ["d-1 Failed: 1 Succeeded"]
-    assert in_process
 
 
+@pytest.mark.usefixtures("in_process")
 def test_a_deployment_without_a_status_is_no_answer(
-    in_process: Server, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with serve(answer_with({}, [ended("i-1"), ended("i-2")])) as endpoint:
         monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint.url)
         assert main(["d-1", "--no-watch"]) == 2
     assert capsys.readouterr().out.endswith("d-1 None: 2 Succeeded\n")
-    assert in_process
 
 
 def test_what_the_service_sends_steers_no_terminal(server: Server) -> None:
@@ -699,7 +709,7 @@ def in_terminal(
 
 
 def test_a_terminal_shows_it_live(server: Server) -> None:
-    pending = [InstanceTarget(target_id=f"i-p{n}", status="Pending") for n in range(20)]
+    pending = [InstanceTarget(target_id=f"i-p{n}", status=TargetStatus.PENDING) for n in range(20)]
     hanging = busy("i-hanging", "ValidateService", seconds=3725)
     working = [busy(f"i-w{n}", "BeforeInstall", seconds=-100) for n in range(10)]
     targets = [*pending, *working, hanging, ended("i-done")]
@@ -715,7 +725,7 @@ def test_a_terminal_shows_it_live(server: Server) -> None:
         assert re.fullmatch(r"i-p0 +Pending", rows[12])
         assert rows[-1] == "and 10 more"
         assert len(rows) == 23
-        assert not screen.shows_cursor
+        assert not screen.shows_cursor()
         broken = failed("i-hanging", message="exit 1", log_tail="out of memory")
         server.targets.put(deployment_id, [*pending, *working, broken, ended("i-done")])
         screen.wait_for(lambda: "2 of 32 done, 1 failed" in screen.text)
@@ -724,7 +734,7 @@ def test_a_terminal_shows_it_live(server: Server) -> None:
         server.targets.put(deployment_id, [*rest, broken, ended("i-done")])
         server.targets.set_status(deployment_id, "Failed")
         assert screen.finish() == 1
-        assert screen.shows_cursor
+        assert screen.shows_cursor()
         assert "━" not in screen.text
         assert without_times("\n".join(screen.rows)) == [
             "i-hanging Failed AfterInstall",
@@ -742,10 +752,14 @@ def test_an_interrupt_leaves_the_terminal_as_it_was(server: Server) -> None:
     deployment_id = server.deploy([busy("i-1", "Install"), ended("i-2", "Failed")], "InProgress")
     with in_terminal(server, deployment_id, env={"NO_COLOR": "1"}) as screen:
         screen.wait_for(lambda: "1 of 2 done, 1 failed" in screen.text)
-        assert not screen.shows_cursor
+        # Once a later round is drawn, the line of the failure is surely written.
+        later = [busy("i-1", "ValidateService"), ended("i-2", "Failed")]
+        server.targets.put(deployment_id, later)
+        screen.wait_for(lambda: "ValidateService" in screen.text)
+        assert not screen.shows_cursor()
         screen.interrupt()
         assert screen.finish() == 130
-        assert screen.shows_cursor
+        assert screen.shows_cursor()
         assert without_times("\n".join(screen.rows)) == [
             "i-2 Failed",
             "1 failed",
@@ -762,7 +776,7 @@ def test_an_error_leaves_the_terminal_as_it_was(server: Server) -> None:
         screen.wait_for(lambda: "0 of 1 done, 0 failed" in screen.text)
         del codedeploy_backends["123456789012"]["us-east-1"].deployments[deployment_id]
         assert screen.finish() == 2
-        assert screen.shows_cursor
+        assert screen.shows_cursor()
         assert screen.text.startswith("codedeploy-targets: An error occurred")
         assert "━" not in screen.text
 
@@ -797,25 +811,21 @@ def test_a_terminal_shows_plain_lines_where_it_cannot_be_live(server: Server, ca
     assert b"\x1b" not in screen.written
 
 
-@pytest.fixture
-def as_on_a_terminal(
-    in_process: Server, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Server:
+def pretend_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     monkeypatch.setenv("COLUMNS", "100")
     monkeypatch.setenv("LINES", "24")
-    assert capsys
-    return in_process
 
 
 def test_a_terminal_in_process_shows_it_live(
-    as_on_a_terminal: Server, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    in_process: Server, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     rich: Any = pytest.importorskip("rich")
+    pretend_terminal(monkeypatch)
     monkeypatch.setattr(rich, "_console", None)
     hanging = busy("i-hanging", "Install", seconds=65)
-    pending = [InstanceTarget(target_id=f"i-{n}", status="Pending") for n in range(25)]
-    deployment_id = as_on_a_terminal.deploy([failed("i-f"), hanging, *pending], "Failed")
+    pending = [InstanceTarget(target_id=f"i-{n}", status=TargetStatus.PENDING) for n in range(25)]
+    deployment_id = in_process.deploy([failed("i-f"), hanging, *pending], "Failed")
     assert main([deployment_id]) == 1
     out = re.sub(r"\x1b\[[\d;?]*[a-zA-Z]", "", capsys.readouterr().out)
     assert "1 of 27 done, 1 failed" in out
@@ -825,10 +835,11 @@ def test_a_terminal_in_process_shows_it_live(
 
 
 def test_a_terminal_in_process_without_rich_shows_plain_lines(
-    as_on_a_terminal: Server, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    in_process: Server, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    pretend_terminal(monkeypatch)
     monkeypatch.setitem(sys.modules, "rich", None)
-    deployment_id = as_on_a_terminal.deploy([ended("i-1")], "Succeeded")
+    deployment_id = in_process.deploy([ended("i-1")], "Succeeded")
     assert main([deployment_id]) == 0
     assert without_times(capsys.readouterr().out)[0] == "i-1 Succeeded"
 

@@ -379,6 +379,9 @@ class OnceOnly:
 
 
 class _AsyncRaw:
+    # The first versions of aiobotocore read the headers from here.
+    raw_headers = tuple((name.encode(), value.encode()) for name, value in HEADERS.items())
+
     def __init__(self, body: bytes) -> None:
         self._body = body
 

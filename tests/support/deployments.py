@@ -139,6 +139,17 @@ def watch(clients: Clients, client: Client, *, delay: float = 0, **options: Any)
     return clients.iterator(watch(deploymentId="d-1", delay=delay, **options))
 
 
-def told(targets: Iterable[DeploymentTarget]) -> list[tuple[str | None, str | None]]:
-    """Return the id and the status of each target."""
-    return [(target.target_id, target.status) for target in targets]
+def told(targets: Iterable[DeploymentTarget], service: ScriptedService) -> list[dict[str, str]]:
+    """Follow a deployment to its end; return the id and status of what each round yields.
+
+    The order within a round is not promised.
+    """
+    rounds: list[dict[str, str]] = []
+    for each in targets:
+        rounds += ({} for _ in service.rounds()[len(rounds) :])
+        assert str(each.target_id) not in rounds[-1]
+        event = each.current_event
+        rounds[-1][str(each.target_id)] = (
+            f"{each.status}: {event.lifecycle_event_name}" if event else f"{each.status}"
+        )
+    return rounds + [{} for _ in service.rounds()[len(rounds) :]]

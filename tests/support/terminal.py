@@ -41,7 +41,6 @@ class Terminal:
     def text(self) -> str:
         return "\n".join(self.rows)
 
-    @property
     def shows_cursor(self) -> bool:
         return not self._screen.cursor.hidden
 
