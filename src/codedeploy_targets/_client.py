@@ -172,9 +172,10 @@ class DeploymentTargetsClient(ClientBase):
             except self.exceptions.DeploymentNotStartedException:
                 ids = []
             output = self.batch_get_deployment_targets(deploymentId=deployment_id, targetIds=ids)
+            asked_before = [each for each in missing_target_ids if each not in ids]
+            missing_target_ids[:] = asked_before + output.missing_target_ids
             yield from watch.changed(output.deployment_targets)
             if watch.over:
-                missing_target_ids += output.missing_target_ids
                 return
             time.sleep(watch.pause(time.monotonic() - begin))
 
@@ -226,7 +227,7 @@ class DeploymentTargetIterator(Iterator[DeploymentTarget]):
     """The targets of a deployment, as they arrive.
 
     Attributes:
-        missing_target_ids: the ids that brought no target so far.
+        missing_target_ids: the ids that brought no target so far, or not when last asked for.
     """
 
     def __init__(self, begin: Callable[[list[str]], Generator[DeploymentTarget]]) -> None:

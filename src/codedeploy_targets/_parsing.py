@@ -83,8 +83,10 @@ def check_body(operation: str, body: bytes) -> None:
     answer = _load(body, errors="strict")
     if not isinstance(answer, dict):
         raise UnreadableError("it is no object")
-    if operation == "GetDeployment" and not isinstance(answer.get("deploymentInfo"), dict):
-        raise UnreadableError("it has no deploymentInfo")
+    deployment = answer.get("deploymentInfo")
+    status = deployment.get("status") if isinstance(deployment, dict) else None
+    if operation == "GetDeployment" and not isinstance(status, str):
+        raise UnreadableError("it is no deployment with a status")
     ids, token = answer.get("targetIds", []), answer.get("nextToken", "")
     if not isinstance(ids, list) or not all(isinstance(text, str) for text in [*ids, token]):
         raise UnreadableError("it is no list of target ids")

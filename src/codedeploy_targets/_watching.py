@@ -43,8 +43,8 @@ class Watch:
         self._delay = delay
         self._timeout = timeout
         self._begun = False
-        self._busy: dict[str | None, DeploymentTarget] = {}
-        self._terminal: set[str | None] = set()
+        self._busy: dict[str, DeploymentTarget] = {}
+        self._terminal: set[str] = set()
 
     def to_list(self, deployment_status: str | None) -> Params:
         """Return the parameters of this round's listing, given GetDeployment's status."""
@@ -57,19 +57,23 @@ class Watch:
         A target that was busy is read again even if it is not listed as busy: it may have
         ended since, or have a status that the filter does not know.
         """
-        new = dict.fromkeys(target_id for target_id in listed if target_id not in self._terminal)
+        new = [target_id for target_id in listed if target_id not in self._terminal]
         self._begun = self._begun or bool(new)
-        return list(new | dict.fromkeys(filter(None, self._busy)))
+        busy = [target.target_id for target in self._busy.values() if target.target_id]
+        return list(dict.fromkeys([*new, *busy]))
 
     def changed(self, targets: Iterable[DeploymentTarget]) -> list[DeploymentTarget]:
         """Return those of the targets just read that are new or have changed."""
-        changed = [target for target in targets if target != self._busy.get(target.target_id)]
-        for target in changed:
-            self._busy.pop(target.target_id, None)
+        changed = []
+        for target in targets:
+            # A target of a future type may have its id elsewhere: all that it has tells it then.
+            key = target.target_id or target.model_dump_json()
+            if key not in self._terminal and target != self._busy.pop(key, None):
+                changed.append(target)
             if target.is_terminal:
-                self._terminal.add(target.target_id)
+                self._terminal.add(key)
             else:
-                self._busy[target.target_id] = target
+                self._busy[key] = target
         return changed
 
     def pause(self, elapsed: float) -> float:

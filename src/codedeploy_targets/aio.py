@@ -120,10 +120,11 @@ class AsyncDeploymentTargetsClient(ClientBase):
             output = await self.batch_get_deployment_targets(
                 deploymentId=deployment_id, targetIds=ids
             )
+            asked_before = [each for each in missing_target_ids if each not in ids]
+            missing_target_ids[:] = asked_before + output.missing_target_ids
             for target in watch.changed(output.deployment_targets):
                 yield target
             if watch.over:
-                missing_target_ids += output.missing_target_ids
                 return
             await asyncio.sleep(watch.pause(time.monotonic() - begin))
 

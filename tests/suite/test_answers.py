@@ -183,7 +183,15 @@ def test_text_that_is_cut_within_a_character(text: bytes, expected: str) -> None
 
 
 CUT_SHORT = page([GOOD])[:-20]
-NOT_JSON = [b"", b"<html>busy</html>", CUT_SHORT, b"{", page([GOOD]) + b"}", b"\xef\xbb\xbf{}"]
+NOT_JSON = [
+    b"",
+    b'{"deploymentTargets": null, "future": NaN}',
+    b"<html>busy</html>",
+    CUT_SHORT,
+    b"{",
+    page([GOOD]) + b"}",
+    b"\xef\xbb\xbf{}",
+]
 OTHER_SHAPES: list[Any] = [
     [],
     5,

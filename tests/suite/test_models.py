@@ -162,9 +162,12 @@ def test_each_class_has_its_type_as_a_literal() -> None:
 def test_a_string_enum_of_the_user_s_own_is_its_string() -> None:
     class Mine(str, enum.Enum):
         PAUSED = "Paused"
+        FAILED = "Failed"
 
     paused: Any = Mine.PAUSED
     assert InstanceTarget(status=paused).status == "Paused"
+    failed: Any = Mine.FAILED
+    assert InstanceTarget(status=failed).status is TargetStatus.FAILED
 
 
 def test_a_model_keeps_a_value_from_the_future() -> None:

@@ -103,9 +103,10 @@ def test_missing_targets_over_cbor(cbor_client: MakeClient) -> None:
     assert targets.missing_target_ids == ["i-gone"]
     with pytest.raises(client.exceptions.DeploymentTargetDoesNotExistException):
         client.batch_get(wanted)
-    service.batches.clear()
-    client.batch_get([*ids(24), "i-gone"], skip_missing=True)
-    assert len(service.batches) == 6
+    # Calls of the request that failed may still be under way, so another service counts these.
+    counting = Service(60)
+    cbor_client(in_cbor(counting)).batch_get([*ids(24), "i-gone"], skip_missing=True)
+    assert len(counting.batches) == 6
 
 
 def test_ids_that_are_left_out_over_cbor_are_named(cbor_client: MakeClient) -> None:

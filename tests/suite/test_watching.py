@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import json
 import logging
 import signal
 import subprocess
@@ -453,6 +454,48 @@ def test_an_answer_of_another_shape_is_raised_at_once(clients: Clients, operatio
     with pytest.raises(InvalidResponseError, match=f"to {operation} .* no object"):
         next(targets)
     assert len(service.asked(operation)) == 1
+
+
+@pytest.mark.parametrize("answer", [
+    b"{}", b"[]", b'{"deploymentInfo": []}', b'{"deploymentInfo": {}}',
+    b'{"deploymentInfo": {"status": 5}}', b'{"deploymentInfo": {"status": null}}',
+])  # fmt: skip
+def test_a_deployment_without_a_status_is_raised_at_once(clients: Clients, answer: bytes) -> None:
+    service = ScriptedService([Step("InProgress", [])], {("GetDeployment", 1): Response(answer)})
+    with pytest.raises(InvalidResponseError, match="GetDeployment cannot be read"):
+        list(watch(clients, clients.canned(service)))
+    assert len(service.calls) == 1
+
+
+def test_a_target_of_a_future_type_without_an_id_is_yielded_once(clients: Clients) -> None:
+    def mars(status: str) -> dict[str, object]:
+        return {"deploymentTargetType": "Mars", "mars": {"name": "rover", "status": status}}
+
+    statuses = iter(["InProgress", "InProgress", "Succeeded", "Succeeded"])
+    deployment = iter(["InProgress", "InProgress", "InProgress", "Succeeded"])
+
+    def answer(operation: str, _: object) -> Response:
+        if operation == "GetDeployment":
+            return Response(json.dumps({"deploymentInfo": {"status": next(deployment)}}).encode())
+        if operation == "ListDeploymentTargets":
+            return Response(b'{"targetIds": ["rover"]}')
+        return Response(json.dumps({"deploymentTargets": [mars(next(statuses))]}).encode())
+
+    targets = watch(clients, clients.canned(answer))
+    assert [target.status for target in targets] == ["InProgress", "Succeeded"]
+
+
+def test_an_id_is_missing_until_it_is_answered(clients: Clients) -> None:
+    busy = fleet(a="InProgress", b="InProgress")
+    steps = [
+        Step("InProgress", busy, left_out=frozenset("b")),
+        Step("InProgress", busy),
+        Step("Succeeded", fleet(a="Succeeded", b="Succeeded"), left_out=frozenset("a")),
+    ]
+    targets = watch(clients, clients.canned(ScriptedService(steps)))
+    missing = [list(targets.missing_target_ids) for _ in targets]
+    assert missing == [["b"], [], ["a"]]
+    assert targets.missing_target_ids == ["a"]
 
 
 def test_a_listing_cut_short_on_a_later_page_loses_no_target(clients: Clients) -> None:
