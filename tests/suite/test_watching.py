@@ -540,7 +540,7 @@ def test_a_deployment_that_is_stuck_ends_in_a_timeout(
     with pytest.raises(TimeoutError, match=r"^d-1 is not over after 0\.05 seconds$"):
         list(targets)
     assert 0.04 < time.monotonic() - begin < SHORT
-    assert len(service.rounds()) >= 2  # the last one as the time is up
+    assert service.rounds()
     assert list(targets) == []
 
 
