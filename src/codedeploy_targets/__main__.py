@@ -73,7 +73,6 @@ def _run(args: argparse.Namespace) -> int:
         raise
     with OwnCall(client.client, params) as call:
         deployment = call.client.get_deployment(**params).get("deploymentInfo", {})
-        call.check()
     report.end(deployment, targets.missing_target_ids)
     status = deployment.get("status")
     return _FAILED if status in {"Failed", "Stopped"} else _SUCCEEDED if status else _NO_ANSWER

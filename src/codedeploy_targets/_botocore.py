@@ -22,14 +22,7 @@ from botocore.loaders import JSONFileLoader, Loader
 from pydantic_core import from_json
 
 from ._errors import InvalidResponseError
-from ._parsing import (
-    NotJSONError,
-    UnreadableError,
-    check_body,
-    read_body,
-    read_metadata,
-    read_parsed,
-)
+from ._parsing import NotJSONError, UnreadableError, check_body, read_body, read_dict, read_metadata
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -76,24 +69,18 @@ class OwnCall:
         return self
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
-        # botocore made this ClientError of the status 500, which the service never sent.
-        if isinstance(error, ClientError) and self._error is not None:
+        # A ClientError is botocore's, made of the status 500 that the service never sent.
+        if self._error is not None and isinstance(error, (ClientError, type(None))):
             raise self._error from None
-
-    def check(self) -> None:
-        """Raise InvalidResponseError if the service's answer cannot be read."""
-        if self._error is not None:
-            raise self._error
 
     def read(self, response: Any) -> Output:
         """Return the targets in botocore's response, and what it tells of the call."""
-        self.check()
         metadata = read_metadata(response)
         try:
-            output = self._output or read_parsed(response)
+            output = self._output or read_dict(response)
         except UnreadableError as error:
-            headers = {"x-amzn-requestid": metadata.request_id}
-            raise self._invalid("BatchGetDeploymentTargets", error, headers, b"") from None
+            request_id = metadata.request_id
+            raise self._invalid("BatchGetDeploymentTargets", error, request_id, b"") from None
         return output.model_copy(update={"response_metadata": [metadata]})
 
     def emit(self, event_name: str, **kwargs: Any) -> Any:
@@ -126,18 +113,19 @@ class OwnCall:
                 return
             self._output = read_body(body)
         except UnreadableError as error:
-            self._error = self._invalid(operation.name, error, response["headers"], body)
+            request_id = response["headers"].get("x-amzn-requestid")
+            self._error = self._invalid(operation.name, error, request_id, body)
             if isinstance(error, NotJSONError):
                 response["status_code"] = HTTPStatus.INTERNAL_SERVER_ERROR.value
         response["body"] = b""
 
     def _invalid(
-        self, operation: str, error: UnreadableError, headers: Any, body: bytes
+        self, operation: str, error: UnreadableError, request_id: Any, body: bytes
     ) -> InvalidResponseError:
         return InvalidResponseError(
             operation=operation,
             reason=str(error),
-            request_id=headers.get("x-amzn-requestid"),
+            request_id=request_id,
             deployment_id=str(self._params["deploymentId"]),
             target_ids=list(self._params.get("targetIds", [])),
             body=body,

@@ -7,32 +7,26 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future
+from contextlib import suppress
 from contextvars import copy_context
 from functools import partial
 from threading import Semaphore, Thread
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from botocore.exceptions import ClientError
 
 from ._botocore import OwnCall, check_client, default_client
 from ._models import BatchGetDeploymentTargetsOutput as Output
-from ._models import DeploymentTarget
-from ._requests import Batcher, check_target_ids, get_targets, list_params, merge
-from ._watching import Watch, deployment_status
+from ._models import DeploymentTarget, TargetFilters
+from ._requests import Batcher, Params, Steps, check_target_ids, get_targets, list_params, merge
+from ._watching import Watch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable
-
     from botocore.client import BaseClient
 
     from ._errors import Exceptions
-    from ._models import TargetFilters
-    from ._requests import Params
-
-T = TypeVar("T")
-R = TypeVar("R")
 
 
 class ClientBase:
@@ -48,8 +42,7 @@ class ClientBase:
     @property
     def exceptions(self) -> Exceptions:
         """The wrapped client's exceptions, for `except client.exceptions.…Exception`."""
-        exceptions: Exceptions = self.client.exceptions
-        return exceptions
+        return cast("Exceptions", self.client.exceptions)
 
 
 class DeploymentTargetsClient(ClientBase):
@@ -102,8 +95,8 @@ class DeploymentTargetsClient(ClientBase):
         batches = list(_batches(check_target_ids(targetIds)))
         if not batches:
             return Output(deployment_targets=[])
-        get = partial(self._get, deploymentId, skip_missing=skip_missing)
-        return merge(self._map(get, iter(batches), window=len(batches)))
+        steps = (get_targets(deploymentId, batch, skip_missing=skip_missing) for batch in batches)
+        return merge(self._map(steps, window=len(batches)))
 
     def iter_deployment_targets(
         self,
@@ -135,8 +128,9 @@ class DeploymentTargetsClient(ClientBase):
             ids: Iterable[str] = self._list(list_params(deploymentId, targetFilters))
         else:
             ids = check_target_ids(targetIds, targetFilters)
-        get = partial(self._get, deploymentId, skip_missing=skip_missing)
-        outputs = self._map(get, _batches(ids), window=self._max_concurrency)
+        batches = _batches(ids)
+        steps = (get_targets(deploymentId, batch, skip_missing=skip_missing) for batch in batches)
+        outputs = self._map(steps, window=self._max_concurrency)
         return DeploymentTargetIterator(partial(_flatten, outputs))
 
     def watch_deployment_targets(
@@ -166,7 +160,7 @@ class DeploymentTargetsClient(ClientBase):
     ) -> Generator[DeploymentTarget]:
         begin = time.monotonic()
         while True:
-            params = watch.to_list(self._deployment_status(deployment_id))
+            params = watch.to_list(self._get_deployment(deployment_id))
             try:
                 ids = watch.to_read(self._list(params))
             except self.exceptions.DeploymentNotStartedException:
@@ -179,48 +173,34 @@ class DeploymentTargetsClient(ClientBase):
                 return
             time.sleep(watch.pause(time.monotonic() - begin))
 
-    def _deployment_status(self, deployment_id: str) -> str | None:
+    def _get_deployment(self, deployment_id: str) -> Any:
         params = {"deploymentId": deployment_id}
         with OwnCall(self.client, params) as call:
-            response = call.client.get_deployment(**params)
-            call.check()
-        return deployment_status(response)
+            return call.client.get_deployment(**params)
 
     def _list(self, params: Params) -> Iterator[str]:
         with OwnCall(self.client, params) as call:
             for page in call.client.get_paginator("list_deployment_targets").paginate(**params):
-                call.check()
                 yield from page.get("targetIds", [])
 
-    def _map(self, function: Callable[..., R], items: Iterator[T], *, window: int) -> Iterator[R]:
+    def _map(self, batches: Iterator[Steps], *, window: int) -> Iterator[Output]:
         if self._max_concurrency == 1 or window == 1:
-            return map(function, items)
-        return _in_threads(function, items, limit=self._max_concurrency, window=window)
+            return map(self._get, batches)
+        return _in_threads(self._get, batches, limit=self._max_concurrency, window=window)
 
-    def _get(
-        self,
-        deployment_id: str,
-        batch: list[str],
-        abandoned: Callable[[], bool] = bool,
-        *,
-        skip_missing: bool,
-    ) -> Output:
-        steps = get_targets(deployment_id, batch, skip_missing=skip_missing)
-        advance: Callable[[], Params] = steps.__next__
+    def _get(self, steps: Steps, abandoned: Callable[[], bool] = lambda: False) -> Output:
+        answer: Output | ClientError | None = None
         while not abandoned():
             try:
-                params = advance()
+                params = steps.send(answer)
             except StopIteration as done:
                 return cast("Output", done.value)
             try:
-                advance = partial(steps.send, self._send(params))
+                with OwnCall(self.client, params) as call:
+                    answer = call.read(call.client.batch_get_deployment_targets(**params))
             except ClientError as error:
-                advance = partial(steps.throw, error)
+                answer = error
         return Output()
-
-    def _send(self, params: Params) -> Output:
-        with OwnCall(self.client, params) as call:
-            return call.read(call.client.batch_get_deployment_targets(**params))
 
 
 class DeploymentTargetIterator(Iterator[DeploymentTarget]):
@@ -260,8 +240,8 @@ def _batches(target_ids: Iterable[str]) -> Iterator[list[str]]:
 
 
 def _in_threads(
-    function: Callable[[T, Callable[[], bool]], R], items: Iterator[T], *, limit: int, window: int
-) -> Iterator[R]:
+    get: Callable[..., Output], batches: Iterator[Steps], *, limit: int, window: int
+) -> Iterator[Output]:
     """Apply a function to items, each in a thread of its own; yield the results in order.
 
     At most `limit` threads are under way, and at most `window` results wait to be consumed.
@@ -269,48 +249,41 @@ def _in_threads(
     was abandoned. Not an executor: that keeps its threads, and waits for them as it ends.
     """
     slots = Semaphore(limit)
-    results: deque[Future[R]] = deque()
+    results: deque[Future[Output]] = deque()
     # The garbage collector may end this generator in any thread, so ending it takes no lock.
     failed = abandoned = False
 
-    def work(item: T, result: Future[R]) -> None:
+    def work(batch: Steps, result: Future[Output]) -> None:
         nonlocal failed
         try:
-            result.set_result(function(item, lambda: abandoned))
+            result.set_result(get(batch, lambda: abandoned))
         except BaseException as error:  # noqa: BLE001 - raised where the result is consumed
             failed = True
             result.set_exception(error)
         finally:
             slots.release()
 
-    broken: Exception | None = None
     try:
         while slots.acquire() and not failed:
             try:
-                item = next(items)
+                batch = next(batches)
             except StopIteration:
                 break
             except Exception as error:  # noqa: BLE001 - raised after the results before it
-                broken = error
+                results.append(Future())
+                results[-1].set_exception(error)
                 break
             results.append(Future())
-            context, args = copy_context(), (item, results[-1])
+            context, args = copy_context(), (batch, results[-1])
             # A daemon, so that a process can end while a call hangs.
-            if not _start(Thread(target=context.run, args=(work, *args), daemon=True)):
+            thread = Thread(target=context.run, args=(work, *args), daemon=True)
+            with suppress(RuntimeError):  # no more threads can be started
+                thread.start()
+            if thread.ident is None:
                 context.run(work, *args)
             if len(results) == window or results[0].done():
                 yield results.popleft().result()
         while results:
             yield results.popleft().result()
-        if broken is not None:
-            raise broken
     finally:
         abandoned = True
-
-
-def _start(thread: Thread) -> bool:
-    try:
-        thread.start()
-    except RuntimeError:  # no more threads can be started
-        return False
-    return True

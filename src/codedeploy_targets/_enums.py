@@ -20,9 +20,6 @@ class _OpenEnum(str, Enum):
         if not isinstance(value, str):
             return None
         plain = str.__str__(value)
-        known = cls._value2member_map_.get(plain)
-        if isinstance(known, cls):
-            return known
         member = str.__new__(cls, plain)
         member._name_ = member._value_ = plain
         return member

@@ -28,7 +28,7 @@ from pydantic import (
     WithJsonSchema,
     model_validator,
 )
-from pydantic.alias_generators import to_camel, to_pascal
+from pydantic.alias_generators import to_camel
 from typing_extensions import Self, TypedDict
 
 from ._enums import LifecycleErrorCode, LifecycleEventStatus, TargetLabel, TargetStatus
@@ -68,10 +68,6 @@ def _inside(member: str) -> AliasGenerator:
     return AliasGenerator(validation_alias=alias)
 
 
-def _as_in_botocore(name: str) -> str:
-    return to_pascal(name).replace("Http", "HTTP")
-
-
 class _Shape(
     BaseModel,
     frozen=True,
@@ -105,10 +101,7 @@ def _to_boto3(value: Any) -> Any:
 
 
 class Diagnostics(_Shape, frozen=True):
-    """What the script of a lifecycle event left behind.
-
-    `log_tail` is the end of its log, 4 KB at most.
-    """
+    """What the script of a lifecycle event left behind; `log_tail` is its log's last 4 KB."""
 
     error_code: LifecycleErrorCode | None = None
     script_name: str | None = None
@@ -190,8 +183,7 @@ class _Target(_Shape, frozen=True, json_schema_extra=_require_type):
     @property
     def current_event(self) -> LifecycleEvent | None:
         """The first lifecycle event with status InProgress, or `None`."""
-        events = self.lifecycle_events
-        return next((event for event in events if event.status == "InProgress"), None)
+        return next((each for each in self.lifecycle_events if each.status == "InProgress"), None)
 
     @property
     def is_terminal(self) -> bool:
@@ -311,12 +303,10 @@ class UnknownTarget(_Target, frozen=True):
         boto3 has no place for the payload of an unknown type; `raw` holds it.
         """
         envelope = {} if self.raw_type is None else {"deploymentTargetType": self.raw_type}
-        for member in self.raw.keys() & TARGET_BY_MEMBER.keys():
+        for member, cls in TARGET_BY_MEMBER.items():
             with suppress(ValueError):
-                payload = {member: self.raw[member]}
-                envelope |= {
-                    member: TARGET_BY_MEMBER[member].from_boto3(payload).to_boto3()[member]
-                }
+                target = cls.from_boto3({member: self.raw.get(member)})
+                envelope |= {member: target.to_boto3()[member]}
         return envelope
 
 
@@ -341,9 +331,7 @@ class TargetFilters(TypedDict, total=False):
     ServerInstanceLabel: Sequence[Literal["Blue", "Green"] | TargetLabel]
 
 
-class ResponseMetadata(
-    _Shape, frozen=True, alias_generator=AliasGenerator(validation_alias=_as_in_botocore)
-):
+class ResponseMetadata(_Shape, frozen=True):
     """What botocore tells of one call."""
 
     request_id: str | None = None

@@ -38,7 +38,7 @@ def read_body(body: bytes) -> Output:
     return _read_fast(Output.model_validate_json, body) or _read_leniently(_load(body))
 
 
-def read_parsed(response: Any) -> Output:
+def read_dict(response: Any) -> Output:
     """Read the dict that botocore made of a response, or that a stub or a mock made up."""
     return _read_fast(Output.model_validate, response) or _read_leniently(_mend(response))
 
@@ -68,7 +68,7 @@ def read_answer(answer: Any) -> Output:
         answer = _load(answer.removeprefix("\ufeff"))
     if not isinstance(answer, dict) or answer.get("deploymentTargets") is None:
         raise UnreadableError("expected an object with deploymentTargets, as boto3 returns it")
-    output = read_parsed(answer)
+    output = read_dict(answer)
     calls = [read_metadata(answer)] if "ResponseMetadata" in answer else []
     return output.model_copy(update={"response_metadata": calls})
 

