@@ -1,4 +1,4 @@
-"""CodeDeploy's BatchGetDeploymentTargets as a typed client over botocore's."""
+"""Add a public name here: CodeDeploy's BatchGetDeploymentTargets as a typed client."""
 
 from ._client import DeploymentTargetIterator as DeploymentTargetIterator
 from ._client import DeploymentTargetsClient as DeploymentTargetsClient

@@ -1,7 +1,7 @@
 """Change how bad bodies are retried here: the only module that touches botocore's inside.
 
 botocore spends most of a call on walking the service model over the parsed JSON. For the
-library's own calls, the body is read before that, and botocore's parser gets an empty one. A
+library's own calls, pydantic reads the body first, and botocore's parser gets an empty one. A
 body that is not JSON gets the status 500, so that the client's own retry settings apply;
 botocore does the same for S3.
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 def check_client(client: Any, *, asynchronous: bool) -> None:
-    """Raise TypeError for a client of another service or of the other kind; mocks pass."""
+    """Raise TypeError for another service's client, or a sync one for an async one; mocks pass."""
     cls = type(client)
     if not hasattr(client, "batch_get_deployment_targets"):
         raise TypeError(
@@ -45,7 +45,7 @@ def check_client(client: Any, *, asynchronous: bool) -> None:
 
 
 class OwnCall:
-    """A call of the library's own: `with OwnCall(client, params) as call: ...`.
+    """A request of the library's own, one call or a listing: `with OwnCall(client, params)`.
 
     `client` is a twin of the user's client, to make the call on. It shares all that the client
     has, but its endpoint emits its events through this object, which reads the body before
@@ -60,7 +60,7 @@ class OwnCall:
         endpoint = vars(client).get("_endpoint") if issubclass(type(client), BaseClient) else None
         self._emitter: Any = getattr(endpoint, "_event_emitter", None)
         if self._emitter is not None:
-            # Not copy.copy: it asks the unfinished copy for attributes, which is endless.
+            # copy.copy would recurse: botocore's `__getattr__` needs attributes of the new copy.
             self.client = object.__new__(type(client))
             vars(self.client).update(vars(client), _endpoint=copy.copy(endpoint))
             vars(self.client._endpoint).update(_event_emitter=self)  # noqa: SLF001
@@ -69,7 +69,7 @@ class OwnCall:
         return self
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
-        # A ClientError is botocore's, made of the status 500 that the service never sent.
+        # botocore makes a ClientError of the status 500, which the service never sent.
         if self._error is not None and isinstance(error, (ClientError, type(None))):
             raise self._error from None
 
@@ -102,7 +102,7 @@ class OwnCall:
             self._read_body(kwargs["operation_model"], kwargs["response_dict"])
 
     def _read_body(self, operation: Any, response: dict[str, Any]) -> None:
-        # Versions of botocore that do not resolve a protocol speak JSON to CodeDeploy.
+        # Older versions of botocore have no `resolved_protocol`; they speak JSON to CodeDeploy.
         protocol = getattr(operation.service_model, "resolved_protocol", "json")
         if protocol != "json" or response["status_code"] != HTTPStatus.OK:
             return
@@ -143,7 +143,7 @@ class AsyncOwnCall(OwnCall):
 
 
 def default_client(*, profile: str | None = None, region: str | None = None) -> Any:
-    """Return a client of botocore's default session, in less time than botocore takes.
+    """Return a client of botocore's default session, made with a quicker loader.
 
     A process that wants one result spends most of its time on finding and parsing the files
     that describe AWS. The session looks for the same files in the same places as ever.

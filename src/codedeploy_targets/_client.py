@@ -1,4 +1,4 @@
-"""Change the client for code without asyncio here, or the way in which it uses threads.
+"""Change the sync client here, or how it uses threads.
 
 The async client in `aio.py` has the same outline.
 """
@@ -53,8 +53,8 @@ class DeploymentTargetsClient(ClientBase):
     Args:
         client: a boto3 or botocore client for CodeDeploy. By default, one of botocore's default
             session is made.
-        max_concurrency: the maximum of concurrent calls. Threads exist only while calls are
-            pending; 1 uses the caller's thread.
+        max_concurrency: the maximum of concurrent calls of each request. Threads exist only
+            while calls are pending; 1 uses the caller's thread.
 
     Raises:
         TypeError: `client` is a client of another service, or an aiobotocore client.
@@ -88,8 +88,9 @@ class DeploymentTargetsClient(ClientBase):
         Raises:
             TypeError: `targetIds` is a `str` or `bytes`, or holds something else than `str`.
             InvalidResponseError: an answer of the service cannot be read.
-            botocore.exceptions.ClientError: the service's refusal of the first batch, in
-                order, that failed; see `exceptions`.
+            botocore.exceptions.ClientError: the service refused a batch; if several, the first
+                in the order of the ids. See `exceptions`: a target that does not exist is a
+                DeploymentTargetDoesNotExistException or InstanceDoesNotExistException.
             botocore.exceptions.BotoCoreError: botocore could not make the call.
         """
         batches = list(_batches(check_target_ids(targetIds)))
@@ -122,7 +123,7 @@ class DeploymentTargetsClient(ClientBase):
 
         Raises:
             TypeError: both `targetIds` and `targetFilters` are given, or `targetIds` is wrong.
-            Others: as in `batch_get_deployment_targets`, after the targets before the failure.
+            Others: as in `batch_get_deployment_targets`, after the targets of earlier batches.
         """
         if targetIds is None:
             ids: Iterable[str] = self._list(list_params(deploymentId, targetFilters))
@@ -140,12 +141,13 @@ class DeploymentTargetsClient(ClientBase):
 
         Yields every target once, then each again whenever it changed. A deployment is over when
         AWS's GetDeployment says Succeeded, Failed or Stopped; the last state of every target
-        is yielded after that. A deployment that has no targets yet is waited for.
+        is yielded after that. The watch waits for a deployment that has no targets yet.
 
         Args:
             deploymentId: the id of the deployment.
             delay: the seconds from the end of one round of calls to the next.
-            timeout: the seconds after which to give up, counted from the first `next`.
+            timeout: the seconds after which to give up, counted from the first `next`; by
+                default never.
 
         Raises:
             TimeoutError: the deployment was not over in time.
@@ -218,7 +220,7 @@ class DeploymentTargetIterator(Iterator[DeploymentTarget]):
         return next(self._targets)
 
     def close(self) -> None:
-        """Stop: start no further call."""
+        """Stop the iteration: no further call starts."""
         self._targets.close()
 
 
@@ -246,11 +248,12 @@ def _in_threads(
 
     At most `limit` threads are under way, and at most `window` results wait to be consumed.
     After a failure no thread starts. The function's second argument tells whether the iteration
-    was abandoned. Not an executor: that keeps its threads, and waits for them as it ends.
+    was abandoned. Not a ThreadPoolExecutor: it keeps idle threads, and waits for running calls.
     """
     slots = Semaphore(limit)
     results: deque[Future[Output]] = deque()
-    # The garbage collector may end this generator in any thread, so ending it takes no lock.
+    # The garbage collector may end this generator in any thread, which may hold a lock: so the
+    # end only sets a flag.
     failed = abandoned = False
 
     def work(batch: Steps, result: Future[Output]) -> None:

@@ -25,7 +25,7 @@ class _OpenEnum(str, Enum):
         return member
 
     def __reduce_ex__(self, _: object) -> tuple[type[Self], tuple[str]]:
-        # The first releases of Python 3.11 pickle a member by its name.
+        # The first releases of Python 3.11 pickle by name, which fails for values yet to come.
         return type(self), (self.value,)
 
     def __str__(self) -> str:

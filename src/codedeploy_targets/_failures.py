@@ -38,6 +38,7 @@ def group_failures(targets: Iterable[DeploymentTarget]) -> list[FailureGroup]:
     """
     failed: dict[object, DeploymentTarget] = {}
     for target in targets:
+        # A target without an id replaces no other.
         key = (target.deployment_id, target.target_id) if target.target_id else object()
         failed.pop(key, None)
         if target.status == "Failed":

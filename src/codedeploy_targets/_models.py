@@ -50,7 +50,7 @@ def _parse_timestamp(value: Any) -> datetime:
     return parsed
 
 
-# What pydantic refuses (text without a zone, which is UTC to botocore) is read as boto3 does.
+# pydantic refuses a time without a zone; botocore's parser reads it as UTC.
 _Timestamp = Annotated[
     AwareDatetime | Annotated[datetime, PlainValidator(_parse_timestamp)],
     Field(union_mode="left_to_right"),
@@ -59,7 +59,7 @@ _Timestamp = Annotated[
 
 
 def _inside(member: str) -> AliasGenerator:
-    """Read a payload's members straight through the envelope, where the type is beside it."""
+    """Alias each attribute to its member of the payload in an envelope, which has the type."""
 
     def alias(name: str) -> str | AliasPath:
         aws_name = to_camel(name)
@@ -78,7 +78,7 @@ class _Shape(
     json_schema_serialization_defaults_required=True,
     # JSON has no infinite numbers; pydantic would write them as null.
     allow_inf_nan=False,
-    # Else a number above 2e10 would be taken for milliseconds.
+    # Without this, pydantic takes a number above 2e10 for milliseconds.
     val_temporal_unit="seconds",
 ):
     pass
@@ -110,7 +110,10 @@ class Diagnostics(_Shape, frozen=True):
 
 
 class LifecycleEvent(_Shape, frozen=True):
-    """One step of the deployment on one target, such as `BeforeInstall`."""
+    """One step of the deployment on one target, such as `BeforeInstall`.
+
+    The times are aware datetimes; `end_time` is `None` while the event runs.
+    """
 
     lifecycle_event_name: str | None = None
     diagnostics: Diagnostics | None = None
@@ -163,7 +166,7 @@ class ECSTaskSet(_Shape, frozen=True):
 
 
 def _require_type(schema: dict[str, Any]) -> None:
-    # The constructor knows the type; among others' JSON, a target has to name it.
+    # The constructor sets the type, but the union needs it in JSON to choose the class.
     if "deployment_target_type" not in schema.setdefault("required", []):
         schema["required"].append("deployment_target_type")
 
@@ -269,8 +272,8 @@ TARGET_BY_MEMBER: dict[str, type[KnownTarget]] = {cls.MEMBER: cls for cls in get
 class UnknownTarget(_Target, frozen=True):
     """A target of a type that AWS added after this version of the library.
 
-    `raw` is the service's own JSON object, envelope included. What every
-    target has is read from it, where it is there in the usual form.
+    `raw` is the service's own JSON object, envelope included. The attributes
+    that all targets share are read from it where they have their usual type.
     """
 
     deployment_target_type: Literal["UnknownTarget"] = "UnknownTarget"
@@ -318,11 +321,14 @@ DeploymentTarget = Annotated[
 DeploymentTargetType = Literal[
     "InstanceTarget", "LambdaTarget", "ECSTarget", "CloudFormationTarget", "UnknownTarget"
 ]
-"""The type of `deployment_target_type`: AWS's four types, and the name of all others."""
+"""The type of `deployment_target_type`: AWS's four types, and `UnknownTarget` for all others."""
 
 
 class TargetFilters(TypedDict, total=False):
-    """Which targets ListDeploymentTargets lists: those with one of the values, for each name."""
+    """Which targets ListDeploymentTargets lists: those with one of the values, for each name.
+
+    `ServerInstanceLabel` is for the instances of a blue/green deployment.
+    """
 
     TargetStatus: Sequence[
         Literal["Failed", "InProgress", "Pending", "Ready", "Skipped", "Succeeded", "Unknown"]
@@ -332,7 +338,7 @@ class TargetFilters(TypedDict, total=False):
 
 
 class ResponseMetadata(_Shape, frozen=True):
-    """What botocore tells of one call."""
+    """What botocore tells of one call; `retry_attempts` does not count the first attempt."""
 
     request_id: str | None = None
     http_status_code: StrictInt | None = None

@@ -1,7 +1,8 @@
 """Change how lenient the library is with the service's answers here: bytes or dicts to models.
 
 Almost every answer takes the fast pass: pydantic validates it in one go. An answer that the
-fast pass refuses, or that it reads oddly, takes the lenient pass, in Python.
+fast pass refuses, or that has an unknown type or no payload, takes the lenient pass, in Python.
+Only what is not JSON (NotJSONError) is worth another attempt.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ def read_dict(response: Any) -> Output:
 
 
 def read_metadata(response: Any) -> ResponseMetadata:
-    """Read what botocore tells of a call; of a made-up response, the members that fit."""
+    """Read botocore's ResponseMetadata; of a stub or a mock, values of a wrong type are dropped."""
     told = response.get("ResponseMetadata") if isinstance(response, dict) else None
     told = told if isinstance(told, dict) else {}
 
@@ -79,7 +80,7 @@ def read_envelope(envelope: Any) -> DeploymentTarget:
 
 
 def check_body(operation: str, body: bytes) -> None:
-    """Refuse a body that botocore would read as less than the service sent, or fail on."""
+    """Check a listing, or GetDeployment's answer: botocore would read a cut one as an empty one."""
     answer = _load(body, errors="strict")
     if not isinstance(answer, dict):
         raise UnreadableError("it is no object")
@@ -101,7 +102,7 @@ def _read_fast(validate: Callable[..., Any], answer: Any) -> Output | None:
 
 
 def _is_odd(target: DeploymentTarget) -> bool:
-    # Where only the type was read, the envelope has to tell whether a payload was there.
+    # With only the type set, the payload was absent or empty: the lenient pass can tell.
     return type(target) is UnknownTarget or len(target.model_fields_set) == 1
 
 
@@ -153,12 +154,12 @@ def _read_target(envelope: Any, place: str) -> DeploymentTarget:
     payload = envelope.get(cls.MEMBER)
     if not isinstance(payload, (dict, type(None))):
         raise UnreadableError(f"{place}.{cls.MEMBER} is no object")
-    # `to_boto3` tells a label without a payload from a payload by which of them was set.
+    # Of a label without a payload only the type is set, which `to_boto3` relies on.
     given = {"deploymentTargetType": cls.__name__} if payload is None else {cls.MEMBER: payload}
     try:
         return cls.model_validate(given, **_AWS_NAMES)
     except ValidationError as error:
-        # pydantic ends the place of a time by the branch of the union that it tried.
+        # pydantic appends `datetime`, the branch of the union that it tried.
         where = [str(part) for part in error.errors()[0]["loc"] if part != "datetime"]
         raise UnreadableError(f"{place}.{'.'.join(where)} is not as expected") from None
 
@@ -166,8 +167,8 @@ def _read_target(envelope: Any, place: str) -> DeploymentTarget:
 def _class_of(envelope: dict[str, Any], label: str | None) -> type[KnownTarget] | None:
     """Return the model for an envelope, or `None` for a type that the library does not know.
 
-    AWS's prose has types in camelCase, and files Lambda functions under `instanceTarget`.
-    So where the label does not name a payload that is there, the payload decides.
+    AWS's documentation has types in camelCase, and puts Lambda functions under `instanceTarget`.
+    If the payload that the label names is absent, the payload that is present decides.
     """
     named = None if label is None else _TARGET_BY_LABEL.get(label)
     if label is not None and named is None:

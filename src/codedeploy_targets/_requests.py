@@ -48,12 +48,12 @@ class Batcher:
 
 
 def check_target_ids(target_ids: Any, target_filters: object = None) -> Iterable[str]:
-    """Return the ids, to be read once; raise TypeError for what shows before they are read."""
+    """Return the ids, to be read once; raise TypeError for a wrong type, or id in a container."""
     if target_filters is not None:
         raise TypeError("targetFilters choose what is listed, so targetIds cannot go with them")
     if isinstance(target_ids, (str, bytes)) or not isinstance(target_ids, Iterable):
         raise TypeError(f"targetIds must be an iterable of str, not {type(target_ids).__name__}")
-    # Not every iterable with a length is a container: tqdm(generator) has one, and yields once.
+    # Not every iterable with a length is a container: tqdm(generator) can be read only once.
     if isinstance(target_ids, (Sequence, AbstractSet, Mapping, MappingView)):
         for position, target_id in enumerate(target_ids := [*target_ids]):
             _check_target_id(target_id, position)
@@ -76,7 +76,7 @@ def get_targets(
 ) -> Steps:
     """Get one batch: in one call, or in several that find the missing ids.
 
-    Of a batch that is `at_fault`, an id is known to be missing, so no call asks for it whole.
+    `at_fault` says that an id of the batch is known to be missing: no call asks for it whole.
     """
     calls = []
     if not at_fault:
@@ -102,7 +102,7 @@ def get_targets(
 
 
 def merge(outputs: Iterable[Output]) -> Output:
-    """Put outputs one after another; a member that none of them has stays absent."""
+    """Put outputs one after another; a field that none of them set stays unset."""
     members: dict[str, Any] = {}
     for output in outputs:
         for name in output.model_fields_set:

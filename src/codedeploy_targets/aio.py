@@ -1,4 +1,4 @@
-"""Change the client for asyncio code here, or drop it with this file (extra `async`).
+"""Change the async client here; to drop it, also drop `AsyncOwnCall` (extra `async`).
 
 The sync client in `_client.py` has the same outline.
 """
@@ -211,8 +211,8 @@ class _Tasks:
     """Gets batches, each in a task of its own; iterates over the outputs in order.
 
     At most `limit` tasks are under way, and at most `window` results wait to be consumed. After a
-    failure no task begins, and after `async with` none is left. Not a generator: a loop that ends
-    closes all its async generators at once, which fails for one inside another.
+    failure no task begins, and after `async with` none is left. Not an async generator: as it ends,
+    a loop closes all of them at once, which fails for one that iterates another.
     """
 
     def __init__(
@@ -221,7 +221,7 @@ class _Tasks:
         self._get = get
         self._batches = batches
         self._slots = asyncio.Semaphore(limit)
-        # The result being consumed counts; `__anext__` frees its place.
+        # One place is for the result that the caller holds; `__anext__` frees it.
         self._places = asyncio.Semaphore(window - 1)
         self._in_order: asyncio.Queue[asyncio.Task[Output] | None] = asyncio.Queue()
         self._tasks: set[asyncio.Task[Output]] = set()

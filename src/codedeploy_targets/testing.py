@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["MockDeploymentTargets", "mock_deployment_targets"]
 
-_ATTRIBUTE = "codedeploy_targets"  # of moto's deployments: their targets go when moto resets them
+_ATTRIBUTE = "codedeploy_targets"  # of moto's deployments, so moto's reset drops the targets, too
 _PAGE_SIZE = 100
 _FILTERS = {
     "TargetStatus": ("status", TargetStatus, "InvalidInstanceStatusException"),
@@ -130,7 +130,7 @@ def _batch_get_deployment_targets(response: CodeDeployResponse) -> str:
             message = f"The deployment has no target {target_id}."
             raise CodeDeployException("DeploymentTargetDoesNotExistException", message)
     targets = [by_id[target_id] for target_id in ids]
-    # Of a type from the future, boto3's dict holds less than the service sends.
+    # `to_boto3` of an unknown target lacks its payload, which the service sends.
     envelopes = [t.raw if isinstance(t, UnknownTarget) else t.to_boto3() for t in targets]
     # The protocol, AWS JSON 1.1, has times as seconds since the epoch.
     return json.dumps({"deploymentTargets": envelopes}, default=datetime.timestamp)

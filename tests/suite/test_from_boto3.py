@@ -367,8 +367,8 @@ def test_what_aws_s_cli_prints_is_read() -> None:
     ]
     with mock_deployment_targets() as targets:
         wrapped: Any = boto3.client("codedeploy")
-        wrapped.create_application(applicationName="a", computePlatform="Server")
-        names = {"applicationName": "a", "deploymentGroupName": "g"}
+        wrapped.create_application(applicationName="cli", computePlatform="Server")
+        names = {"applicationName": "cli", "deploymentGroupName": "g"}
         wrapped.create_deployment_group(**names, serviceRoleArn="arn:aws:iam::1:role/r")
         deployment_id = wrapped.create_deployment(**names)["deploymentId"]
         targets.put(deployment_id, deployed)

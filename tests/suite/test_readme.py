@@ -47,6 +47,7 @@ def moto_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[MockDeploymentTarge
     # A server, as moto cannot take the place of aiobotocore's HTTP client.
     server = ThreadedMotoServer("127.0.0.1", port=0)
     server.start()
+    codedeploy_backends.reset()
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://{}:{}".format(*server.get_host_and_port()))
     with mock_deployment_targets() as targets:
         yield targets
