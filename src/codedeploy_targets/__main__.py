@@ -6,9 +6,8 @@ import argparse
 import os
 import sys
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
-
-from botocore.exceptions import BotoCoreError, ClientError
 
 from . import DeploymentTargetsClient
 from ._botocore import OwnCall, default_client
@@ -35,9 +34,11 @@ _ADVICE = {
 def main(argv: list[str] | None = None) -> int:
     """Run the command line, and return its exit status."""
     args = _parser().parse_args(argv)
-    # Not every locale's encoding has the characters of every log.
-    stdout: Any = sys.stdout
+    # Either stream may be closed, and not every encoding has the characters of every log.
+    sys.stderr = sys.stderr or Path(os.devnull).open("w")  # noqa: SIM115
+    stdout: Any = sys.stdout or Path(os.devnull).open("w")  # noqa: SIM115
     stdout.reconfigure(errors="replace")
+    sys.stdout = stdout
     try:
         return _run(args)
     except TimeoutError as error:
@@ -48,8 +49,8 @@ def main(argv: list[str] | None = None) -> int:
         # Python would fail at its end, when it flushes what could not be written.
         os.dup2(os.open(os.devnull, os.O_WRONLY), stdout.fileno())
         return _NO_ANSWER if isinstance(error, BrokenPipeError) else _fail(f"{error}.", _NO_ANSWER)
-    except (BotoCoreError, ClientError, ValueError) as error:
-        code = error.response.get("Error", {}).get("Code") if isinstance(error, ClientError) else ""
+    except Exception as error:  # noqa: BLE001 - status 1 would say that the deployment failed
+        code = getattr(error, "response", {}).get("Error", {}).get("Code")
         names = (code, *(cls.__name__ for cls in type(error).__mro__))
         advice = next(_ADVICE[name] for name in names if name in _ADVICE)
         return _fail(f"{str(error).rstrip('.')}. {advice}", _NO_ANSWER)
@@ -97,10 +98,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def seconds(text: str) -> float:
-    number = float(text)
-    if not 0 <= number <= 1e9:  # noqa: PLR2004 - 30 years; much longer, and time.sleep fails
+    if not 0 <= float(text) <= 1e9:  # noqa: PLR2004 - 30 years; much longer, and time.sleep fails
         raise ValueError
-    return number
+    return float(text)
 
 
 if __name__ == "__main__":

@@ -94,7 +94,8 @@ class OwnCall:
             self._output = self._error = None
         elif event_name.startswith("needs-retry.") and self._error and response:
             # The retry handlers look at the HTTP response, not at what was parsed of it.
-            response[0].status_code = response[1]["ResponseMetadata"]["HTTPStatusCode"]
+            metadata = response[1].get("ResponseMetadata", {})
+            response[0].status_code = metadata.get("HTTPStatusCode", response[0].status_code)
 
     def _after(self, event_name: str, **kwargs: Any) -> None:
         # After the user's handlers, so that they see the body, and may change it.
@@ -104,7 +105,7 @@ class OwnCall:
     def _read_body(self, operation: Any, response: dict[str, Any]) -> None:
         # Older versions of botocore have no `resolved_protocol`; they speak JSON to CodeDeploy.
         protocol = getattr(operation.service_model, "resolved_protocol", "json")
-        if protocol != "json" or response["status_code"] != HTTPStatus.OK:
+        if protocol != "json" or response["status_code"] >= HTTPStatus.MULTIPLE_CHOICES:
             return
         body = response["body"]
         try:

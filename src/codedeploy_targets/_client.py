@@ -12,6 +12,7 @@ from concurrent.futures import Future
 from contextlib import suppress
 from contextvars import copy_context
 from functools import partial
+from operator import index
 from threading import Semaphore, Thread
 from typing import TYPE_CHECKING, Any, cast
 
@@ -33,7 +34,7 @@ class ClientBase:
     """What both clients have: the wrapped client and its exceptions."""
 
     def __init__(self, client: Any, *, max_concurrency: int, asynchronous: bool) -> None:
-        if max_concurrency < 1:
+        if index(max_concurrency) < 1:
             raise ValueError(f"max_concurrency must be at least 1, not {max_concurrency}")
         check_client(client, asynchronous=asynchronous)
         self.client: Any = client
@@ -187,7 +188,7 @@ class DeploymentTargetsClient(ClientBase):
 
     def _map(self, batches: Iterator[Steps], *, window: int) -> Iterator[Output]:
         if self._max_concurrency == 1 or window == 1:
-            return map(self._get, batches)
+            return (self._get(steps) for steps in batches)
         return _in_threads(self._get, batches, limit=self._max_concurrency, window=window)
 
     def _get(self, steps: Steps, abandoned: Callable[[], bool] = lambda: False) -> Output:

@@ -215,7 +215,7 @@ class _KnownTarget(_Target, frozen=True):
 
     def to_boto3(self) -> dict[str, Any]:
         """Return the dict that boto3 returns for this target, its envelope included."""
-        label = {"deploymentTargetType": type(self).__name__}
+        label = {"deploymentTargetType": type(self).model_fields["deployment_target_type"].default}
         # The service may send a label alone, which is not the same as an empty payload.
         if self.model_fields_set == {"deployment_target_type"}:
             return label

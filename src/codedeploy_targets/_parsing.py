@@ -8,6 +8,7 @@ Only what is not JSON (NotJSONError) is worth another attempt.
 from __future__ import annotations
 
 import json
+import math
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -84,6 +85,8 @@ def check_body(operation: str, body: bytes) -> None:
     answer = _load(body, errors="strict")
     if not isinstance(answer, dict):
         raise UnreadableError("it is no object")
+    if operation == "ListDeploymentTargets" and "targetIds" not in answer:
+        _refuse_error(answer)
     deployment = answer.get("deploymentInfo")
     status = deployment.get("status") if isinstance(deployment, dict) else None
     if operation == "GetDeployment" and not isinstance(status, str):
@@ -98,7 +101,8 @@ def _read_fast(validate: Callable[..., Any], answer: Any) -> Output | None:
         output: Output = validate(answer, **_AWS_NAMES)
     except ValidationError:
         return None
-    return None if any(map(_is_odd, output.deployment_targets)) else output
+    odd = not output.model_fields_set or any(map(_is_odd, output.deployment_targets))
+    return None if odd else output
 
 
 def _is_odd(target: DeploymentTarget) -> bool:
@@ -109,15 +113,23 @@ def _is_odd(target: DeploymentTarget) -> bool:
 def _load(text: str | bytes, errors: str = "replace") -> Any:
     try:
         decoded = text if isinstance(text, str) else text.decode(errors=errors)
-        return _mend(json.loads(decoded, parse_constant=_refuse))
+        return _mend(json.loads(decoded, parse_constant=_finite, parse_float=_finite))
     except ValueError:
         raise NotJSONError("it is not JSON, or was cut short") from None
     except RecursionError:
         raise UnreadableError("it is nested too deeply") from None
 
 
-def _refuse(constant: str) -> None:
-    raise ValueError(constant)  # Infinity and NaN, which Python's parser knows, are not JSON
+def _finite(number: str) -> float:
+    if not math.isfinite(float(number)):  # JSON has no infinity and no NaN
+        raise ValueError(number)
+    return float(number)
+
+
+def _refuse_error(answer: dict[str, Any]) -> None:
+    """Refuse the text of an error, of the service's or a proxy's, under a status of success."""
+    if answer.keys() & {"__type", "message", "Message", "error"}:
+        raise UnreadableError("it is an error")
 
 
 def _mend(value: Any) -> Any:
@@ -134,6 +146,7 @@ def _read_leniently(response: Any) -> Output:
         raise UnreadableError("it is no object")
     envelopes = response.get("deploymentTargets")
     if envelopes is None:
+        _refuse_error(response)
         return Output()
     if not isinstance(envelopes, list):
         raise UnreadableError("deploymentTargets is no list")

@@ -57,14 +57,14 @@ class Report:
 
     def __init__(self, deployment_id: str) -> None:
         self._deployment_id = deployment_id
-        self._targets: dict[str | None, DeploymentTarget] = {}
+        self._targets: dict[str, DeploymentTarget] = {}
 
     def view(self) -> AbstractContextManager[object]:
         return nullcontext()
 
     def show(self, target: DeploymentTarget) -> None:
         """Show a target that is new or has changed."""
-        self._targets[target.target_id] = target
+        self._targets[target.target_id or target.model_dump_json()] = target
         event = target.failed_event or target.current_event
         words = (target.target_id, target.status, event and event.lifecycle_event_name)
         self._print(time.strftime("%H:%M:%S"), *(str(word) for word in words if word))
@@ -125,7 +125,7 @@ class LiveReport(Report):
 
     def show(self, target: DeploymentTarget) -> None:
         # A failure stays on the screen, above the view; the view shows the others.
-        self._targets[target.target_id] = target
+        self._targets[target.target_id or target.model_dump_json()] = target
         if target.status == "Failed":
             super().show(target)
 

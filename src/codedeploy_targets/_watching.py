@@ -5,6 +5,7 @@ Performs no I/O, and never waits: the clients do both.
 
 from __future__ import annotations
 
+from threading import TIMEOUT_MAX
 from typing import TYPE_CHECKING, Any
 
 from ._requests import Params, list_params
@@ -29,8 +30,10 @@ class Watch:
     """
 
     def __init__(self, deployment_id: str, delay: float, timeout: float | None) -> None:
-        if delay < 0:
+        if not 0 <= delay <= TIMEOUT_MAX:
             raise ValueError(f"delay must be at least 0 seconds, not {delay}")
+        if timeout is not None and not timeout >= 0:
+            raise ValueError(f"timeout must be at least 0 seconds, not {timeout}")
         self.over = False
         self._deployment_id = deployment_id
         self._delay = delay

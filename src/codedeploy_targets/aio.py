@@ -247,7 +247,10 @@ class _Tasks:
         if task is None:
             await self._producer
             raise StopAsyncIteration
-        result = await task
+        try:
+            result = await task
+        except StopAsyncIteration as error:  # of a handler or a mock: it would end this iterator
+            raise RuntimeError("a call raised StopAsyncIteration") from error
         self._tasks.remove(task)
         return result
 

@@ -864,3 +864,10 @@ def test_the_demo_shows_three_failed_of_sixty(server: Server) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.endswith(" Failed: 57 Succeeded, 3 Failed\n")
     assert "\n2 failed in AfterInstall: ScriptFailed\n" in done.stdout
+
+
+@pytest.mark.parametrize("closed", [1, 2])
+def test_a_stream_may_be_closed(server: Server, closed: int) -> None:
+    deployment_id = server.deploy([ended("i-1")], "Succeeded")
+    command = f'exec "{sys.executable}" -m codedeploy_targets {deployment_id} {closed}>&-'
+    assert subprocess.run(["sh", "-c", command], env=server.env, check=False).returncode == 0  # noqa: S603, S607

@@ -10,6 +10,7 @@ from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionEr
 from support.clients import got
 from support.endpoint import Response, error, serve, unanswered
 from support.pages import ids, instance, page
+from support.service import Service
 
 from codedeploy_targets import InvalidResponseError
 
@@ -209,3 +210,33 @@ def test_an_error_in_one_call_leaves_the_next_one_alone(clients: Clients) -> Non
     assert got(client.batch_get(["i-1"]).deployment_targets) == ["i-1"]
     with pytest.raises(InvalidResponseError):
         client.batch_get(["i-1"])
+
+
+@pytest.mark.parametrize("body", [
+    b'{"__type": "ThrottlingException", "message": "Rate exceeded"}', b'{"error": "blocked"}',
+])  # fmt: skip
+def test_an_error_with_a_status_of_success_is_raised_at_once(clients: Clients, body: bytes) -> None:
+    client = clients.canned(lambda *_: Response(body))
+    with pytest.raises(InvalidResponseError, match="it is an error"):
+        client.batch_get(["i-1"])
+    with pytest.raises(InvalidResponseError, match="it is an error"):
+        list(client.iterate())
+
+
+@pytest.mark.parametrize("status", [201, 202, 204, 206])
+def test_a_cut_answer_is_noticed_with_any_status_of_success(clients: Clients, status: int) -> None:
+    body = b'{"targetIds": ["i-1", "i-'
+    retries = {"mode": "standard", "total_max_attempts": 1}
+    client = clients.canned(lambda *_: Response(body, status), retries=retries)
+    with pytest.raises(InvalidResponseError, match="not JSON"):
+        list(client.iterate())
+    with pytest.raises(InvalidResponseError, match="not JSON"):
+        client.batch_get(["i-1"])
+
+
+def test_a_handler_that_runs_dry_is_no_end_of_the_targets(clients: Clients) -> None:
+    tokens = iter(["one"])
+    client = clients.canned(Service(60), max_concurrency=1)
+    client.on("before-call", lambda params, **_: params["headers"].update(token=next(tokens)))
+    with pytest.raises((RuntimeError, StopIteration)):
+        client.batch_get(ids(60))

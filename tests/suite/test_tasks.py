@@ -7,6 +7,7 @@ import threading
 from contextlib import aclosing
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
+from unittest.mock import AsyncMock
 
 import pytest
 from support.clients import aiobotocore_client, each
@@ -260,3 +261,12 @@ def test_an_iterator_that_is_held_until_the_loop_ends_is_closed_by_it() -> None:
     with pytest.raises(KeyError, match="of the consumer"):
         run(Service(), body)
     assert reported == []
+
+
+def test_a_mock_that_runs_dry_is_no_end_of_the_targets() -> None:
+    mock = AsyncMock()
+    mock.batch_get_deployment_targets.side_effect = [{"deploymentTargets": []}]
+    client = AsyncDeploymentTargetsClient(mock)
+    request = client.batch_get_deployment_targets(deploymentId="d-1", targetIds=ids(60))
+    with pytest.raises(RuntimeError, match="a call raised StopAsyncIteration"):
+        asyncio.run(request)

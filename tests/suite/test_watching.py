@@ -527,6 +527,14 @@ def test_a_target_that_is_gone_is_an_error_of_the_service(clients: Clients) -> N
 # Waiting.
 
 
+@pytest.mark.parametrize("wrong", [{"delay": float("nan")}, {"delay": 1e300}, {"timeout": -1},
+    {"timeout": float("nan")}])  # fmt: skip
+def test_a_time_that_is_none_is_refused_at_once(clients: Clients, wrong: dict[str, float]) -> None:
+    client = clients.canned(unanswered)
+    with pytest.raises(ValueError, match="must be at least 0 seconds"):
+        client.typed.watch_deployment_targets(deploymentId="d-1", **wrong)
+
+
 @pytest.mark.parametrize("delay", [0, 0.01, LONG])
 @pytest.mark.parametrize("stuck", [NOT_OVER, Step("Created"), Step("Created", [])])
 def test_a_deployment_that_is_stuck_ends_in_a_timeout(
