@@ -42,7 +42,7 @@ MOST_SECONDS = 60
 MODES = ("legacy", "standard", "adaptive")
 WANTED = ids(400)
 EXPECTED = [
-    InstanceTarget.model_validate_json(TARGET.replace(b"TARGET-ID", target_id.encode()))
+    InstanceTarget.from_boto3(json.loads(TARGET.replace(b"TARGET-ID", target_id.encode())))
     for target_id in WANTED
 ]
 FAULTS: dict[str, dict[str, Any] | None] = {
