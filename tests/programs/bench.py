@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import importlib
+import json
 import os
 import platform
 import resource
@@ -18,12 +19,17 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import boto3
+import botocore.session
 from aiobotocore.session import get_session
 from botocore.parsers import create_parser
-from support.endpoint import connection
+from cbor2 import dumps
+from support.cbor import CBOR, read_cbor_request, to_cbor, write_model
+from support.endpoint import Response, aws_response, connection, intercept
 from support.loopback import answer, loopback
 from support.pages import ids
 
@@ -132,6 +138,21 @@ def page_call(clients: Clients, modules: dict[str, Any]) -> Contestants:
     if CAPO in modules:
         contestants[CAPO] = lambda: clients.capo.batch_get_deployment_targets("d-1", ids(25))
     return contestants
+
+
+def page_over_cbor() -> Contestants:
+    """Return both clients over a protocol that botocore parses; the answers come in process."""
+    session = botocore.session.Session()
+    with TemporaryDirectory() as folder:
+        session.set_config_variable("data_path", write_model(Path(folder), [CBOR]))
+        client: Any = session.create_client("codedeploy", **connection("http://localhost"))
+    page = Response(dumps(to_cbor(json.loads(answer("BatchGetDeploymentTargets", PAGE)))))
+    intercept(client, lambda *_: page, aws_response, read_cbor_request)
+    ours = DeploymentTargetsClient(client)
+    return {
+        "boto3": lambda: client.batch_get_deployment_targets(**PAGE),
+        OURS: lambda: ours.batch_get_deployment_targets(**PAGE),
+    }
 
 
 def thousand_targets(clients: Clients, modules: dict[str, Any]) -> Contestants:
@@ -303,6 +324,7 @@ def main() -> None:
         url = stack.enter_context(loopback())
         clients = Clients(url, modules, stack)
         rows["get one page"] = ratios(medians(page_call(clients, modules), rounds=20, repeat=20))
+        rows["one page in CBOR"] = ratios(medians(page_over_cbor(), rounds=20, repeat=10))
         rows["first result, CPU"] = ratios(first_result(url, modules, 15))
         rows["50,000 targets, MiB"] = {
             name: f"{float(in_a_process(script + GROWTH, url)):.1f}"
