@@ -26,6 +26,7 @@ TESTS, TYPING, LINT, PEERS, FAULTS, MUTANTS, BUILD, NEWEST = (
 EXTRAS = PROJECT["project"]["optional-dependencies"]
 LEAST_KILLED = 0.95
 SUPPORT = {"PYTHONPATH": "tests"}  # what the programs import
+PARALLEL = ("--numprocesses", "auto")
 
 
 def install(session: nox.Session, *requirements: str, extras: str = ",".join(EXTRAS)) -> None:
@@ -34,7 +35,7 @@ def install(session: nox.Session, *requirements: str, extras: str = ",".join(EXT
 
 def run_tests(session: nox.Session) -> None:
     session.run("coverage", "erase")
-    session.run("coverage", "run", "-m", "pytest", *session.posargs)
+    session.run("coverage", "run", "-m", "pytest", *PARALLEL, *session.posargs)
     session.run("coverage", "combine", "-q")
     session.run("coverage", "report")
 
@@ -58,7 +59,7 @@ def oldest(session: nox.Session) -> None:
 def newest(session: nox.Session) -> None:
     """Run them with the newest botocore and AWS's CLI, where aiobotocore's pin is absent."""
     install(session, *NEWEST, extras="cli,testing")
-    session.run("pytest", *session.posargs)
+    session.run("pytest", *PARALLEL, *session.posargs)
 
 
 @nox.session
@@ -74,7 +75,7 @@ def build(session: nox.Session) -> None:
             "--reinstall-package",
             PROJECT["project"]["name"],
         )
-        session.run("pytest", *session.posargs, env={"HYPOTHESIS_PROFILE": "mutants"})
+        session.run("pytest", *PARALLEL, *session.posargs, env={"HYPOTHESIS_PROFILE": "mutants"})
 
 
 @nox.session
