@@ -91,8 +91,10 @@ def typing(session: nox.Session) -> None:
     """Check the types, and what type checkers tell a user."""
     install(session, *TYPING, "nox")
     session.run("mypy")
-    session.run("basedpyright")
-    session.run("basedpyright", "--ignoreexternal", "--verifytypes", "codedeploy_targets")
+    session.run("basedpyright", "--pythonpath", f"{session.bin}/python")
+    # Elsewhere, as basedpyright takes a .venv in its folder for the environment to look into.
+    with session.chdir(session.create_tmp()):
+        session.run("basedpyright", "--ignoreexternal", "--verifytypes", "codedeploy_targets")
 
 
 @nox.session(default=False)

@@ -1,4 +1,4 @@
-"""Add a public name here: CodeDeploy's BatchGetDeploymentTargets as a typed client."""
+"""CodeDeploy's BatchGetDeploymentTargets as a typed client: the public names."""
 
 from ._client import DeploymentTargetIterator as DeploymentTargetIterator
 from ._client import DeploymentTargetsClient as DeploymentTargetsClient
