@@ -69,6 +69,7 @@ class OwnCall:
         return self
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        self.client = None  # else a cycle keeps the answer until the garbage collector comes
         # botocore makes a ClientError of the status 500, which the service never sent.
         if self._error is not None and isinstance(error, (ClientError, type(None))):
             raise self._error from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import gc
 import json
 import subprocess
 import sys
@@ -20,7 +21,7 @@ import pytest
 from support.clients import AsyncClients, got
 from support.endpoint import Response, canned, serve, unanswered
 from support.pages import ids, instance, page
-from support.service import Service
+from support.service import Service, answer_every_id
 
 from codedeploy_targets import (
     DeploymentTargetsClient,
@@ -28,6 +29,7 @@ from codedeploy_targets import (
     InvalidResponseError,
     TargetStatus,
 )
+from codedeploy_targets._botocore import OwnCall
 from codedeploy_targets.aio import AsyncDeploymentTargetsClient
 
 if TYPE_CHECKING:
@@ -673,3 +675,15 @@ assert "codedeploy_targets.aio" not in sys.modules
 import codedeploy_targets.aio
 """
     subprocess.run([sys.executable, "-c", script], check=True)  # noqa: S603
+
+
+def test_an_answer_is_not_kept_until_the_garbage_collector_comes(clients: Clients) -> None:
+    client = clients.canned(answer_every_id)
+    gc.collect()
+    gc.disable()
+    try:
+        client.batch_get(ids(60))
+        list(client.iterate(ids(60)))
+        assert not [each for each in gc.get_objects() if isinstance(each, OwnCall)]
+    finally:
+        gc.enable()
