@@ -21,7 +21,7 @@ from botocore.exceptions import ClientError
 from ._botocore import OwnCall, check_client, default_client
 from ._models import BatchGetDeploymentTargetsOutput as Output
 from ._models import DeploymentTarget, TargetFilters
-from ._requests import Batcher, Params, Steps, check_target_ids, get_targets, list_params, merge
+from ._requests import Batcher, Params, check_target_ids, get_targets, list_params, merge
 from ._watching import Watch
 
 if TYPE_CHECKING:
@@ -97,8 +97,8 @@ class DeploymentTargetsClient(ClientBase):
         batches = list(_batches(check_target_ids(targetIds)))
         if not batches:
             return Output(deployment_targets=[])
-        steps = (get_targets(deploymentId, batch, skip_missing=skip_missing) for batch in batches)
-        return merge(self._map(steps, window=len(batches)))
+        get = partial(self._get, deploymentId, skip_missing=skip_missing)
+        return merge(self._map(get, batches, window=len(batches)))
 
     def iter_deployment_targets(
         self,
@@ -130,10 +130,9 @@ class DeploymentTargetsClient(ClientBase):
             ids: Iterable[str] = self._list(list_params(deploymentId, targetFilters))
         else:
             ids = check_target_ids(targetIds, targetFilters)
-        batches = _batches(ids)
-        steps = (get_targets(deploymentId, batch, skip_missing=skip_missing) for batch in batches)
-        outputs = self._map(steps, window=self._max_concurrency)
-        return DeploymentTargetIterator(partial(_flatten, outputs))
+        get = partial(self._get, deploymentId, skip_missing=skip_missing)
+        outputs = self._map(get, _batches(ids), window=self._max_concurrency)
+        return DeploymentTargetIterator(outputs, [])
 
     def watch_deployment_targets(
         self, *, deploymentId: str, delay: float = 5.0, timeout: float | None = None
@@ -156,11 +155,9 @@ class DeploymentTargetsClient(ClientBase):
             Others: as in `batch_get_deployment_targets`.
         """
         watch = Watch(deploymentId, delay, timeout)
-        return DeploymentTargetIterator(partial(self._watch, watch, deploymentId))
+        return DeploymentTargetIterator(self._watch(watch, deploymentId), watch.missing_target_ids)
 
-    def _watch(
-        self, watch: Watch, deployment_id: str, missing_target_ids: list[str]
-    ) -> Generator[DeploymentTarget]:
+    def _watch(self, watch: Watch, deployment_id: str) -> Generator[Output]:
         begin = time.monotonic()
         while True:
             params = watch.to_list(self._get_deployment(deployment_id))
@@ -169,9 +166,7 @@ class DeploymentTargetsClient(ClientBase):
             except self.exceptions.DeploymentNotStartedException:
                 ids = []
             output = self.batch_get_deployment_targets(deploymentId=deployment_id, targetIds=ids)
-            asked_before = [each for each in missing_target_ids if each not in ids]
-            missing_target_ids[:] = asked_before + output.missing_target_ids
-            yield from watch.changed(output.deployment_targets)
+            yield watch.changed(output)
             if watch.over:
                 return
             time.sleep(watch.pause(time.monotonic() - begin))
@@ -186,12 +181,22 @@ class DeploymentTargetsClient(ClientBase):
             for page in call.client.get_paginator("list_deployment_targets").paginate(**params):
                 yield from page.get("targetIds", [])
 
-    def _map(self, batches: Iterator[Steps], *, window: int) -> Iterator[Output]:
+    def _map(
+        self, get: Callable[..., Output], batches: Iterable[list[str]], *, window: int
+    ) -> Generator[Output]:
         if self._max_concurrency == 1 or window == 1:
-            return (self._get(steps) for steps in batches)
-        return _in_threads(self._get, batches, limit=self._max_concurrency, window=window)
+            return (get(batch, lambda: False) for batch in batches)
+        return _in_threads(get, iter(batches), limit=self._max_concurrency, window=window)
 
-    def _get(self, steps: Steps, abandoned: Callable[[], bool] = lambda: False) -> Output:
+    def _get(
+        self,
+        deployment_id: str,
+        batch: list[str],
+        abandoned: Callable[[], bool],
+        *,
+        skip_missing: bool,
+    ) -> Output:
+        steps = get_targets(deployment_id, batch, skip_missing=skip_missing)
         answer: Output | ClientError | None = None
         while not abandoned():
             try:
@@ -213,24 +218,22 @@ class DeploymentTargetIterator(Iterator[DeploymentTarget]):
         missing_target_ids: the ids that brought no target so far, or not when last asked for.
     """
 
-    def __init__(self, begin: Callable[[list[str]], Generator[DeploymentTarget]]) -> None:
-        self.missing_target_ids: list[str] = []
-        self._targets = begin(self.missing_target_ids)
+    def __init__(self, outputs: Generator[Output], missing_target_ids: list[str]) -> None:
+        self.missing_target_ids = missing_target_ids
+        self._outputs = outputs
+        self._targets: deque[DeploymentTarget] = deque()
 
     def __next__(self) -> DeploymentTarget:
-        return next(self._targets)
+        while not self._targets:
+            output = next(self._outputs)
+            self.missing_target_ids += output.missing_target_ids
+            self._targets.extend(output.deployment_targets)
+        return self._targets.popleft()
 
     def close(self) -> None:
         """Stop the iteration: no further call starts."""
-        self._targets.close()
-
-
-def _flatten(
-    outputs: Iterator[Output], missing_target_ids: list[str]
-) -> Generator[DeploymentTarget]:
-    for output in outputs:
-        missing_target_ids += output.missing_target_ids
-        yield from output.deployment_targets
+        self._targets.clear()
+        self._outputs.close()
 
 
 def _batches(target_ids: Iterable[str]) -> Iterator[list[str]]:
@@ -243,13 +246,14 @@ def _batches(target_ids: Iterable[str]) -> Iterator[list[str]]:
 
 
 def _in_threads(
-    get: Callable[..., Output], batches: Iterator[Steps], *, limit: int, window: int
-) -> Iterator[Output]:
-    """Apply a function to items, each in a thread of its own; yield the results in order.
+    get: Callable[..., Output], batches: Iterator[list[str]], *, limit: int, window: int
+) -> Generator[Output]:
+    """Get batches, each in a thread of its own; yield the outputs in order.
 
     At most `limit` threads are under way, and at most `window` results wait to be consumed.
-    After a failure no thread starts. The function's second argument tells whether the iteration
-    was abandoned. Not a ThreadPoolExecutor: it keeps idle threads, and waits for running calls.
+    After a failure no thread starts. `get` also takes a function that tells whether the
+    iteration was abandoned. Not a ThreadPoolExecutor: it keeps idle threads, and waits for
+    running calls.
     """
     slots = Semaphore(limit)
     results: deque[Future[Output]] = deque()
@@ -257,7 +261,7 @@ def _in_threads(
     # end only sets a flag.
     failed = abandoned = False
 
-    def work(batch: Steps, result: Future[Output]) -> None:
+    def work(batch: list[str], result: Future[Output]) -> None:
         nonlocal failed
         try:
             result.set_result(get(batch, lambda: abandoned))
@@ -269,22 +273,23 @@ def _in_threads(
 
     try:
         while slots.acquire() and not failed:
+            result: Future[Output] = Future()
             try:
                 batch = next(batches)
             except StopIteration:
                 break
             except Exception as error:  # noqa: BLE001 - raised after the results before it
-                results.append(Future())
-                results[-1].set_exception(error)
+                result.set_exception(error)
+                results.append(result)
                 break
-            results.append(Future())
-            context, args = copy_context(), (batch, results[-1])
+            results.append(result)
+            call = partial(copy_context().run, work, batch, result)
             # A daemon, so that a process can end while a call hangs.
-            thread = Thread(target=context.run, args=(work, *args), daemon=True)
+            thread = Thread(target=call, daemon=True)
             with suppress(RuntimeError):  # no more threads can be started
                 thread.start()
             if thread.ident is None:
-                context.run(work, *args)
+                call()
             if len(results) == window or results[0].done():
                 yield results.popleft().result()
         while results:

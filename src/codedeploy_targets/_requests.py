@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Generator, Iterable, Mapping, MappingView, Sequence
 from collections.abc import Set as AbstractSet
-from typing import Any, cast
+from typing import Any
 
 from ._errors import MISSING_CODES
 from ._models import BatchGetDeploymentTargetsOutput as Output
@@ -47,17 +47,19 @@ class Batcher:
         return batch
 
 
-def check_target_ids(target_ids: Any, target_filters: object = None) -> Iterable[str]:
+def check_target_ids(
+    target_ids: Any, target_filters: object = None, kinds: tuple[type, ...] = (Iterable,)
+) -> Any:
     """Return the ids, to be read once; raise TypeError for a wrong type, or id in a container."""
     if target_filters is not None:
         raise TypeError("targetFilters choose what is listed, so targetIds cannot go with them")
-    if isinstance(target_ids, (str, bytes)) or not isinstance(target_ids, Iterable):
+    if isinstance(target_ids, (str, bytes)) or not isinstance(target_ids, kinds):
         raise TypeError(f"targetIds must be an iterable of str, not {type(target_ids).__name__}")
     # Not every iterable with a length is a container: tqdm(generator) can be read only once.
     if isinstance(target_ids, (Sequence, AbstractSet, Mapping, MappingView)):
         for position, target_id in enumerate(target_ids := [*target_ids]):
             _check_target_id(target_id, position)
-    return cast("Iterable[str]", target_ids)
+    return target_ids
 
 
 def _check_target_id(target_id: Any, position: int) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from threading import TIMEOUT_MAX
 from typing import TYPE_CHECKING, Any
 
+from ._models import BatchGetDeploymentTargetsOutput as Output
 from ._requests import Params, list_params
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ class Watch:
 
     Attributes:
         over: GetDeployment said that the deployment is over, so this round is the last.
+        missing_target_ids: the ids that brought no target, or not when last asked for.
     """
 
     def __init__(self, deployment_id: str, delay: float, timeout: float | None) -> None:
@@ -35,6 +37,7 @@ class Watch:
         if timeout is not None and not timeout >= 0:
             raise ValueError(f"timeout must be at least 0 seconds, not {timeout}")
         self.over = False
+        self.missing_target_ids: list[str] = []
         self._deployment_id = deployment_id
         self._delay = delay
         self._timeout = timeout
@@ -57,10 +60,13 @@ class Watch:
         busy = [target.target_id for target in self._busy.values() if target.target_id]
         return list(dict.fromkeys([*new, *busy]))
 
-    def changed(self, targets: Iterable[DeploymentTarget]) -> list[DeploymentTarget]:
+    def changed(self, output: Output) -> Output:
         """Return those of the targets just read that are new or have changed."""
+        read = {target.target_id for target in output.deployment_targets}
+        missing = [each for each in self.missing_target_ids if each not in read]
+        self.missing_target_ids[:] = dict.fromkeys([*missing, *output.missing_target_ids])
         changed = []
-        for target in targets:
+        for target in output.deployment_targets:
             # A target of a future type may have its id elsewhere: all that it has tells it then.
             key = target.target_id or target.model_dump_json()
             if key not in self._terminal and target != self._busy.pop(key, None):
@@ -69,7 +75,7 @@ class Watch:
                 self._terminal.add(key)
             else:
                 self._busy[key] = target
-        return changed
+        return Output.model_construct(deployment_targets=changed)
 
     def pause(self, elapsed: float) -> float:
         """Return how long to wait for the next round, in seconds, or raise TimeoutError."""

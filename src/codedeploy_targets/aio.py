@@ -7,19 +7,19 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable
 from contextlib import aclosing
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from botocore.exceptions import ClientError
-from typing_extensions import Self
 
 from ._botocore import AsyncOwnCall
 from ._client import ClientBase
 from ._models import BatchGetDeploymentTargetsOutput as Output
 from ._models import DeploymentTarget, TargetFilters
-from ._requests import Batcher, Params, Steps, check_target_ids, get_targets, list_params, merge
+from ._requests import Batcher, Params, check_target_ids, get_targets, list_params, merge
 from ._watching import Watch
 
 if TYPE_CHECKING:
@@ -57,13 +57,13 @@ class AsyncDeploymentTargetsClient(ClientBase):
         As `DeploymentTargetsClient.batch_get_deployment_targets`; `targetIds` may be an async
         iterable, too. Cancelling the caller cancels the calls that are under way.
         """
-        plan = partial(get_targets, deploymentId, skip_missing=skip_missing)
-        batches = [batch async for batch in _batches(_target_ids(targetIds), plan)]
+        ids = _each(check_target_ids(targetIds, None, (Iterable, AsyncIterable)))
+        batches = [batch async for batch in _batches(ids)]
         if not batches:
             return Output(deployment_targets=[])
+        get = partial(self._get, deploymentId, skip_missing=skip_missing)
         limit, window = self._max_concurrency, len(batches)
-        tasks = _Tasks(self._get, _each(batches), limit=limit, window=window)
-        async with tasks as outputs:
+        async with aclosing(_in_tasks(get, _each(batches), limit=limit, window=window)) as outputs:
             return merge([output async for output in outputs])
 
     def iter_deployment_targets(
@@ -81,13 +81,13 @@ class AsyncDeploymentTargetsClient(ClientBase):
         iterator (`aclose`, or `contextlib.aclosing`) cancels the calls that are under way.
         """
         if targetIds is None:
-            target_ids = self._list(list_params(deploymentId, targetFilters))
+            ids = self._list(list_params(deploymentId, targetFilters))
         else:
-            target_ids = _target_ids(targetIds, targetFilters)
-        plan = partial(get_targets, deploymentId, skip_missing=skip_missing)
+            ids = _each(check_target_ids(targetIds, targetFilters, (Iterable, AsyncIterable)))
+        get = partial(self._get, deploymentId, skip_missing=skip_missing)
         limit = self._max_concurrency
-        tasks = _Tasks(self._get, _batches(target_ids, plan), limit=limit, window=limit)
-        return AsyncDeploymentTargetIterator(partial(_flatten, tasks))
+        outputs = _in_tasks(get, _batches(ids), limit=limit, window=limit)
+        return AsyncDeploymentTargetIterator(outputs, [])
 
     def watch_deployment_targets(
         self, *, deploymentId: str, delay: float = 5.0, timeout: float | None = None
@@ -98,11 +98,10 @@ class AsyncDeploymentTargetsClient(ClientBase):
         `contextlib.aclosing`) cancels the calls that are under way.
         """
         watch = Watch(deploymentId, delay, timeout)
-        return AsyncDeploymentTargetIterator(partial(self._watch, watch, deploymentId))
+        outputs = self._watch(watch, deploymentId)
+        return AsyncDeploymentTargetIterator(outputs, watch.missing_target_ids)
 
-    async def _watch(
-        self, watch: Watch, deployment_id: str, missing_target_ids: list[str]
-    ) -> AsyncGenerator[DeploymentTarget]:
+    async def _watch(self, watch: Watch, deployment_id: str) -> AsyncGenerator[Output]:
         begin = time.monotonic()
         while True:
             params = watch.to_list(await self._get_deployment(deployment_id))
@@ -113,10 +112,7 @@ class AsyncDeploymentTargetsClient(ClientBase):
             output = await self.batch_get_deployment_targets(
                 deploymentId=deployment_id, targetIds=ids
             )
-            asked_before = [each for each in missing_target_ids if each not in ids]
-            missing_target_ids[:] = asked_before + output.missing_target_ids
-            for target in watch.changed(output.deployment_targets):
-                yield target
+            yield watch.changed(output)
             if watch.over:
                 return
             await asyncio.sleep(watch.pause(time.monotonic() - begin))
@@ -134,7 +130,8 @@ class AsyncDeploymentTargetsClient(ClientBase):
                     for target_id in page.get("targetIds", []):
                         yield target_id
 
-    async def _get(self, steps: Steps) -> Output:
+    async def _get(self, deployment_id: str, batch: list[str], *, skip_missing: bool) -> Output:
+        steps = get_targets(deployment_id, batch, skip_missing=skip_missing)
         answer: Output | ClientError | None = None
         while True:
             try:
@@ -155,35 +152,22 @@ class AsyncDeploymentTargetIterator(AsyncIterator[DeploymentTarget]):
         missing_target_ids: the ids that brought no target so far.
     """
 
-    def __init__(self, begin: Callable[[list[str]], AsyncGenerator[DeploymentTarget]]) -> None:
-        self.missing_target_ids: list[str] = []
-        self._targets = begin(self.missing_target_ids)
+    def __init__(self, outputs: AsyncGenerator[Output], missing_target_ids: list[str]) -> None:
+        self.missing_target_ids = missing_target_ids
+        self._outputs = outputs
+        self._targets: deque[DeploymentTarget] = deque()
 
     async def __anext__(self) -> DeploymentTarget:
-        return await anext(self._targets)
+        while not self._targets:
+            output = await anext(self._outputs)
+            self.missing_target_ids += output.missing_target_ids
+            self._targets.extend(output.deployment_targets)
+        return self._targets.popleft()
 
     async def aclose(self) -> None:
         """Stop: cancel the calls that are under way."""
-        await self._targets.aclose()
-
-
-async def _flatten(
-    tasks: _Tasks, missing_target_ids: list[str]
-) -> AsyncGenerator[DeploymentTarget]:
-    async with tasks as outputs:
-        async for output in outputs:
-            missing_target_ids += output.missing_target_ids
-            for target in output.deployment_targets:
-                yield target
-
-
-def _target_ids(
-    target_ids: Iterable[str] | AsyncIterable[str], target_filters: TargetFilters | None = None
-) -> AsyncGenerator[str]:
-    if isinstance(target_ids, AsyncIterable):
-        check_target_ids((), target_filters)
-        return _each(target_ids)
-    return _each(check_target_ids(target_ids, target_filters))
+        self._targets.clear()
+        await self._outputs.aclose()
 
 
 async def _each(items: Iterable[Any] | AsyncIterable[Any]) -> AsyncGenerator[Any]:
@@ -195,74 +179,54 @@ async def _each(items: Iterable[Any] | AsyncIterable[Any]) -> AsyncGenerator[Any
             yield item
 
 
-async def _batches(
-    target_ids: AsyncGenerator[str], plan: Callable[[list[str]], Steps]
-) -> AsyncGenerator[Steps]:
+async def _batches(target_ids: AsyncGenerator[str]) -> AsyncGenerator[list[str]]:
     batcher = Batcher()
     async with aclosing(target_ids):
         async for target_id in target_ids:
             if batch := batcher.add(target_id):
-                yield plan(batch)
-        if batch := batcher.rest():
-            yield plan(batch)
+                yield batch
+    if batch := batcher.rest():
+        yield batch
 
 
-class _Tasks:
-    """Gets batches, each in a task of its own; iterates over the outputs in order.
+async def _in_tasks(
+    get: Callable[..., Any], batches: AsyncGenerator[list[str]], *, limit: int, window: int
+) -> AsyncGenerator[Output]:
+    """Get batches, each in a task of its own; yield the outputs in order.
 
-    At most `limit` tasks are under way, and at most `window` results wait to be consumed. After a
-    failure no task begins, and after `async with` none is left. Not an async generator: as it ends,
-    a loop closes all of them at once, which fails for one that iterates another.
+    At most `limit` tasks are under way, and at most `window` results wait to be consumed or are
+    being consumed. After a failure no task begins. As it ends, it cancels the tasks that are left.
+
+    No async generator of ours may be suspended inside another one: as it ends, a loop closes all
+    of them at once, which fails for one that iterates another.
     """
+    slots, places = asyncio.Semaphore(limit), asyncio.Semaphore(window)
+    in_order: asyncio.Queue[asyncio.Task[Output] | None] = asyncio.Queue()
+    tasks: set[asyncio.Task[Output]] = set()
 
-    def __init__(
-        self, get: Callable[..., Any], batches: AsyncGenerator[Any], *, limit: int, window: int
-    ) -> None:
-        self._get = get
-        self._batches = batches
-        self._slots = asyncio.Semaphore(limit)
-        # One place is for the result that the caller holds; `__anext__` frees it.
-        self._places = asyncio.Semaphore(window - 1)
-        self._in_order: asyncio.Queue[asyncio.Task[Output] | None] = asyncio.Queue()
-        self._tasks: set[asyncio.Task[Output]] = set()
-
-    async def __aenter__(self) -> Self:
-        # One task reads all the items, so that a user's async iterable runs in one context.
-        self._producer = asyncio.create_task(self._produce())
-        self._producer.add_done_callback(lambda _: self._in_order.put_nowait(None))
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        tasks = (self._producer, *self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> Output:
-        self._places.release()
-        task = await self._in_order.get()
-        if task is None:
-            await self._producer
-            raise StopAsyncIteration
-        try:
-            result = await task
-        except StopAsyncIteration as error:  # of a handler or a mock: it would end this iterator
-            raise RuntimeError("a call raised StopAsyncIteration") from error
-        self._tasks.remove(task)
-        return result
-
-    async def _produce(self) -> None:
-        async with aclosing(self._batches):
-            await self._places.acquire()
-            async for batch in self._batches:
-                await self._slots.acquire()
-                if any(task.done() and task.exception() for task in self._tasks):
+    async def produce() -> None:
+        async with aclosing(batches):
+            await places.acquire()
+            async for batch in batches:
+                await slots.acquire()
+                if any(task.done() and task.exception() for task in tasks):
                     return
-                task = asyncio.create_task(self._get(batch))
-                task.add_done_callback(lambda _: self._slots.release())
-                self._tasks.add(task)
-                self._in_order.put_nowait(task)
-                await self._places.acquire()
+                task = asyncio.create_task(get(batch))
+                task.add_done_callback(lambda _: slots.release())
+                tasks.add(task)
+                in_order.put_nowait(task)
+                await places.acquire()
+
+    # One task reads all the batches, so that a user's async iterable runs in one context.
+    producer = asyncio.create_task(produce())
+    producer.add_done_callback(lambda _: in_order.put_nowait(None))
+    try:
+        while task := await in_order.get():
+            yield await task
+            tasks.remove(task)
+            places.release()
+        await producer
+    finally:
+        for each in (producer, *tasks):
+            each.cancel()
+        await asyncio.gather(producer, *tasks, return_exceptions=True)

@@ -268,5 +268,5 @@ def test_a_mock_that_runs_dry_is_no_end_of_the_targets() -> None:
     mock.batch_get_deployment_targets.side_effect = [{"deploymentTargets": []}]
     client = AsyncDeploymentTargetsClient(mock)
     request = client.batch_get_deployment_targets(deploymentId="d-1", targetIds=ids(60))
-    with pytest.raises(RuntimeError, match="a call raised StopAsyncIteration"):
+    with pytest.raises(RuntimeError, match="raised StopAsyncIteration"):
         asyncio.run(request)

@@ -35,6 +35,7 @@ from support.deployments import (
 )
 from support.endpoint import Response, error, serve, unanswered
 
+from codedeploy_targets import BatchGetDeploymentTargetsOutput as Output
 from codedeploy_targets import InvalidResponseError
 from codedeploy_targets._watching import Watch
 from codedeploy_targets.aio import AsyncDeploymentTargetsClient
@@ -146,7 +147,7 @@ def test_the_core_tells_of_every_change_and_of_the_end(script: Script) -> None:
         filters = BUSY if begun and not core.over else None
         assert params == {"deploymentId": "d-1", **({"targetFilters": filters} if filters else {})}
         if number < script.starts:  # DeploymentNotStartedException
-            assert core.changed([]) == []
+            assert core.changed(Output()).deployment_targets == []
             continue
         listed = script.listed(number, filters)
         asked = core.to_read(iter(listed))
@@ -163,7 +164,7 @@ def test_the_core_tells_of_every_change_and_of_the_end(script: Script) -> None:
             assert state is not None
             if (number, target_id) not in script.left_out:
                 read[target_id] = state
-        changed = core.changed(read.values())
+        changed = core.changed(Output(deployment_targets=[*read.values()])).deployment_targets
         # A target is yielded if and only if it is new or differs from what was yielded last.
         assert changed == [state for each, state in read.items() if state != seen.get(each)]
         seen |= read
