@@ -1,12 +1,11 @@
 """Add a target type or a member of AWS's here: AWS's structures, as frozen pydantic models.
 
-botocore's service model for CodeDeploy (2014-10-06) is the truth behind them.
-An attribute is AWS's member name in snake_case. AWS requires no member, so
-what the service leaves out is `None`, or an empty list.
+botocore's service model for CodeDeploy (2014-10-06) is the truth behind them. An attribute is
+AWS's member name in snake_case. What the service leaves out is `None`, or an empty list.
 
-A model has two forms of data. Its own JSON has the attributes' names, and is
-read strictly. AWS's shape goes in by `from_boto3` and out by `to_boto3`; its
-names are the validation aliases, which count only where they are asked for.
+A model's own JSON has the attributes' names, and is read strictly. AWS's shape goes in by
+`from_boto3` and out by `to_boto3`; its names are the validation aliases, which count only in the
+validation calls that ask for them.
 """
 
 from __future__ import annotations
@@ -110,10 +109,7 @@ class Diagnostics(_Shape, frozen=True):
 
 
 class LifecycleEvent(_Shape, frozen=True):
-    """One step of the deployment on one target, such as `BeforeInstall`.
-
-    The times are aware datetimes; `end_time` is `None` while the event runs.
-    """
+    """One step on one target, such as `BeforeInstall`; `end_time` is `None` while it runs."""
 
     lifecycle_event_name: str | None = None
     diagnostics: Diagnostics | None = None
@@ -130,10 +126,7 @@ class LifecycleEvent(_Shape, frozen=True):
 
 
 class LambdaFunctionInfo(_Shape, frozen=True):
-    """The function that a Lambda deployment shifts traffic for.
-
-    `target_version_weight` is the percentage of traffic on the new version.
-    """
+    """A Lambda function; `target_version_weight` is its new version's percentage of traffic."""
 
     function_name: str | None = None
     function_alias: str | None = None
@@ -151,8 +144,8 @@ class TargetGroupInfo(_Shape, frozen=True):
 class ECSTaskSet(_Shape, frozen=True):
     """One side of an ECS deployment: the tasks of the old or the new version.
 
-    `status` is ECS's own (`PRIMARY`, `ACTIVE` or `DRAINING`), `traffic_weight`
-    a percentage. AWS spells `identifier` as `identifer` on the wire.
+    `status` is ECS's own (`PRIMARY`, `ACTIVE` or `DRAINING`), `traffic_weight` a percentage. AWS
+    spells `identifier` as `identifer` on the wire.
     """
 
     identifier: str | None = Field(default=None, validation_alias="identifer")
@@ -272,8 +265,8 @@ TARGET_BY_MEMBER: dict[str, type[KnownTarget]] = {cls.MEMBER: cls for cls in get
 class UnknownTarget(_Target, frozen=True):
     """A target of a type that AWS added after this version of the library.
 
-    `raw` is the service's own JSON object, envelope included. The attributes
-    that all targets share are read from it where they have their usual type.
+    `raw` is the service's own JSON object, envelope included. The attributes that all targets
+    share are read from it where they have their usual type.
     """
 
     deployment_target_type: Literal["UnknownTarget"] = "UnknownTarget"
@@ -349,8 +342,8 @@ class ResponseMetadata(_Shape, frozen=True):
 class BatchGetDeploymentTargetsOutput(_Shape, frozen=True):
     """The answers of all the calls that one request took.
 
-    `deployment_targets` are in the order of the ids. `missing_target_ids` were
-    asked for and not returned. `response_metadata` has one entry a call.
+    `deployment_targets` are in the order of the ids. `missing_target_ids` were asked for and not
+    returned. `response_metadata` has one entry a call.
     """
 
     deployment_targets: list[DeploymentTarget] = []
