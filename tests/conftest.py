@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from typing import TYPE_CHECKING
 
 import hypothesis
@@ -34,3 +35,11 @@ def retry_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     backoff = "botocore.retries.standard.ExponentialBackoff.delay_amount"
     monkeypatch.setattr(backoff, lambda *_: 0.0)
     monkeypatch.setattr("botocore.retryhandler.delay_exponential", lambda **_: 0.0)
+
+
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Let processes be interrupted even where this one, started in the background, is not."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)

@@ -11,6 +11,7 @@ from typing import Any
 
 from . import DeploymentTargetsClient
 from ._botocore import OwnCall, default_client
+from ._errors import error_code
 from ._report import JSONReport, LiveReport, Report, can_draw, one_line
 
 _SUCCEEDED, _FAILED, _NO_ANSWER, _TIMEOUT, _INTERRUPTED = 0, 1, 2, 124, 130
@@ -27,7 +28,9 @@ _ADVICE = {
     "NoRegionError": "Add --region, or set AWS_DEFAULT_REGION.",
     "ProfileNotFound": "See the profiles in ~/.aws/config.",
     "ThrottlingException": "Try again later, with a longer --delay.",
-    "Exception": "Check --region, --profile, the credentials and the network.",
+    "BotoCoreError": "Check --region, --profile and the network.",
+    "OSError": "See where the output goes.",
+    "Exception": "Check --region, --profile and the credentials.",
 }
 
 
@@ -45,15 +48,14 @@ def main(argv: list[str] | None = None) -> int:
         return _fail(f"{error}.", _TIMEOUT)
     except KeyboardInterrupt:
         return _fail("Interrupted; the deployment goes on.", _INTERRUPTED)
-    except OSError as error:
-        # Python would fail at its end, when it flushes what could not be written.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stdout.fileno())
-        return _NO_ANSWER if isinstance(error, BrokenPipeError) else _fail(f"{error}.", _NO_ANSWER)
     except Exception as error:  # noqa: BLE001 - status 1 would say that the deployment failed
-        code = getattr(error, "response", {}).get("Error", {}).get("Code")
-        names = (code, *(cls.__name__ for cls in type(error).__mro__))
+        if isinstance(error, OSError):
+            # Python would fail at its end, when it flushes what could not be written.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stdout.fileno())
+        names = (error_code(error), *(cls.__name__ for cls in type(error).__mro__))
         advice = next(_ADVICE[name] for name in names if name in _ADVICE)
-        return _fail(f"{str(error).rstrip('.')}. {advice}", _NO_ANSWER)
+        message = f"{str(error).rstrip('.')}. {advice}"
+        return _NO_ANSWER if isinstance(error, BrokenPipeError) else _fail(message, _NO_ANSWER)
 
 
 def _run(args: argparse.Namespace) -> int:
@@ -80,7 +82,8 @@ def _run(args: argparse.Namespace) -> int:
 
 
 def _fail(message: str, status: int) -> int:
-    sys.stderr.write(f"codedeploy-targets: {one_line(message, 2_000)}\n")
+    with suppress(OSError):  # else Python would end with status 1, which says that it failed
+        sys.stderr.write(f"codedeploy-targets: {one_line(message, 2_000)}\n")
     return status
 
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, cast
 from botocore.exceptions import ClientError
 
 from ._botocore import OwnCall, check_client, default_client
+from ._errors import error_code
 from ._models import BatchGetDeploymentTargetsOutput as Output
 from ._models import DeploymentTarget, TargetFilters
 from ._requests import Batcher, Params, check_target_ids, get_targets, list_params, merge
@@ -31,19 +32,16 @@ if TYPE_CHECKING:
 
 
 class ClientBase:
-    """What both clients have: the wrapped client and its exceptions."""
+    """What both clients have: the wrapped client, and its `exceptions` to be caught."""
 
     def __init__(self, client: Any, *, max_concurrency: int, asynchronous: bool) -> None:
         if index(max_concurrency) < 1:
             raise ValueError(f"max_concurrency must be at least 1, not {max_concurrency}")
         check_client(client, asynchronous=asynchronous)
         self.client: Any = client
+        # botocore makes the classes on first use, without a lock: two threads could get two of one.
+        self.exceptions = cast("Exceptions", getattr(client, "exceptions", None))
         self._max_concurrency = max_concurrency
-
-    @property
-    def exceptions(self) -> Exceptions:
-        """The wrapped client's exceptions, for `except client.exceptions.…Exception`."""
-        return cast("Exceptions", self.client.exceptions)
 
 
 class DeploymentTargetsClient(ClientBase):
@@ -150,7 +148,7 @@ class DeploymentTargetsClient(ClientBase):
                 default never.
 
         Raises:
-            TimeoutError: the deployment was not over in time.
+            TimeoutError: the deployment was not over in time, which is looked at after each round.
             ValueError: `delay` is below 0.
             Others: as in `batch_get_deployment_targets`.
         """
@@ -163,7 +161,9 @@ class DeploymentTargetsClient(ClientBase):
             params = watch.to_list(self._get_deployment(deployment_id))
             try:
                 ids = watch.to_read(self._list(params))
-            except self.exceptions.DeploymentNotStartedException:
+            except ClientError as error:
+                if error_code(error) != "DeploymentNotStartedException":
+                    raise
                 ids = []
             output = self.batch_get_deployment_targets(deploymentId=deployment_id, targetIds=ids)
             yield watch.changed(output)

@@ -7,13 +7,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
-from botocore.exceptions import BotoCoreError
+from botocore.exceptions import BotoCoreError, ClientError
 
 if TYPE_CHECKING:
     from botocore import exceptions
 
 # With one of these codes the service refuses a whole batch because a target in it does not exist.
 MISSING_CODES = {"DeploymentTargetDoesNotExistException", "InstanceDoesNotExistException"}
+
+
+def error_code(error: BaseException) -> str | None:
+    """Return AWS's code of an error that the service sent; `None` for any other error."""
+    return error.response.get("Error", {}).get("Code") if isinstance(error, ClientError) else None
 
 
 class InvalidResponseError(BotoCoreError):

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ._models import Diagnostics, LifecycleEvent
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ._models import DeploymentTarget, Diagnostics
+    from ._models import DeploymentTarget
 
 
 @dataclass(frozen=True)
@@ -45,8 +47,8 @@ def group_failures(targets: Iterable[DeploymentTarget]) -> list[FailureGroup]:
             failed[key] = target
     groups: dict[object, FailureGroup] = {}
     for target in failed.values():
-        event = target.failed_event
-        name, why = (event.lifecycle_event_name, event.diagnostics) if event else (None, None)
-        cause = (name, why and (why.error_code, why.script_name, why.message))
-        groups.setdefault(cause, FailureGroup(name, why, [])).targets.append(target)
+        event = target.failed_event or LifecycleEvent()
+        name, why = event.lifecycle_event_name, event.diagnostics or Diagnostics()
+        cause = (name, why.error_code, why.script_name, why.message)
+        groups.setdefault(cause, FailureGroup(name, event.diagnostics, [])).targets.append(target)
     return sorted(groups.values(), key=lambda group: len(group.targets), reverse=True)

@@ -196,9 +196,7 @@ class _Target(_Shape, frozen=True, json_schema_extra=_require_type):
         # Imported late: the parsing knows the models, and not the reverse.
         from ._parsing import read_envelope
 
-        target = read_envelope(envelope)
-        if not isinstance(target, cls):
-            raise ValueError(f"expected the envelope of one {cls.__name__}")  # noqa: TRY004
+        target: Self = read_envelope(envelope, cls)
         return target
 
 

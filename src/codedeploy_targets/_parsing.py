@@ -69,15 +69,20 @@ def read_answer(answer: Any) -> Output:
     if isinstance(answer, str):
         answer = _load(answer.removeprefix("\ufeff"))
     if not isinstance(answer, dict) or answer.get("deploymentTargets") is None:
-        raise UnreadableError("expected an object with deploymentTargets, as boto3 returns it")
+        raise UnreadableError("expected boto3's dict, or the CLI's JSON, with deploymentTargets")
     output = read_dict(answer)
     calls = [read_metadata(answer)] if "ResponseMetadata" in answer else []
     return output.model_copy(update={"response_metadata": calls})
 
 
-def read_envelope(envelope: Any) -> DeploymentTarget:
-    """Read one item of `deploymentTargets`, for `from_boto3`."""
-    return _read_target(_mend(envelope), "the envelope")
+def read_envelope(envelope: Any, cls: type[Any]) -> Any:
+    """Read one item of `deploymentTargets` that holds a target of a class, for `from_boto3`."""
+    target = _read_target(_mend(envelope), "the envelope")
+    # Without a type, and without a payload that tells it, any object would be an unknown target.
+    untold = isinstance(target, UnknownTarget) and target.raw_type is None
+    if untold or not isinstance(target, cls):
+        raise UnreadableError(f"expected the envelope of one {cls.__name__}")
+    return target
 
 
 def check_body(operation: str, body: bytes) -> None:

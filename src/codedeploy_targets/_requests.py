@@ -10,7 +10,7 @@ from collections.abc import Generator, Iterable, Mapping, MappingView, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any
 
-from ._errors import MISSING_CODES
+from ._errors import MISSING_CODES, error_code
 from ._models import BatchGetDeploymentTargetsOutput as Output
 from ._models import TargetFilters
 from ._parsing import read_metadata
@@ -89,7 +89,7 @@ def get_targets(
             request_id = answer.response_metadata[0].request_id
             _logger.debug("request %s: %d targets are missing", request_id, len(missing))
             return answer.model_copy(update={"missing_target_ids": missing})
-        if not skip_missing or answer.response.get("Error", {}).get("Code") not in MISSING_CODES:
+        if not skip_missing or error_code(answer) not in MISSING_CODES:
             raise answer
         calls = [read_metadata(answer.response)]
     if len(target_ids) == 1:

@@ -41,14 +41,12 @@ class Watch:
         self._deployment_id = deployment_id
         self._delay = delay
         self._timeout = timeout
-        self._busy: dict[str, DeploymentTarget] = {}
-        self._terminal: set[str] = set()
+        self._told: dict[str, DeploymentTarget] = {}
 
     def to_list(self, response: Any) -> Params:
         """Return the parameters of this round's listing, given the response to GetDeployment."""
         self.over = response.get("deploymentInfo", {}).get("status") in _OVER
-        begun = self._busy or self._terminal
-        return list_params(self._deployment_id, _BUSY if begun and not self.over else None)
+        return list_params(self._deployment_id, _BUSY if self._told and not self.over else None)
 
     def to_read(self, listed: Iterable[str]) -> list[str]:
         """Return the ids of the targets that this round reads.
@@ -56,9 +54,11 @@ class Watch:
         A target that was busy is read again even if it is not listed as busy: it may have
         ended since, or have a status that the filter does not know.
         """
-        new = [target_id for target_id in listed if target_id not in self._terminal]
-        busy = [target.target_id for target in self._busy.values() if target.target_id]
-        return list(dict.fromkeys([*new, *busy]))
+        told = self._told.values()
+        busy = [target.target_id for target in told if target.target_id and not target.is_terminal]
+        # The last listing names all targets; one before it names a target that is busy again.
+        ended = {target.target_id for target in told if self.over and target.is_terminal}
+        return list(dict.fromkeys([*(each for each in listed if each not in ended), *busy]))
 
     def changed(self, output: Output) -> Output:
         """Return those of the targets just read that are new or have changed."""
@@ -69,12 +69,9 @@ class Watch:
         for target in output.deployment_targets:
             # A target of a future type may have its id elsewhere: all that it has tells it then.
             key = target.target_id or target.model_dump_json()
-            if key not in self._terminal and target != self._busy.pop(key, None):
+            if target != self._told.get(key):
+                self._told[key] = target
                 changed.append(target)
-            if target.is_terminal:
-                self._terminal.add(key)
-            else:
-                self._busy[key] = target
         return Output.model_construct(deployment_targets=changed)
 
     def pause(self, elapsed: float) -> float:

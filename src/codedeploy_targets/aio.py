@@ -17,6 +17,7 @@ from botocore.exceptions import ClientError
 
 from ._botocore import AsyncOwnCall
 from ._client import ClientBase
+from ._errors import error_code
 from ._models import BatchGetDeploymentTargetsOutput as Output
 from ._models import DeploymentTarget, TargetFilters
 from ._requests import Batcher, Params, check_target_ids, get_targets, list_params, merge
@@ -107,7 +108,9 @@ class AsyncDeploymentTargetsClient(ClientBase):
             params = watch.to_list(await self._get_deployment(deployment_id))
             try:
                 ids = watch.to_read([each async for each in self._list(params)])
-            except self.exceptions.DeploymentNotStartedException:
+            except ClientError as error:
+                if error_code(error) != "DeploymentNotStartedException":
+                    raise
                 ids = []
             output = await self.batch_get_deployment_targets(
                 deploymentId=deployment_id, targetIds=ids

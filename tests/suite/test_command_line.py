@@ -8,8 +8,10 @@ import re
 import runpy
 import signal
 import socket
+import socketserver
 import subprocess
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from datetime import datetime, timedelta, timezone
@@ -263,14 +265,6 @@ def test_a_timeout_is_124_and_tells_what_failed_so_far(server: Server) -> None:
     ]
 
 
-@pytest.fixture
-def interruptible() -> Iterator[None]:
-    """Let processes be interrupted even where this one, started in the background, is not."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 @pytest.mark.usefixtures("interruptible")
 def test_an_interrupt_is_130(server: Server) -> None:
     deployment_id = server.deploy([busy("i-1", "Install")], "InProgress")
@@ -337,6 +331,7 @@ NO_ANSWER: dict[str, tuple[list[str], dict[str, str | None], str]] = {
         "codedeploy-targets: ",
     ),
     "a refused connection": (["d-1"], {"AWS_ENDPOINT_URL": "closed"}, "and the network."),
+    "a dropped connection": (["d-1"], {"AWS_ENDPOINT_URL": "dropped"}, "and the network."),
     "denied": (["d-1"], {"AWS_ENDPOINT_URL": "AccessDeniedException"}, "Allow codedeploy:Get*"),
     "throttled": (["d-1"], {"AWS_ENDPOINT_URL": "ThrottlingException"}, "with a longer --delay."),
     "another error": (["d-1"], {"AWS_ENDPOINT_URL": "ExpiredTokenException"}, "the credentials"),
@@ -355,9 +350,16 @@ def endpoints() -> Iterator[dict[str, str]]:
     codes = ("AccessDeniedException", "ThrottlingException", "ExpiredTokenException")
     answers = {code: refuse(code) for code in codes}
     answers |= {"no JSON": garble, "no JSON at the end": garble_at_the_end}
-    with ExitStack() as stack, socket.socket() as closed:
+    with (
+        ExitStack() as stack,
+        socket.socket() as closed,
+        socketserver.TCPServer(("127.0.0.1", 0), socketserver.BaseRequestHandler) as dropped,
+    ):
         closed.bind(("127.0.0.1", 0))  # and never listens
         urls = {"closed": "http://{}:{}".format(*closed.getsockname())}
+        urls["dropped"] = "http://{}:{}".format(*dropped.server_address)
+        threading.Thread(target=dropped.serve_forever).start()
+        stack.callback(dropped.shutdown)
         for name, answer in answers.items():
             urls[name] = stack.enter_context(serve(answer)).url
         yield {**urls, "TLS": urls["no JSON"].replace("http:", "https:")}
@@ -414,7 +416,7 @@ def test_no_answer_is_2_and_one_line_that_says_what_to_do(
 def test_no_answer_and_wrong_usage_are_2_in_a_real_process(
     server: Server, endpoints: dict[str, str]
 ) -> None:
-    names = ("no credentials", "no region", "no such deployment", "a refused connection", "denied")
+    names = ("no credentials", "no region", "no such deployment", "a dropped connection", "denied")
     chosen = [NO_ANSWER[name] for name in names]
     with ThreadPoolExecutor(3) as executor:
         futures = [
@@ -434,7 +436,21 @@ def test_a_full_disk_is_one_line(server: Server) -> None:
     with open("/dev/full", "w", encoding="utf-8") as full:  # noqa: PTH123
         done = server.run(deployment_id, stdout=full)
     assert done.returncode == 2
-    assert done.stderr == "codedeploy-targets: [Errno 28] No space left on device.\n"
+    assert (
+        done.stderr
+        == "codedeploy-targets: [Errno 28] No space left on device. See where the output goes.\n"
+    )
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no full disk to write to")
+@pytest.mark.parametrize(("timeout", "status"), [("0", 124), ("soon", 2)])
+def test_errors_that_cannot_be_written_do_not_change_the_status(
+    server: Server, timeout: str, status: int
+) -> None:
+    deployment_id = server.deploy([busy("i-1", "Install")], "InProgress")
+    with open("/dev/full", "w", encoding="utf-8") as full:  # noqa: PTH123
+        done = server.run(deployment_id, "--timeout", timeout, stderr=full)
+    assert done.returncode == status
 
 
 def test_a_pipe_that_broke_is_silent(

@@ -118,6 +118,12 @@ def test_the_largest_group_is_first_and_equals_keep_their_order() -> None:
     assert grouped_ids(mixed) == [["f", "e", "d"], ["h", "g"], ["b", "a"], ["i"], ["c"]]
 
 
+def test_diagnostics_that_tell_nothing_are_as_good_as_none() -> None:
+    without = LifecycleEvent(lifecycle_event_name="Install", status=FAILED)
+    empty = without.model_copy(update={"diagnostics": Diagnostics(log_tail="line 1")})
+    assert grouped_ids([failed("a", without), failed("b", empty)]) == [["a", "b"]]
+
+
 def test_targets_that_tell_of_no_failed_event_are_one_group() -> None:
     pending = LifecycleEvent(lifecycle_event_name="Install", status=LifecycleEventStatus.PENDING)
     of_install = failed("a")

@@ -189,7 +189,7 @@ def test_from_boto3_reads_what_to_boto3_writes(target: Any) -> None:
 
 # What is refused --------------------------------------------------------------------------------
 
-SHAPE = "expected an object with deploymentTargets, as boto3 returns it"
+SHAPE = "expected boto3's dict, or the CLI's JSON, with deploymentTargets"
 FIRST = r"deploymentTargets\[0\]"
 
 
@@ -273,7 +273,7 @@ def test_a_class_refuses_the_envelope_of_another_type(cls: Any) -> None:
     envelopes += [UNKNOWN, {"deploymentTargetType": CONFIDENTIAL}, {}]
     for envelope in envelopes:
         (target,) = read({"deploymentTargets": [envelope]}).deployment_targets
-        if type(target) is cls:
+        if type(target) is cls and envelope:
             assert type(cls.from_boto3(envelope)) is cls
             continue
         with pytest.raises(ValueError, match=f"expected the envelope of one {cls.__name__}") as no:
@@ -281,10 +281,12 @@ def test_a_class_refuses_the_envelope_of_another_type(cls: Any) -> None:
         assert_shows_no_value(no.value)
 
 
-@pytest.mark.parametrize("cls", CLASSES)
-def test_a_class_refuses_a_bare_payload(cls: Any) -> None:
+@pytest.mark.parametrize("cls", [*CLASSES, UnknownTarget])
+def test_a_class_refuses_what_is_no_envelope(cls: Any) -> None:
     payload = {"targetId": CONFIDENTIAL, "deploymentId": "d-1", "lifecycleEvents": []}
-    for other in (payload, {"deploymentTarget": {PAYLOADS[cls.__name__]: payload}}, {}):
+    member = PAYLOADS.get(cls.__name__, "marsTarget")
+    error = {"__type": "AccessDeniedException", "message": CONFIDENTIAL}
+    for other in (payload, {"deploymentTarget": {member: payload}}, error, {}):
         with pytest.raises(ValueError, match=f"expected the envelope of one {cls.__name__}") as no:
             cls.from_boto3(other)
         assert_shows_no_value(no.value)

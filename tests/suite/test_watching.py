@@ -198,10 +198,6 @@ def test_the_core_knows_when_a_deployment_is_over(*, status: str | None, over: b
     assert core.over == over
 
 
-def test_the_status_may_be_absent() -> None:
-    pass
-
-
 @pytest.mark.parametrize(
     ("delay", "timeout", "elapsed", "pause"),
     [
@@ -348,6 +344,25 @@ def test_a_status_from_the_future_is_followed_like_any_other(clients: Clients) -
     ]
     # No filter names that status; both were read in each round all the same.
     assert service.read_ids() == [["a", "b"]] * 4
+
+
+def test_a_target_that_is_busy_again_is_told_again(clients: Clients) -> None:
+    service = ScriptedService(
+        [
+            Step("InProgress", fleet(a="Failed", b="Pending")),
+            Step("InProgress", fleet(a="InProgress", b="Pending")),
+            Step("InProgress", fleet(a="Succeeded", b="Pending")),
+            Step("Succeeded", fleet(a="Succeeded", b="Succeeded")),
+        ]
+    )
+    targets = watch(clients, clients.canned(service))
+    assert told(targets, service) == [
+        {"a": "Failed", "b": "Pending"},
+        {"a": "InProgress"},
+        {"a": "Succeeded"},
+        {"b": "Succeeded"},
+    ]
+    assert service.read_ids() == [["a", "b"], ["a", "b"], ["a", "b"], ["b"]]
 
 
 def test_a_round_costs_the_busy_targets_only(clients: Clients) -> None:
@@ -514,6 +529,16 @@ def test_an_error_of_the_service_is_raised_as_it_is(clients: Clients, operation:
     with pytest.raises(client.exceptions.DeploymentDoesNotExistException):
         next(watch(clients, client))
     assert len(service.asked(operation)) == 1
+
+
+def test_an_error_that_a_mock_raises_is_raised_as_it_is(clients: Clients) -> None:
+    denied = ClientError({"Error": {"Code": "AccessDeniedException"}}, "ListDeploymentTargets")
+    mock = clients.mock()
+    mock.get_deployment = clients.method(lambda **_: {"deploymentInfo": {"status": "Succeeded"}})
+    mock.get_paginator.return_value.paginate.side_effect = denied
+    with pytest.raises(ClientError) as caught:
+        next(watch(clients, clients.wrap(mock)))
+    assert caught.value is denied
 
 
 def test_a_target_that_is_gone_is_an_error_of_the_service(clients: Clients) -> None:
@@ -751,7 +776,7 @@ def program(text: str) -> Iterator[subprocess.Popen[str]]:
                 process.kill()
 
 
-@pytest.mark.usefixtures("nothing_is_left")
+@pytest.mark.usefixtures("nothing_is_left", "interruptible")
 @pytest.mark.parametrize("kind", ["sync", "async"])
 def test_ctrl_c_while_a_process_waits_ends_it_without_a_word(kind: str) -> None:
     if kind == "async":

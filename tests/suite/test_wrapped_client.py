@@ -18,8 +18,9 @@ from unittest.mock import MagicMock, create_autospec, patch
 import boto3
 import botocore.session
 import pytest
+from botocore.exceptions import ClientError
 from support.clients import AsyncClients, got
-from support.endpoint import Response, canned, serve, unanswered
+from support.endpoint import Response, canned, error, serve, unanswered
 from support.pages import ids, instance, page
 from support.service import Service, answer_every_id
 
@@ -150,6 +151,21 @@ def test_threads_may_wrap_one_client_at_the_same_time(clients: Clients, service:
                         assert got(output.deployment_targets) == ids(1)
     finally:
         sys.setswitchinterval(interval)
+
+
+def test_no_call_makes_the_classes_of_the_exceptions(
+    clients: Clients, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # botocore takes no lock: two threads that make them at once get two classes of one name, and
+    # `except client.exceptions.…` catches one of them.
+    typed = clients.cls(clients.answered(lambda *_: error("DeploymentDoesNotExistException")))
+    made: list[object] = []
+    factory = "botocore.errorfactory.ClientExceptionsFactory.create_client_exceptions"
+    monkeypatch.setattr(factory, lambda *args: made.append(args))
+    with pytest.raises(ClientError) as caught:
+        clients.finish(typed.batch_get_deployment_targets(deploymentId="d-1", targetIds=ids(30)))
+    assert type(caught.value) is typed.client.exceptions.DeploymentDoesNotExistException
+    assert made == []
 
 
 # The user's event handlers fire as ever.
