@@ -13,6 +13,7 @@ from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 from ._failures import group_failures
+from ._models import Diagnostics
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
@@ -66,8 +67,8 @@ class Report:
         """Show a target that is new or has changed."""
         self._targets[target.target_id or target.model_dump_json()] = target
         event = target.failed_event or target.current_event
-        words = (target.target_id, target.status, event and event.lifecycle_event_name)
-        self._print(time.strftime("%H:%M:%S"), *(str(word) for word in words if word))
+        name = event.lifecycle_event_name if event else None
+        self._print(time.strftime("%H:%M:%S"), target.target_id, target.status, name)
 
     def end(self, deployment: dict[str, Any], missing_target_ids: list[str]) -> None:
         """Show why targets failed, each reason once, and how the deployment ended."""
@@ -77,32 +78,33 @@ class Report:
             self._print("AWS tells nothing of", ", ".join(missing_target_ids))
         if cause := deployment.get("errorInformation"):
             self._print(f"{cause.get('code')}: {cause.get('message')}")
-        counts = Counter(str(target.status) for target in self._targets.values()).most_common()
+        statuses = (str(target.status or "without status") for target in self._targets.values())
+        counts = Counter(statuses).most_common()
         told = ", ".join(f"{count} {status}" for status, count in counts) or "no targets"
         self._print(f"{self._deployment_id} {deployment.get('status')}: {told}")
 
     def _show_group(self, group: FailureGroup) -> None:
-        count, why, event = len(group.targets), group.diagnostics, group.targets[0].failed_event
+        count, why = len(group.targets), group.diagnostics or Diagnostics()
         where = f" in {group.lifecycle_event_name}" if group.lifecycle_event_name else ""
-        self._print(f"{count} failed{where}{f': {why.error_code}' if why else ''}")
+        self._print(f"{count} failed{where}{f': {why.error_code}' if why.error_code else ''}")
         ids = [one_line(target.target_id) for target in group.targets[:_TARGETS]]
         ids += [f"and {count - _TARGETS} more"] * (count > _TARGETS)
         lines = wrap(", ".join(ids), 84, break_long_words=False, break_on_hyphens=False)
         self._print_under("targets", *lines)
+        event = group.targets[0].failed_event
         if event and event.duration is not None:
             self._print_under("duration", _span(event.duration.total_seconds()))
-        if why:
-            self._print_under("script", why.script_name)
-            self._print_under("message", why.message)
-            self._print_under("log", *(why.log_tail or "").splitlines())
+        self._print_under("script", why.script_name)
+        self._print_under("message", why.message)
+        self._print_under("log", *(why.log_tail or "").splitlines())
 
     def _print_under(self, label: str, *texts: str | None) -> None:
         lines = [line for line in (one_line(text or "") for text in texts) if line]
         for number, line in enumerate(lines[-_LOG_LINES:]):
             print(f"    {'' if number else label:<9} {line}", flush=True)
 
-    def _print(self, *words: str) -> None:
-        print(one_line(" ".join(words)), flush=True)
+    def _print(self, *words: str | None) -> None:
+        print(one_line(" ".join(str(word) for word in words if word)), flush=True)
 
 
 class JSONReport(Report):

@@ -656,6 +656,24 @@ def answer_with(deployment: Any, targets: Sequence[DeploymentTarget]) -> Any:
     return answer
 
 
+def test_what_the_service_leaves_out_is_left_out(
+    in_process: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gone_wrong = [LifecycleEvent(status=LifecycleEventStatus.FAILED, diagnostics=Diagnostics())]
+    target = InstanceTarget(
+        target_id="i-1", status=TargetStatus.FAILED, lifecycle_events=gone_wrong
+    )
+    deployment_id = in_process.deploy([target, InstanceTarget(target_id="i-2")], "Failed")
+    assert main([deployment_id]) == 1
+    assert without_times(capsys.readouterr().out) == [
+        "i-1 Failed",
+        "i-2",
+        "1 failed",
+        "    targets   i-1",
+        f"{deployment_id} Failed: 1 Failed, 1 without status",
+    ]
+
+
 @pytest.mark.usefixtures("in_process")
 def test_the_error_of_the_deployment_is_told(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
