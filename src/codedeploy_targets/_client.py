@@ -55,6 +55,10 @@ class DeploymentTargetsClient(ClientBase):
         max_concurrency: the maximum of concurrent calls of each request. Threads exist only
             while calls are pending; 1 uses the caller's thread.
 
+    Attributes:
+        client: the wrapped client.
+        exceptions: the wrapped client's own, for `except client.exceptions.…Exception`.
+
     Raises:
         TypeError: `client` is a client of another service, or an aiobotocore client.
         ValueError: `max_concurrency` is below 1.
