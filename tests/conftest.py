@@ -6,7 +6,11 @@ from typing import TYPE_CHECKING
 
 import hypothesis
 import pytest
+from moto.server import ThreadedMotoServer
 from support.clients import AsyncClients, SyncClients
+from support.command_line import Server, is_kept
+
+from codedeploy_targets.testing import mock_deployment_targets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,3 +47,24 @@ def interruptible() -> Iterator[None]:
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    moto = ThreadedMotoServer("127.0.0.1", port=0)
+    moto.start()
+    url = "http://{}:{}".format(*moto.get_host_and_port())
+    with mock_deployment_targets() as targets:
+        yield Server(url, tmp_path_factory.mktemp("home"), targets)
+    moto.stop()
+
+
+@pytest.fixture
+def in_process(server: Server, monkeypatch: pytest.MonkeyPatch) -> Server:
+    """Give this process the environment that the server's processes have."""
+    for name in [*os.environ]:
+        if not is_kept(name):
+            monkeypatch.delenv(name)
+    for name, text in server.env.items():
+        monkeypatch.setenv(name, text)
+    return server

@@ -1,4 +1,4 @@
-"""Change the command line here: its options, its error messages and its exit statuses."""
+"""Change here: the command line's options, error messages and exit statuses."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from . import DeploymentTargetsClient
-from ._botocore import OwnCall, default_client
+from ._botocore import Twin, default_client
 from ._errors import error_code
 from ._report import JSONReport, LiveReport, Report, can_draw, one_line
 
@@ -74,8 +74,8 @@ def _run(args: argparse.Namespace) -> int:
     except (TimeoutError, KeyboardInterrupt):
         report.end({"status": "is not over"}, targets.missing_target_ids)
         raise
-    with OwnCall(client.client, params) as call:
-        deployment = call.client.get_deployment(**params).get("deploymentInfo", {})
+    with Twin(client.client, params) as twin:
+        deployment = twin.client.get_deployment(**params).get("deploymentInfo", {})
     report.end(deployment, targets.missing_target_ids)
     status = deployment.get("status")
     return _FAILED if status in {"Failed", "Stopped"} else _SUCCEEDED if status else _NO_ANSWER

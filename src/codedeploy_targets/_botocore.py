@@ -1,11 +1,9 @@
-"""Change how bad bodies are retried here: the only module that touches botocore's inside.
+"""Change here: how bad bodies are retried, and how the default client is made.
 
-botocore spends most of a call on walking the service model over the parsed JSON. For the
-library's own calls, pydantic reads the body first, and botocore's parser gets an empty one. A
-body that is not JSON gets the status 500, so that the client's own retry settings apply;
-botocore does the same for S3.
-
-The user's client stays as it is: a call is made on a twin of it, which lives for that call.
+The only module that touches botocore's inside. botocore spends most of a call on walking the
+service model over the parsed JSON. For the library's own calls, pydantic reads the body first, and
+botocore's parser gets an empty one. A body that is not JSON (`_parsing.py` decides) gets the status
+500, so that the client's own retry settings apply; botocore does the same for S3.
 """
 
 from __future__ import annotations
@@ -37,19 +35,21 @@ def check_client(client: Any, *, asynchronous: bool) -> None:
         raise TypeError(
             f"client must be a CodeDeploy client (session.client('codedeploy')), not {cls.__name__}"
         )
-    # By name, as aiobotocore need not be installed.
+    # By name, as aiobotocore need not be installed; by `type`, as a mock may claim another class.
     is_async = any(base.__module__.startswith("aiobotocore.") for base in cls.__mro__)
     if issubclass(cls, BaseClient) and is_async != asynchronous:
         ours = "aio.AsyncDeploymentTargetsClient" if is_async else "DeploymentTargetsClient"
         raise TypeError(f"client is of {cls.__bases__[0].__module__}: give it to {ours}")
 
 
-class OwnCall:
-    """A request of the library's own, one call or a listing: `with OwnCall(client, params)`.
+class Twin:
+    """A twin of the user's client, for one call or one listing: `with Twin(client, params)`.
 
-    `client` is a twin of the user's client, to make the call on. It shares all that the client
-    has, but its endpoint emits its events through this object, which reads the body before
-    botocore does. A mock, which has no endpoint, is its own twin.
+    `client` is to make the call on. It shares all that the user's client has, but its endpoint
+    emits its events through this object, which reads the body before botocore does; the user's
+    client stays as it is. A mock, which has no endpoint, is its own twin.
+
+    InvalidResponseError is raised as the `with` block ends.
     """
 
     def __init__(self, client: Any, params: dict[str, Any]) -> None:
@@ -69,9 +69,11 @@ class OwnCall:
         return self
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
-        self.client = None  # else a cycle keeps the answer until the garbage collector comes
+        # The twin's endpoint points back here: with this cycle, the answer would stay in memory
+        # until the garbage collector runs.
+        self.client = None
         # botocore makes a ClientError of the status 500, which the service never sent.
-        if self._error is not None and isinstance(error, (ClientError, type(None))):
+        if self._error and (error is None or isinstance(error, ClientError)):
             raise self._error from None
 
     def read(self, response: Any) -> Output:
@@ -95,8 +97,8 @@ class OwnCall:
             self._output = self._error = None
         elif event_name.startswith("needs-retry.") and self._error and response:
             # The retry handlers look at the HTTP response, not at what was parsed of it.
-            metadata = response[1].get("ResponseMetadata", {})
-            response[0].status_code = metadata.get("HTTPStatusCode", response[0].status_code)
+            http_response, parsed = response
+            http_response.status_code = parsed["ResponseMetadata"]["HTTPStatusCode"]
 
     def _after(self, event_name: str, **kwargs: Any) -> None:
         # After the user's handlers, so that they see the body, and may change it.
@@ -110,16 +112,17 @@ class OwnCall:
             return
         body = response["body"]
         try:
-            if operation.name != "BatchGetDeploymentTargets":
+            if operation.name == "BatchGetDeploymentTargets":
+                self._output = read_body(body)
+                response["body"] = b""
+            else:
                 check_body(operation.name, body)
-                return
-            self._output = read_body(body)
         except UnreadableError as error:
             request_id = response["headers"].get("x-amzn-requestid")
             self._error = self._invalid(operation.name, error, request_id, body)
+            response["body"] = b""
             if isinstance(error, NotJSONError):
                 response["status_code"] = HTTPStatus.INTERNAL_SERVER_ERROR.value
-        response["body"] = b""
 
     def _invalid(
         self, operation: str, error: UnreadableError, request_id: Any, body: bytes
@@ -134,7 +137,7 @@ class OwnCall:
         )
 
 
-class AsyncOwnCall(OwnCall):
+class AsyncTwin(Twin):
     """The same on an aiobotocore client, whose endpoint awaits its emitter."""
 
     async def emit(self, event_name: str, **kwargs: Any) -> Any:
@@ -162,7 +165,7 @@ def default_client(*, profile: str | None = None, region: str | None = None) -> 
 
 class _QuickLoader(Loader):
     def list_available_services(self, type_name: str) -> list[str]:  # noqa: ARG002
-        # botocore looks into the folders of all 424 services to find out whether one is there.
+        # botocore looks into the folders of all services to find out whether one is there.
         paths = [path for path in map(Path, self.search_paths) if path.is_dir()]
         return sorted({folder.name for path in paths for folder in path.iterdir()})
 

@@ -1,4 +1,4 @@
-"""Change the sync client here, or how it uses threads.
+"""Change here: the sync client, and how it uses threads.
 
 The async client in `aio.py` has the same outline.
 """
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from botocore.exceptions import ClientError
 
-from ._botocore import OwnCall, check_client, default_client
+from ._botocore import Twin, check_client, default_client
 from ._errors import error_code
 from ._models import BatchGetDeploymentTargetsOutput as Output
 from ._models import DeploymentTarget, TargetFilters
@@ -153,7 +153,7 @@ class DeploymentTargetsClient(ClientBase):
 
         Raises:
             TimeoutError: the deployment was not over in time, which is looked at after each round.
-            ValueError: `delay` is below 0.
+            ValueError: `delay` or `timeout` is below 0, or no number.
             Others: as in `batch_get_deployment_targets`.
         """
         watch = Watch(deploymentId, delay, timeout)
@@ -162,9 +162,9 @@ class DeploymentTargetsClient(ClientBase):
     def _watch(self, watch: Watch, deployment_id: str) -> Generator[Output]:
         begin = time.monotonic()
         while True:
-            params = watch.to_list(self._get_deployment(deployment_id))
+            params = watch.listing_params(self._get_deployment(deployment_id))
             try:
-                ids = watch.to_read(self._list(params))
+                ids = watch.ids_to_read(self._list(params))
             except ClientError as error:
                 if error_code(error) != "DeploymentNotStartedException":
                     raise
@@ -177,12 +177,12 @@ class DeploymentTargetsClient(ClientBase):
 
     def _get_deployment(self, deployment_id: str) -> Any:
         params = {"deploymentId": deployment_id}
-        with OwnCall(self.client, params) as call:
-            return call.client.get_deployment(**params)
+        with Twin(self.client, params) as twin:
+            return twin.client.get_deployment(**params)
 
     def _list(self, params: Params) -> Iterator[str]:
-        with OwnCall(self.client, params) as call:
-            for page in call.client.get_paginator("list_deployment_targets").paginate(**params):
+        with Twin(self.client, params) as twin:
+            for page in twin.client.get_paginator("list_deployment_targets").paginate(**params):
                 yield from page.get("targetIds", [])
 
     def _map(
@@ -208,8 +208,8 @@ class DeploymentTargetsClient(ClientBase):
             except StopIteration as done:
                 return cast("Output", done.value)
             try:
-                with OwnCall(self.client, params) as call:
-                    answer = call.read(call.client.batch_get_deployment_targets(**params))
+                with Twin(self.client, params) as twin:
+                    answer = twin.read(twin.client.batch_get_deployment_targets(**params))
             except ClientError as error:
                 answer = error
         return Output()
@@ -219,7 +219,8 @@ class DeploymentTargetIterator(Iterator[DeploymentTarget]):
     """The targets of a deployment, as they arrive.
 
     Attributes:
-        missing_target_ids: the ids that brought no target so far, or not when last asked for.
+        missing_target_ids: the ids that brought no target so far; while a deployment is followed,
+            those without one in the last answer to them.
     """
 
     def __init__(self, outputs: Generator[Output], missing_target_ids: list[str]) -> None:
@@ -276,7 +277,10 @@ def _in_threads(
             slots.release()
 
     try:
-        while slots.acquire() and not failed:
+        while True:
+            slots.acquire()
+            if failed:
+                break
             result: Future[Output] = Future()
             try:
                 batch = next(batches)

@@ -1,4 +1,4 @@
-"""Add a value that AWS added to an enum here: AWS's enums, open to values yet to come."""
+"""Change here: the values of AWS's string enums."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from typing_extensions import Self
 class _OpenEnum(str, Enum):
     """A string enum whose members equal, hash and format as AWS's strings.
 
-    AWS adds values without notice. `TargetStatus("Paused")` is therefore no
-    error: it is a member of its own, equal to `"Paused"`.
+    AWS adds values without notice. `TargetStatus("Paused")` is therefore no error: it is a new
+    object, equal to `"Paused"`. Compare such values with `==`.
     """
 
     @classmethod
     def _missing_(cls, value: object) -> Self | None:
         if not isinstance(value, str):
             return None
-        plain = str.__str__(value)
+        plain = str.__str__(value)  # str() of a user's own string enum is the member's name
         member = str.__new__(cls, plain)
         member._name_ = member._value_ = plain
         return member

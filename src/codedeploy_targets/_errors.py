@@ -1,7 +1,4 @@
-"""Add an error code that means "missing", or an error of the operation, here.
-
-Holds the library's own error, and what type checkers need to know of botocore's.
-"""
+"""Change here: the codes that mean "missing", the library's own error, the operation's errors."""
 
 from __future__ import annotations
 
@@ -24,16 +21,16 @@ def error_code(error: BaseException) -> str | None:
 class InvalidResponseError(BotoCoreError):
     """The service answered HTTP 200 with a body that does not answer the operation.
 
-    Either the body is not JSON or is cut short, and stayed so through all the
-    attempts that the client's retry settings allow, or it is JSON of another shape.
-    The text of the error never shows the body, which may hold lines of a log.
+    Either the body is not JSON or is cut short, and stayed so through all the attempts that the
+    client's retry settings allow, or it is JSON of another shape. The text of the error never
+    shows the body, which may hold lines of a log.
 
     Attributes:
         request_id: AWS's id of the request, where the response has one.
         deployment_id: the deployment of the request.
-        target_ids: the target ids of the request, 25 at most; empty for other operations than
+        target_ids: the target ids of the request; empty for other operations than
             BatchGetDeploymentTargets.
-        body: the bytes that the service sent.
+        body: the bytes that the service sent; empty where botocore parsed them.
     """
 
     fmt = (

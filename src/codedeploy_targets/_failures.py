@@ -1,4 +1,4 @@
-"""Change which failures count as the same here: failed targets, grouped by what went wrong."""
+"""Change here: which failures count as the same."""
 
 from __future__ import annotations
 

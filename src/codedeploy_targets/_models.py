@@ -1,4 +1,4 @@
-"""Add a target type or a member of AWS's here: AWS's structures, as frozen pydantic models.
+"""Change here: target types and members, AWS's structures as frozen pydantic models.
 
 botocore's service model for CodeDeploy (2014-10-06) is the truth behind them. An attribute is
 AWS's member name in snake_case. What the service leaves out is `None`, or an empty list.
@@ -35,7 +35,7 @@ from ._enums import LifecycleErrorCode, LifecycleEventStatus, TargetLabel, Targe
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from . import _enums
+    from . import _enums  # `TargetStatus` in TargetFilters is the name of a key, and hides the enum
 
 
 def _parse_timestamp(value: Any) -> datetime:
@@ -55,10 +55,12 @@ _Timestamp = Annotated[
     Field(union_mode="left_to_right"),
     WithJsonSchema({"type": "string", "format": "date-time"}),
 ]
+# How AWS's shape is validated: by the validation aliases.
+AWS_NAMES: dict[str, Any] = {"by_alias": True, "by_name": False, "extra": "ignore"}
 
 
 def _inside(member: str) -> AliasGenerator:
-    """Alias each attribute to its member of the payload in an envelope, which has the type."""
+    """Alias each attribute to AWS's member in the payload; the type stands beside the payload."""
 
     def alias(name: str) -> str | AliasPath:
         aws_name = to_camel(name)
@@ -67,6 +69,7 @@ def _inside(member: str) -> AliasGenerator:
     return AliasGenerator(validation_alias=alias)
 
 
+# Type checkers do not inherit `frozen`, so each class repeats it.
 class _Shape(
     BaseModel,
     frozen=True,
@@ -207,7 +210,7 @@ class _KnownTarget(_Target, frozen=True):
     def to_boto3(self) -> dict[str, Any]:
         """Return the dict that boto3 returns for this target, its envelope included."""
         label = {"deploymentTargetType": type(self).model_fields["deployment_target_type"].default}
-        # The service may send a label alone, which is not the same as an empty payload.
+        # Only the type is set where the service sent it without a payload, not with an empty one.
         if self.model_fields_set == {"deployment_target_type"}:
             return label
         payload = _to_boto3(self)
@@ -287,7 +290,7 @@ class UnknownTarget(_Target, frozen=True):
         for name in _Target.model_fields:
             with suppress(KeyError, ValidationError):
                 member = {to_camel(name): payload[to_camel(name)]}
-                shape = _Target.model_validate(member, by_alias=True, by_name=False, extra="ignore")
+                shape = _Target.model_validate(member, **AWS_NAMES)
                 readable[name] = getattr(shape, name)
         return {**readable, **data}
 

@@ -1,4 +1,4 @@
-"""Change how lenient the library is with the service's answers here: bytes or dicts to models.
+"""Change here: how lenient the library is with the service's answers, bytes or dicts to models.
 
 Almost every answer takes the fast pass: pydantic validates it in one go. An answer that the
 fast pass refuses, or that has an unknown type or no payload, takes the lenient pass, in Python.
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from ._models import TARGET_BY_MEMBER, ResponseMetadata, UnknownTarget
+from ._models import AWS_NAMES, TARGET_BY_MEMBER, ResponseMetadata, UnknownTarget
 from ._models import BatchGetDeploymentTargetsOutput as Output
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     from ._models import DeploymentTarget, KnownTarget
 
-_AWS_NAMES: dict[str, Any] = {"by_alias": True, "by_name": False, "extra": "ignore"}
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _TARGET_BY_LABEL = {cls.__name__: cls for cls in TARGET_BY_MEMBER.values()} | TARGET_BY_MEMBER
 
@@ -87,15 +86,16 @@ def read_envelope(envelope: Any, cls: type[Any]) -> Any:
 
 def check_body(operation: str, body: bytes) -> None:
     """Check a listing, or GetDeployment's answer: botocore would read a cut one as an empty one."""
-    answer = _load(body, errors="strict")
+    answer = _load(body, errors="strict")  # as botocore, which parses these bytes next
     if not isinstance(answer, dict):
         raise UnreadableError("it is no object")
-    if operation == "ListDeploymentTargets" and "targetIds" not in answer:
+    if operation == "GetDeployment":
+        deployment = answer.get("deploymentInfo")
+        if not isinstance(deployment, dict) or not isinstance(deployment.get("status"), str):
+            raise UnreadableError("it is no deployment with a status")
+        return
+    if "targetIds" not in answer:
         _refuse_error(answer)
-    deployment = answer.get("deploymentInfo")
-    status = deployment.get("status") if isinstance(deployment, dict) else None
-    if operation == "GetDeployment" and not isinstance(status, str):
-        raise UnreadableError("it is no deployment with a status")
     ids, token = answer.get("targetIds", []), answer.get("nextToken", "")
     if not isinstance(ids, list) or not all(isinstance(text, str) for text in [*ids, token]):
         raise UnreadableError("it is no list of target ids")
@@ -103,7 +103,7 @@ def check_body(operation: str, body: bytes) -> None:
 
 def _read_fast(validate: Callable[..., Any], answer: Any) -> Output | None:
     try:
-        output: Output = validate(answer, **_AWS_NAMES)
+        output: Output = validate(answer, **AWS_NAMES)
     except ValidationError:
         return None
     odd = not output.model_fields_set or any(map(_is_odd, output.deployment_targets))
@@ -116,6 +116,7 @@ def _is_odd(target: DeploymentTarget) -> bool:
 
 
 def _load(text: str | bytes, errors: str = "replace") -> Any:
+    # Not pydantic's parser: it refuses lone surrogates.
     try:
         decoded = text if isinstance(text, str) else text.decode(errors=errors)
         return _mend(json.loads(decoded, parse_constant=_finite, parse_float=_finite))
@@ -172,10 +173,9 @@ def _read_target(envelope: Any, place: str) -> DeploymentTarget:
     payload = envelope.get(cls.MEMBER)
     if not isinstance(payload, (dict, type(None))):
         raise UnreadableError(f"{place}.{cls.MEMBER} is no object")
-    # Of a label without a payload only the type is set, which `to_boto3` relies on.
     given = {"deploymentTargetType": cls.__name__} if payload is None else {cls.MEMBER: payload}
     try:
-        return cls.model_validate(given, **_AWS_NAMES)
+        return cls.model_validate(given, **AWS_NAMES)
     except ValidationError as error:
         # pydantic appends `datetime`, the branch of the union that it tried.
         where = [str(part) for part in error.errors()[0]["loc"] if part != "datetime"]
@@ -188,8 +188,8 @@ def _class_of(envelope: dict[str, Any], label: str | None) -> type[KnownTarget] 
     AWS's documentation has types in camelCase, and puts Lambda functions under `instanceTarget`.
     If the payload that the label names is absent, the payload that is present decides.
     """
-    named = None if label is None else _TARGET_BY_LABEL.get(label)
-    if label is not None and named is None:
+    if label is not None and label not in _TARGET_BY_LABEL:
         return None
+    named = _TARGET_BY_LABEL.get(label or "")
     held = [cls for member, cls in TARGET_BY_MEMBER.items() if envelope.get(member) is not None]
-    return named if named in held or not held else held[0]
+    return held[0] if held and named not in held else named

@@ -1,4 +1,4 @@
-"""Change what the command line shows here: lines for a log, JSON, or a live view on a terminal.
+"""Change here: what the command line shows, as lines for a log, as JSON, or live on a terminal.
 
 What the service sends is data: nothing in it may steer the terminal.
 """
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ._failures import FailureGroup
     from ._models import DeploymentTarget
 
-_TARGETS, _LOG_LINES = 20, 10
+_MAX_TARGETS, _LOG_LINES = 20, 10
 
 
 def can_draw() -> bool:
@@ -41,14 +41,15 @@ def one_line(text: object, width: int = 300) -> str:
 
 
 def _span(seconds: float) -> str:
+    if seconds < 0:
+        return ""
     minutes, rest = divmod(round(seconds), 60)
-    # A negative time is none.
-    return f"{minutes} min {rest} s" if minutes > 0 else "" if minutes else f"{rest} s"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
 def _elapsed(target: DeploymentTarget) -> float:
-    event = target.current_event
-    begin = event and event.start_time
+    """Return for how many seconds a target has been in its current event; -1 without one."""
+    begin = target.current_event.start_time if target.current_event else None
     # The clock of this machine may be behind the service's.
     return max(time.time() - begin.timestamp(), 0) if begin else -1
 
@@ -66,6 +67,9 @@ class Report:
     def show(self, target: DeploymentTarget) -> None:
         """Show a target that is new or has changed."""
         self._targets[target.target_id or target.model_dump_json()] = target
+        self._show_change(target)
+
+    def _show_change(self, target: DeploymentTarget) -> None:
         event = target.failed_event or target.current_event
         name = event.lifecycle_event_name if event else None
         self._print(time.strftime("%H:%M:%S"), target.target_id, target.status, name)
@@ -87,8 +91,9 @@ class Report:
         count, why = len(group.targets), group.diagnostics or Diagnostics()
         where = f" in {group.lifecycle_event_name}" if group.lifecycle_event_name else ""
         self._print(f"{count} failed{where}{f': {why.error_code}' if why.error_code else ''}")
-        ids = [one_line(target.target_id) for target in group.targets[:_TARGETS]]
-        ids += [f"and {count - _TARGETS} more"] * (count > _TARGETS)
+        ids = [one_line(target.target_id) for target in group.targets[:_MAX_TARGETS]]
+        if count > _MAX_TARGETS:
+            ids.append(f"and {count - _MAX_TARGETS} more")
         lines = wrap(", ".join(ids), 84, break_long_words=False, break_on_hyphens=False)
         self._print_under("targets", *lines)
         event = group.targets[0].failed_event
@@ -96,12 +101,13 @@ class Report:
             self._print_under("duration", _span(event.duration.total_seconds()))
         self._print_under("script", why.script_name)
         self._print_under("message", why.message)
-        self._print_under("log", *(why.log_tail or "").splitlines())
+        log = filter(str.strip, (why.log_tail or "").splitlines())
+        self._print_under("log", *[*log][-_LOG_LINES:])
 
     def _print_under(self, label: str, *texts: str | None) -> None:
-        lines = [line for line in (one_line(text or "") for text in texts) if line]
-        for number, line in enumerate(lines[-_LOG_LINES:]):
-            print(f"    {'' if number else label:<9} {line}", flush=True)
+        for line in filter(None, (one_line(text or "") for text in texts)):
+            print(f"    {label:<9} {line}", flush=True)
+            label = ""
 
     def _print(self, *words: str | None) -> None:
         print(one_line(" ".join(str(word) for word in words if word)), flush=True)
@@ -125,11 +131,10 @@ class LiveReport(Report):
 
         return Live(self, transient=True)
 
-    def show(self, target: DeploymentTarget) -> None:
+    def _show_change(self, target: DeploymentTarget) -> None:
         # A failure stays on the screen, above the view; the view shows the others.
-        self._targets[target.target_id or target.model_dump_json()] = target
         if target.status == "Failed":
-            super().show(target)
+            super()._show_change(target)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         from rich import table, text
@@ -149,4 +154,6 @@ class LiveReport(Report):
             event, span = target.current_event, _span(_elapsed(target))
             cells = (target.target_id, target.status, event and event.lifecycle_event_name, span)
             rows.add_row(*(text.Text(one_line(cell or ""), no_wrap=True) for cell in cells))
-        yield from (head, rows, text.Text(f"and {len(busy) - room} more" * (len(busy) > room)))
+        yield from (head, rows)
+        if len(busy) > room:
+            yield text.Text(f"and {len(busy) - room} more")

@@ -1,4 +1,4 @@
-"""Change what is asked of the service here: the size of a batch, and how a refused one is split.
+"""Change here: what is asked of the service: the size of a batch, how a refused one is split.
 
 Builds requests and interprets responses. Performs no I/O.
 """
@@ -6,7 +6,7 @@ Builds requests and interprets responses. Performs no I/O.
 from __future__ import annotations
 
 import logging
-from collections.abc import Generator, Iterable, Mapping, MappingView, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence, ValuesView
 from collections.abc import Set as AbstractSet
 from typing import Any
 
@@ -56,9 +56,11 @@ def check_target_ids(
     if isinstance(target_ids, (str, bytes)) or not isinstance(target_ids, kinds):
         raise TypeError(f"targetIds must be an iterable of str, not {type(target_ids).__name__}")
     # Not every iterable with a length is a container: tqdm(generator) can be read only once.
-    if isinstance(target_ids, (Sequence, AbstractSet, Mapping, MappingView)):
-        for position, target_id in enumerate(target_ids := [*target_ids]):
+    if isinstance(target_ids, (Sequence, AbstractSet, Mapping, ValuesView)):
+        copied = [*target_ids]  # the caller may change the list before it is read
+        for position, target_id in enumerate(copied):
             _check_target_id(target_id, position)
+        return copied
     return target_ids
 
 

@@ -1,4 +1,4 @@
-"""Change how a deployment is followed here: what a round lists, reads and yields.
+"""Change here: how a deployment is followed, that is, what a round lists, reads and yields.
 
 Performs no I/O, and never waits: the clients do both.
 """
@@ -23,38 +23,31 @@ _BUSY: TargetFilters = {"TargetStatus": ["Pending", "InProgress", "Ready", "Unkn
 class Watch:
     """Decides what to ask in each round, from the answers to the rounds before it.
 
-    A round is one GetDeployment, a listing, and reads of the targets that may have changed.
-    The first round and the last one list all targets, the others only the busy ones.
-
-    Attributes:
-        over: GetDeployment said that the deployment is over, so this round is the last.
-        missing_target_ids: the ids that brought no target, or not when last asked for.
+    A round is one GetDeployment, a listing, and reads of the targets that may have changed. The
+    first round and the last one list all targets, the others only the busy ones.
     """
 
     def __init__(self, deployment_id: str, delay: float, timeout: float | None) -> None:
         if not 0 <= delay <= TIMEOUT_MAX:
-            raise ValueError(f"delay must be at least 0 seconds, not {delay}")
+            raise ValueError(f"delay must be from 0 to {TIMEOUT_MAX:.0f} seconds, not {delay}")
         if timeout is not None and not timeout >= 0:
             raise ValueError(f"timeout must be at least 0 seconds, not {timeout}")
-        self.over = False
+        self.over = False  # GetDeployment said so: this round is the last
         self.missing_target_ids: list[str] = []
         self._deployment_id = deployment_id
         self._delay = delay
         self._timeout = timeout
         self._told: dict[str, DeploymentTarget] = {}
 
-    def to_list(self, response: Any) -> Params:
-        """Return the parameters of this round's listing, given the response to GetDeployment."""
+    def listing_params(self, response: Any) -> Params:
+        """Note from GetDeployment's answer whether this round is the last; return what to list."""
         self.over = response.get("deploymentInfo", {}).get("status") in _OVER
         return list_params(self._deployment_id, _BUSY if self._told and not self.over else None)
 
-    def to_read(self, listed: Iterable[str]) -> list[str]:
-        """Return the ids of the targets that this round reads.
-
-        A target that was busy is read again even if it is not listed as busy: it may have
-        ended since, or have a status that the filter does not know.
-        """
+    def ids_to_read(self, listed: Iterable[str]) -> list[str]:
+        """Return the ids of the targets that this round reads."""
         told = self._told.values()
+        # Whether listed or not: it may have ended, or have a status that the filter does not know.
         busy = [target.target_id for target in told if target.target_id and not target.is_terminal]
         # The last listing names all targets; one before it names a target that is busy again.
         ended = {target.target_id for target in told if self.over and target.is_terminal}

@@ -1,4 +1,4 @@
-"""Change the async client here; to drop it, also drop `AsyncOwnCall` (extra `async`).
+"""Change here: the async client, and how it uses tasks (extra `async`).
 
 The sync client in `_client.py` has the same outline.
 """
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from botocore.exceptions import ClientError
 
-from ._botocore import AsyncOwnCall
+from ._botocore import AsyncTwin
 from ._client import ClientBase
 from ._errors import error_code
 from ._models import BatchGetDeploymentTargetsOutput as Output
@@ -105,9 +105,9 @@ class AsyncDeploymentTargetsClient(ClientBase):
     async def _watch(self, watch: Watch, deployment_id: str) -> AsyncGenerator[Output]:
         begin = time.monotonic()
         while True:
-            params = watch.to_list(await self._get_deployment(deployment_id))
+            params = watch.listing_params(await self._get_deployment(deployment_id))
             try:
-                ids = watch.to_read([each async for each in self._list(params)])
+                ids = watch.ids_to_read([each async for each in self._list(params)])
             except ClientError as error:
                 if error_code(error) != "DeploymentNotStartedException":
                     raise
@@ -122,12 +122,12 @@ class AsyncDeploymentTargetsClient(ClientBase):
 
     async def _get_deployment(self, deployment_id: str) -> Any:
         params = {"deploymentId": deployment_id}
-        with AsyncOwnCall(self.client, params) as call:
-            return await call.client.get_deployment(**params)
+        with AsyncTwin(self.client, params) as twin:
+            return await twin.client.get_deployment(**params)
 
     async def _list(self, params: Params) -> AsyncGenerator[str]:
-        with AsyncOwnCall(self.client, params) as call:
-            paginator = call.client.get_paginator("list_deployment_targets")
+        with AsyncTwin(self.client, params) as twin:
+            paginator = twin.client.get_paginator("list_deployment_targets")
             async with aclosing(aiter(paginator.paginate(**params))) as pages:
                 async for page in pages:
                     for target_id in page.get("targetIds", []):
@@ -142,8 +142,8 @@ class AsyncDeploymentTargetsClient(ClientBase):
             except StopIteration as done:
                 return cast("Output", done.value)
             try:
-                with AsyncOwnCall(self.client, params) as call:
-                    answer = call.read(await call.client.batch_get_deployment_targets(**params))
+                with AsyncTwin(self.client, params) as twin:
+                    answer = twin.read(await twin.client.batch_get_deployment_targets(**params))
             except ClientError as error:
                 answer = error
 

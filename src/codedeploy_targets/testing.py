@@ -1,4 +1,4 @@
-"""Change the operations that moto lacks here, or drop them once moto has them (extra `testing`).
+"""Change here: the operations that moto lacks (extra `testing`).
 
 They are ListDeploymentTargets and BatchGetDeploymentTargets.
 """
@@ -100,7 +100,7 @@ def _list_deployment_targets(response: CodeDeployResponse) -> str:
             raise CodeDeployException("InvalidTargetFilterNameException", message)
         attribute, allowed, code = _FILTERS[name]
         for value in values:
-            if value not in list(allowed):
+            if value not in list(allowed):  # an open enum itself has each value
                 raise CodeDeployException(code, f"{value} is not a value of {name}.")
         targets = [target for target in targets if getattr(target, attribute, None) in values]
     ids = [target.target_id for target in targets]

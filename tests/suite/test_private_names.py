@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from support.deployments import OPERATIONS, ScriptedService, Step, fleet
 
-from codedeploy_targets._botocore import AsyncOwnCall, OwnCall
+from codedeploy_targets._botocore import AsyncTwin, Twin
 
 if TYPE_CHECKING:
     from support.clients import Clients
@@ -79,7 +79,7 @@ def test_the_events_go_through_the_emitter_of_the_endpoint(
 
 
 def test_the_library_takes_that_way(wrapped: Any) -> None:
-    own_call = OwnCall(wrapped, {}) if endpoint_is_sync(wrapped) else AsyncOwnCall(wrapped, {})
+    own_call = Twin(wrapped, {}) if endpoint_is_sync(wrapped) else AsyncTwin(wrapped, {})
     endpoint = endpoint_of(own_call.client)
     assert own_call.client is not wrapped
     assert endpoint is not endpoint_of(wrapped)

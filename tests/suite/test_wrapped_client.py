@@ -30,7 +30,7 @@ from codedeploy_targets import (
     InvalidResponseError,
     TargetStatus,
 )
-from codedeploy_targets._botocore import OwnCall
+from codedeploy_targets._botocore import Twin
 from codedeploy_targets.aio import AsyncDeploymentTargetsClient
 
 if TYPE_CHECKING:
@@ -700,6 +700,6 @@ def test_an_answer_is_not_kept_until_the_garbage_collector_comes(clients: Client
     try:
         client.batch_get(ids(60))
         list(client.iterate(ids(60)))
-        assert not [each for each in gc.get_objects() if isinstance(each, OwnCall)]
+        assert not [each for each in gc.get_objects() if isinstance(each, Twin)]
     finally:
         gc.enable()
