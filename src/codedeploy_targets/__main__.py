@@ -7,7 +7,7 @@ import os
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from . import DeploymentTargetsClient
 from ._botocore import Twin, default_client
@@ -39,9 +39,8 @@ def main(argv: list[str] | None = None) -> int:
     args = _parser().parse_args(argv)
     # Either stream may be closed, and not every encoding has the characters of every log.
     sys.stderr = sys.stderr or Path(os.devnull).open("w")  # noqa: SIM115
-    stdout: Any = sys.stdout or Path(os.devnull).open("w")  # noqa: SIM115
-    stdout.reconfigure(errors="replace")
-    sys.stdout = stdout
+    sys.stdout = sys.stdout or Path(os.devnull).open("w")  # noqa: SIM115
+    cast("Any", sys.stdout).reconfigure(errors="replace")
     try:
         return _run(args)
     except TimeoutError as error:
@@ -51,11 +50,12 @@ def main(argv: list[str] | None = None) -> int:
     except Exception as error:  # noqa: BLE001 - status 1 would say that the deployment failed
         if isinstance(error, OSError):
             # Python would fail at its end, when it flushes what could not be written.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), stdout.fileno())
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         names = (error_code(error), *(cls.__name__ for cls in type(error).__mro__))
         advice = next(_ADVICE[name] for name in names if name in _ADVICE)
-        message = f"{str(error).rstrip('.')}. {advice}"
-        return _NO_ANSWER if isinstance(error, BrokenPipeError) else _fail(message, _NO_ANSWER)
+        if isinstance(error, BrokenPipeError):
+            return _NO_ANSWER
+        return _fail(f"{str(error).rstrip('.')}. {advice}", _NO_ANSWER)
 
 
 def _run(args: argparse.Namespace) -> int:
@@ -75,10 +75,10 @@ def _run(args: argparse.Namespace) -> int:
         report.end({"status": "is not over"}, targets.missing_target_ids)
         raise
     with Twin(client.client, params) as twin:
-        deployment = twin.client.get_deployment(**params).get("deploymentInfo", {})
+        answer = twin.client.get_deployment(**params)
+    deployment = answer["deploymentInfo"]
     report.end(deployment, targets.missing_target_ids)
-    status = deployment.get("status")
-    return _FAILED if status in {"Failed", "Stopped"} else _SUCCEEDED if status else _NO_ANSWER
+    return _FAILED if deployment["status"] in {"Failed", "Stopped"} else _SUCCEEDED
 
 
 def _fail(message: str, status: int) -> int:

@@ -35,7 +35,7 @@ class ClientBase:
     """What both clients have: the wrapped client, and its `exceptions` to be caught."""
 
     def __init__(self, client: Any, *, max_concurrency: int, asynchronous: bool) -> None:
-        if index(max_concurrency) < 1:
+        if index(max_concurrency) < 1:  # a TypeError for 1.5
             raise ValueError(f"max_concurrency must be at least 1, not {max_concurrency}")
         check_client(client, asynchronous=asynchronous)
         self.client: Any = client
@@ -60,7 +60,8 @@ class DeploymentTargetsClient(ClientBase):
         exceptions: the wrapped client's own, for `except client.exceptions.…Exception`.
 
     Raises:
-        TypeError: `client` is a client of another service, or an aiobotocore client.
+        TypeError: `client` is a client of another service, or an aiobotocore client;
+            `max_concurrency` is no integer.
         ValueError: `max_concurrency` is below 1.
     """
 
@@ -246,8 +247,8 @@ def _batches(target_ids: Iterable[str]) -> Iterator[list[str]]:
     for target_id in target_ids:
         if batch := batcher.add(target_id):
             yield batch
-    if batch := batcher.rest():
-        yield batch
+    if batcher.batch:
+        yield batcher.batch
 
 
 def _in_threads(
@@ -255,11 +256,10 @@ def _in_threads(
 ) -> Generator[Output]:
     """Get batches, each in a thread of its own; yield the outputs in order.
 
-    At most `limit` threads are under way, and at most `window` results wait to be consumed.
-    After a failure no thread starts. `get` also takes a function that tells whether the
-    iteration was abandoned. Not a ThreadPoolExecutor: it keeps idle threads, and waits for
-    running calls.
+    At most `limit` threads are under way, and at most `window` results wait to be consumed. After
+    a failure no thread starts. `get` also takes a function: whether the iteration was abandoned.
     """
+    # Not a ThreadPoolExecutor: it keeps idle threads, and waits for running calls.
     slots = Semaphore(limit)
     results: deque[Future[Output]] = deque()
     # The garbage collector may end this generator in any thread, which may hold a lock: so the

@@ -5,12 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ._models import Diagnostics, LifecycleEvent
+from ._models import DeploymentTarget, Diagnostics, LifecycleEvent
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-    from ._models import DeploymentTarget
 
 
 @dataclass(frozen=True)

@@ -48,16 +48,14 @@ def read_metadata(response: Any) -> ResponseMetadata:
     """Read botocore's ResponseMetadata; of a stub or a mock, values of a wrong type are dropped."""
     told = response.get("ResponseMetadata") if isinstance(response, dict) else None
     told = told if isinstance(told, dict) else {}
-
-    def member(name: str, kind: type, default: Any) -> Any:
-        return told[name] if type(told.get(name)) is kind else default
-
-    headers, request_id = member("HTTPHeaders", dict, {}), told.get("RequestId")
+    headers, request_id = told.get("HTTPHeaders"), told.get("RequestId")
+    status, retries = told.get("HTTPStatusCode"), told.get("RetryAttempts")
+    headers = headers if isinstance(headers, dict) else {}
     return ResponseMetadata(
         request_id=None if request_id is None else str(request_id),
-        http_status_code=member("HTTPStatusCode", int, None),
+        http_status_code=status if type(status) is int else None,
         http_headers={str(name): str(value) for name, value in headers.items()},
-        retry_attempts=member("RetryAttempts", int, 0),
+        retry_attempts=retries if type(retries) is int else 0,
     )
 
 

@@ -8,29 +8,26 @@ from __future__ import annotations
 import re
 import time
 from collections import Counter
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
-from ._failures import group_failures
-from ._models import Diagnostics
+from ._failures import FailureGroup, group_failures
+from ._models import DeploymentTarget, Diagnostics
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
-
-    from ._failures import FailureGroup
-    from ._models import DeploymentTarget
 
 _MAX_TARGETS, _LOG_LINES = 20, 10
 
 
 def can_draw() -> bool:
     """Tell whether rich (extra `cli`) is installed, and can draw on this terminal."""
-    try:
+    with suppress(ImportError):
         from rich import get_console
-    except ImportError:
-        return False
-    return get_console().is_terminal and not get_console().is_dumb_terminal
+
+        return get_console().is_terminal and not get_console().is_dumb_terminal
+    return False
 
 
 def one_line(text: object, width: int = 300) -> str:
@@ -41,10 +38,8 @@ def one_line(text: object, width: int = 300) -> str:
 
 
 def _span(seconds: float) -> str:
-    if seconds < 0:
-        return ""
     minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+    return "" if seconds < 0 else f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
 def _elapsed(target: DeploymentTarget) -> float:
@@ -76,14 +71,14 @@ class Report:
 
     def end(self, deployment: dict[str, Any], missing_target_ids: list[str]) -> None:
         """Show why targets failed, each reason once, and how the deployment ended."""
-        for group in group_failures(self._targets.values()):
+        targets = self._targets.values()
+        for group in group_failures(targets):
             self._show_group(group)
         if missing_target_ids:
             self._print("AWS tells nothing of", ", ".join(missing_target_ids))
         if cause := deployment.get("errorInformation"):
             self._print(f"{cause.get('code')}: {cause.get('message')}")
-        statuses = (str(target.status or "without status") for target in self._targets.values())
-        counts = Counter(statuses).most_common()
+        counts = Counter(str(each.status or "without status") for each in targets).most_common()
         told = ", ".join(f"{count} {status}" for status, count in counts) or "no targets"
         self._print(f"{self._deployment_id} {deployment.get('status')}: {told}")
 
@@ -154,6 +149,7 @@ class LiveReport(Report):
             event, span = target.current_event, _span(_elapsed(target))
             cells = (target.target_id, target.status, event and event.lifecycle_event_name, span)
             rows.add_row(*(text.Text(one_line(cell or ""), no_wrap=True) for cell in cells))
-        yield from (head, rows)
+        yield head
+        yield rows
         if len(busy) > room:
             yield text.Text(f"and {len(busy) - room} more")

@@ -25,12 +25,12 @@ Steps = Generator[Params, Any, Output]
 
 
 class Batcher:
-    """Turns ids that arrive one by one into batches, each id once."""
+    """Turns ids that arrive one by one into batches, each id once; `batch` is unfinished."""
 
     def __init__(self) -> None:
         self._position = 0
         self._seen: set[str] = set()
-        self._batch: list[str] = []
+        self.batch: list[str] = []
 
     def add(self, target_id: Any) -> list[str]:
         """Take one more id; return the batch that it completes, or an empty list."""
@@ -38,13 +38,11 @@ class Batcher:
         self._position += 1
         if target_id not in self._seen:
             self._seen.add(target_id)
-            self._batch.append(target_id)
-        return self.rest() if len(self._batch) == BATCH_SIZE else []
-
-    def rest(self) -> list[str]:
-        """Return the ids that have not filled a batch yet."""
-        batch, self._batch = self._batch, []
-        return batch
+            self.batch.append(target_id)
+        if len(self.batch) < BATCH_SIZE:
+            return []
+        full, self.batch = self.batch, []
+        return full
 
 
 def check_target_ids(

@@ -152,7 +152,7 @@ class AsyncDeploymentTargetIterator(AsyncIterator[DeploymentTarget]):
     """The targets of a deployment, as they arrive.
 
     Attributes:
-        missing_target_ids: the ids that brought no target so far.
+        missing_target_ids: as in DeploymentTargetIterator.
     """
 
     def __init__(self, outputs: AsyncGenerator[Output], missing_target_ids: list[str]) -> None:
@@ -188,8 +188,8 @@ async def _batches(target_ids: AsyncGenerator[str]) -> AsyncGenerator[list[str]]
         async for target_id in target_ids:
             if batch := batcher.add(target_id):
                 yield batch
-    if batch := batcher.rest():
-        yield batch
+    if batcher.batch:
+        yield batcher.batch
 
 
 async def _in_tasks(
@@ -198,17 +198,17 @@ async def _in_tasks(
     """Get batches, each in a task of its own; yield the outputs in order.
 
     At most `limit` tasks are under way, and at most `window` results wait to be consumed or are
-    being consumed. After a failure no task begins. As it ends, it cancels the tasks that are left.
-
-    No async generator of ours may be suspended inside another one: as it ends, a loop closes all
-    of them at once, which fails for one that iterates another.
+    being consumed. After a failure no task begins; at the end, those that are left are cancelled.
     """
+    # AsyncDeploymentTargetIterator, which iterates this, is a class: `asyncio.run` closes all async
+    # generators at once, and that fails for a generator that is still iterating another one.
     slots, places = asyncio.Semaphore(limit), asyncio.Semaphore(window)
     in_order: asyncio.Queue[asyncio.Task[Output] | None] = asyncio.Queue()
     tasks: set[asyncio.Task[Output]] = set()
 
     async def produce() -> None:
         async with aclosing(batches):
+            # Before a batch is read, so that ids are read no faster than targets are consumed.
             await places.acquire()
             async for batch in batches:
                 await slots.acquire()

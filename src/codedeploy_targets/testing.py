@@ -17,13 +17,11 @@ from moto.codedeploy.models import codedeploy_backends
 from moto.codedeploy.responses import CodeDeployResponse
 
 from ._enums import TargetLabel, TargetStatus
-from ._models import UnknownTarget
+from ._models import DeploymentTarget, UnknownTarget
 from ._requests import BATCH_SIZE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-
-    from ._models import DeploymentTarget
 
 __all__ = ["MockDeploymentTargets", "mock_deployment_targets"]
 

@@ -325,7 +325,7 @@ def test_a_listing_of_another_shape_is_refused_at_once(body: bytes) -> None:
 
 
 def test_an_odd_member_of_a_listing_is_ignored() -> None:
-    body = b'{"targetIds": ["i-1"], "future": "\\ud83d"}'
+    body = b'{"targetIds": ["i-1"], "message": "\\ud83d"}'
     answers = [body, page([GOOD])]
     client = DeploymentTargetsClient(canned(lambda *_: Response(answers.pop(0))))
     (target,) = client.iter_deployment_targets(deploymentId="d-1")

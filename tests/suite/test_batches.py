@@ -163,6 +163,12 @@ def test_a_max_concurrency_below_1_is_refused(clients: Clients, max_concurrency:
         clients.canned(unanswered, max_concurrency=max_concurrency)
 
 
+def test_a_max_concurrency_is_an_integer(clients: Clients) -> None:
+    wrong: Any = 1.5
+    with pytest.raises(TypeError, match="integer"):
+        clients.canned(unanswered, max_concurrency=wrong)
+
+
 WRONG_IDS: list[Any] = ["i-1", b"i-1", ["i-1", 5], ("i-1", None), ["i-1", b"i-2"], {"i-1": 1, 2: 2}]
 
 

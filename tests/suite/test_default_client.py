@@ -52,6 +52,12 @@ def full_name(**environment: str) -> str:
     ).strip()
 
 
+def test_botocore_s_slow_loader_reads_no_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.setattr("botocore.loaders.JSONFileLoader.load_file", pytest.fail)
+    assert DeploymentTargetsClient().client.meta.region_name == "us-east-1"
+
+
 @pytest.mark.parametrize("zipped", [True, False])
 def test_a_model_in_aws_data_path_counts(tmp_path: Path, zipped: bool) -> None:  # noqa: FBT001
     write_model(tmp_path / "data", "Mine", zipped=zipped)

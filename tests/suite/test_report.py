@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import sys
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from moto.codedeploy.models import codedeploy_backends
 from support.command_line import (
+    BEGIN,
     EVIL,
     PROGRAM,
     STEERING,
@@ -32,6 +35,7 @@ from codedeploy_targets import (
     TargetStatus,
 )
 from codedeploy_targets.__main__ import main
+from codedeploy_targets._report import LiveReport, Report, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -279,6 +283,116 @@ def test_a_terminal_shows_plain_lines_where_it_cannot_be_live(server: Server, ca
         lines = screen.written.decode().splitlines()
     assert [line[-13:] for line in lines] == ["i-1 Succeeded", ": 1 Succeeded"]
     assert b"\x1b" not in screen.written
+
+
+def drawn(
+    targets: Sequence[DeploymentTarget], monkeypatch: pytest.MonkeyPatch, *, height: int = 6
+) -> list[str]:
+    """Return the lines of a live view with their styles, an hour and 125 s after BEGIN."""
+    console = pytest.importorskip("rich.console")
+    view = LiveReport("d-1")
+    monkeypatch.setattr("time.time", lambda: BEGIN.timestamp() + 3725)
+    for target in targets:
+        view.show(target)
+    screen = console.Console(
+        file=io.StringIO(),
+        record=True,
+        width=62,
+        height=height,
+        force_terminal=True,
+        color_system="standard",
+        legacy_windows=False,
+    )
+    screen.print(view)
+    text: str = screen.export_text(styles=True)
+    for code, style in (("32", "green"), ("31", "red"), ("90", "grey"), ("0", "")):
+        text = text.replace(f"\x1b[{code}m", f"<{style}>")
+    return [line.rstrip() for line in text.splitlines()]
+
+
+def begun(target_id: str, seconds: float) -> InstanceTarget:
+    going_on = LifecycleEvent(
+        lifecycle_event_name="Install",
+        status=LifecycleEventStatus.IN_PROGRESS,
+        start_time=BEGIN + timedelta(seconds=seconds),
+    )
+    return InstanceTarget(
+        target_id=target_id, status=TargetStatus.IN_PROGRESS, lifecycle_events=[going_on]
+    )
+
+
+def test_the_live_view_is_drawn_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pending = InstanceTarget(target_id="i-pending", status=TargetStatus.PENDING)
+    untold = InstanceTarget(target_id="i-untold")
+    targets = [pending, begun("i-ahead", 3800), begun("i-new", 3700), begun("i-old", 0), untold]
+    assert drawn([*targets, ended("i-over")], monkeypatch, height=8) == [
+        f"d-1  <green>{'━' * 5}<><grey>╺<><grey>{'━' * 24}<>  <green>1 of 6 done, 0 failed<>",
+        "i-old      InProgress  Install  62 min 5 s",
+        "i-new      InProgress  Install  25 s",
+        "i-ahead    InProgress  Install  0 s",
+        "i-pending  Pending",
+        "i-untold",
+    ]
+    assert capsys.readouterr().out == ""
+    wrong = [failed("i-wrong"), *targets[:2]]
+    assert drawn(wrong, monkeypatch, height=4) == [
+        f"d-1  <red>{'━' * 10}<><grey>╺<><grey>{'━' * 19}<>  <red>1 of 3 done, 1 failed<>",
+        "i-ahead  InProgress  Install  0 s",
+        "and 1 more",
+    ]
+    # What failed is told above the view, and stays.
+    assert without_times(capsys.readouterr().out) == ["i-wrong Failed AfterInstall"]
+    assert drawn([ended("i-1"), ended("i-2")], monkeypatch) == [
+        f"d-1  <green>{'━' * 30}<>  <green>2 of 2 done, 0 failed<>",
+        "",
+    ]
+    assert drawn([], monkeypatch) == [f"d-1  <grey>{'━' * 30}<>  <green>no targets yet<>", ""]
+    # On a screen that is too low, the longest wait is shown; a long name takes one line.
+    long = begun(f"i-{'x' * 80}", 0)
+    rows = drawn([long, pending], monkeypatch, height=1)[1:]
+    assert [row[:3] for row in rows] == ["i-x", "and"]
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("a\x1b[31mb\x1b[0;1mc", "abc"),
+        ("a\x1bb\tc\nd\x9be  \n", "a b c d e"),
+        ("x" * 300, "x" * 300),
+        ("x" * 301, "x" * 300 + "…"),
+    ],
+)
+def test_a_text_becomes_one_line(text: str, line: str) -> None:
+    assert one_line(text) == line
+
+
+def test_the_lines_of_a_log_begin_with_the_time(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("time.strftime", lambda form: f"at {form}")
+    report = Report("d-1")
+    report.show(ended("i-1"))
+    report.end({"status": "Succeeded"}, ["i-2", "i-3"])
+    assert capsys.readouterr().out.splitlines() == [
+        "at %H:%M:%S i-1 Succeeded",
+        "AWS tells nothing of i-2, i-3",
+        "d-1 Succeeded: 1 Succeeded",
+    ]
+
+
+def test_the_ids_of_a_group_are_wrapped_and_never_broken(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    ids = [*(f"cluster-{n}:{'service-' * 10}" for n in range(12)), *(f"i-{n}" for n in range(8))]
+    report = Report("d-1")
+    for target_id in [*ids, "i-20"]:
+        report.show(failed(target_id))
+    capsys.readouterr()
+    report.end({"status": "Failed"}, [])
+    lines = [line[14:] for line in capsys.readouterr().out.splitlines()[1:-2]]
+    assert lines == [*(f"{each}," for each in ids[:12]), f"{', '.join(ids[12:])}, and 1 more"]
 
 
 def pretend_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
