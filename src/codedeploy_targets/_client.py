@@ -22,7 +22,7 @@ from ._botocore import Twin, check_client, default_client
 from ._errors import error_code
 from ._models import BatchGetDeploymentTargetsOutput as Output
 from ._models import DeploymentTarget, TargetFilters
-from ._requests import Batcher, Params, check_target_ids, get_targets, list_params, merge
+from ._requests import Batcher, Params, Steps, check_target_ids, get_targets, list_params, merge
 from ._watching import Watch
 
 if TYPE_CHECKING:
@@ -97,11 +97,11 @@ class DeploymentTargetsClient(ClientBase):
                 DeploymentTargetDoesNotExistException or InstanceDoesNotExistException.
             botocore.exceptions.BotoCoreError: botocore could not make the call.
         """
-        batches = list(_batches(check_target_ids(targetIds)))
+        plan = partial(get_targets, deploymentId, skip_missing=skip_missing)
+        batches = list(_batches(check_target_ids(targetIds), plan))
         if not batches:
             return Output(deployment_targets=[])
-        get = partial(self._get, deploymentId, skip_missing=skip_missing)
-        return merge(self._map(get, batches, window=len(batches)))
+        return merge(self._map(iter(batches), window=len(batches)))
 
     def iter_deployment_targets(
         self,
@@ -133,8 +133,8 @@ class DeploymentTargetsClient(ClientBase):
             ids: Iterable[str] = self._list(list_params(deploymentId, targetFilters))
         else:
             ids = check_target_ids(targetIds, targetFilters)
-        get = partial(self._get, deploymentId, skip_missing=skip_missing)
-        outputs = self._map(get, _batches(ids), window=self._max_concurrency)
+        plan = partial(get_targets, deploymentId, skip_missing=skip_missing)
+        outputs = self._map(_batches(ids, plan), window=self._max_concurrency)
         return DeploymentTargetIterator(outputs, [])
 
     def watch_deployment_targets(
@@ -186,22 +186,12 @@ class DeploymentTargetsClient(ClientBase):
             for page in twin.client.get_paginator("list_deployment_targets").paginate(**params):
                 yield from page.get("targetIds", [])
 
-    def _map(
-        self, get: Callable[..., Output], batches: Iterable[list[str]], *, window: int
-    ) -> Generator[Output]:
+    def _map(self, batches: Iterator[Steps], *, window: int) -> Generator[Output]:
         if self._max_concurrency == 1 or window == 1:
-            return (get(batch, lambda: False) for batch in batches)
-        return _in_threads(get, iter(batches), limit=self._max_concurrency, window=window)
+            return (self._get(steps, lambda: False) for steps in batches)
+        return _in_threads(self._get, batches, limit=self._max_concurrency, window=window)
 
-    def _get(
-        self,
-        deployment_id: str,
-        batch: list[str],
-        abandoned: Callable[[], bool],
-        *,
-        skip_missing: bool,
-    ) -> Output:
-        steps = get_targets(deployment_id, batch, skip_missing=skip_missing)
+    def _get(self, steps: Steps, abandoned: Callable[[], bool]) -> Output:
         answer: Output | ClientError | None = None
         while not abandoned():
             try:
@@ -242,17 +232,17 @@ class DeploymentTargetIterator(Iterator[DeploymentTarget]):
         self._outputs.close()
 
 
-def _batches(target_ids: Iterable[str]) -> Iterator[list[str]]:
+def _batches(target_ids: Iterable[str], plan: Callable[[list[str]], Steps]) -> Iterator[Steps]:
     batcher = Batcher()
     for target_id in target_ids:
         if batch := batcher.add(target_id):
-            yield batch
+            yield plan(batch)
     if batcher.batch:
-        yield batcher.batch
+        yield plan(batcher.batch)
 
 
 def _in_threads(
-    get: Callable[..., Output], batches: Iterator[list[str]], *, limit: int, window: int
+    get: Callable[..., Output], batches: Iterator[Steps], *, limit: int, window: int
 ) -> Generator[Output]:
     """Get batches, each in a thread of its own; yield the outputs in order.
 
@@ -266,10 +256,10 @@ def _in_threads(
     # end only sets a flag.
     failed = abandoned = False
 
-    def work(batch: list[str], result: Future[Output]) -> None:
+    def work(steps: Steps, result: Future[Output]) -> None:
         nonlocal failed
         try:
-            result.set_result(get(batch, lambda: abandoned))
+            result.set_result(get(steps, lambda: abandoned))
         except BaseException as error:  # noqa: BLE001 - raised where the result is consumed
             failed = True
             result.set_exception(error)
@@ -283,7 +273,7 @@ def _in_threads(
                 break
             result: Future[Output] = Future()
             try:
-                batch = next(batches)
+                steps = next(batches)
             except StopIteration:
                 break
             except Exception as error:  # noqa: BLE001 - raised after the results before it
@@ -291,7 +281,7 @@ def _in_threads(
                 results.append(result)
                 break
             results.append(result)
-            call = partial(copy_context().run, work, batch, result)
+            call = partial(copy_context().run, work, steps, result)
             # A daemon, so that a process can end while a call hangs.
             thread = Thread(target=call, daemon=True)
             with suppress(RuntimeError):  # no more threads can be started

@@ -20,7 +20,7 @@ from ._client import ClientBase
 from ._errors import error_code
 from ._models import BatchGetDeploymentTargetsOutput as Output
 from ._models import DeploymentTarget, TargetFilters
-from ._requests import Batcher, Params, check_target_ids, get_targets, list_params, merge
+from ._requests import Batcher, Params, Steps, check_target_ids, get_targets, list_params, merge
 from ._watching import Watch
 
 if TYPE_CHECKING:
@@ -58,13 +58,12 @@ class AsyncDeploymentTargetsClient(ClientBase):
         As `DeploymentTargetsClient.batch_get_deployment_targets`; `targetIds` may be an async
         iterable, too. Cancelling the caller cancels the calls that are under way.
         """
+        plan = partial(get_targets, deploymentId, skip_missing=skip_missing)
         ids = _each(check_target_ids(targetIds, None, (Iterable, AsyncIterable)))
-        batches = [batch async for batch in _batches(ids)]
+        batches = [batch async for batch in _batches(ids, plan)]
         if not batches:
             return Output(deployment_targets=[])
-        get = partial(self._get, deploymentId, skip_missing=skip_missing)
-        limit, window = self._max_concurrency, len(batches)
-        async with aclosing(_in_tasks(get, _each(batches), limit=limit, window=window)) as outputs:
+        async with aclosing(self._map(_each(batches), window=len(batches))) as outputs:
             return merge([output async for output in outputs])
 
     def iter_deployment_targets(
@@ -85,9 +84,8 @@ class AsyncDeploymentTargetsClient(ClientBase):
             ids = self._list(list_params(deploymentId, targetFilters))
         else:
             ids = _each(check_target_ids(targetIds, targetFilters, (Iterable, AsyncIterable)))
-        get = partial(self._get, deploymentId, skip_missing=skip_missing)
-        limit = self._max_concurrency
-        outputs = _in_tasks(get, _batches(ids), limit=limit, window=limit)
+        plan = partial(get_targets, deploymentId, skip_missing=skip_missing)
+        outputs = self._map(_batches(ids, plan), window=self._max_concurrency)
         return AsyncDeploymentTargetIterator(outputs, [])
 
     def watch_deployment_targets(
@@ -133,8 +131,10 @@ class AsyncDeploymentTargetsClient(ClientBase):
                     for target_id in page.get("targetIds", []):
                         yield target_id
 
-    async def _get(self, deployment_id: str, batch: list[str], *, skip_missing: bool) -> Output:
-        steps = get_targets(deployment_id, batch, skip_missing=skip_missing)
+    def _map(self, batches: AsyncGenerator[Steps], *, window: int) -> AsyncGenerator[Output]:
+        return _in_tasks(self._get, batches, limit=self._max_concurrency, window=window)
+
+    async def _get(self, steps: Steps) -> Output:
         answer: Output | ClientError | None = None
         while True:
             try:
@@ -182,18 +182,20 @@ async def _each(items: Iterable[Any] | AsyncIterable[Any]) -> AsyncGenerator[Any
             yield item
 
 
-async def _batches(target_ids: AsyncGenerator[str]) -> AsyncGenerator[list[str]]:
+async def _batches(
+    target_ids: AsyncGenerator[str], plan: Callable[[list[str]], Steps]
+) -> AsyncGenerator[Steps]:
     batcher = Batcher()
     async with aclosing(target_ids):
         async for target_id in target_ids:
             if batch := batcher.add(target_id):
-                yield batch
+                yield plan(batch)
     if batcher.batch:
-        yield batcher.batch
+        yield plan(batcher.batch)
 
 
 async def _in_tasks(
-    get: Callable[..., Any], batches: AsyncGenerator[list[str]], *, limit: int, window: int
+    get: Callable[..., Any], batches: AsyncGenerator[Steps], *, limit: int, window: int
 ) -> AsyncGenerator[Output]:
     """Get batches, each in a task of its own; yield the outputs in order.
 
@@ -210,11 +212,11 @@ async def _in_tasks(
         async with aclosing(batches):
             # Before a batch is read, so that ids are read no faster than targets are consumed.
             await places.acquire()
-            async for batch in batches:
+            async for steps in batches:
                 await slots.acquire()
                 if any(task.done() and task.exception() for task in tasks):
                     return
-                task = asyncio.create_task(get(batch))
+                task = asyncio.create_task(get(steps))
                 task.add_done_callback(lambda _: slots.release())
                 tasks.add(task)
                 in_order.put_nowait(task)
