@@ -445,12 +445,15 @@ def test_help_tells_each_option_and_exit_status(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("COLUMNS", "100")
+    with pytest.raises(SystemExit) as exit_:
+        main(["--help"])
+    assert exit_.value.code == 0
+    assert capsys.readouterr().out == HELP
     # As `python -m` does, but in this process.
     monkeypatch.delitem(sys.modules, "codedeploy_targets.__main__")
     monkeypatch.setattr(sys, "argv", ["codedeploy-targets", "--help"])
-    with pytest.raises(SystemExit) as exit_:
+    with pytest.raises(SystemExit):
         runpy.run_module("codedeploy_targets", run_name="__main__")
-    assert exit_.value.code == 0
     assert capsys.readouterr().out == HELP
 
 
