@@ -29,7 +29,7 @@ _ADVICE = {
     "ProfileNotFound": "See the profiles in ~/.aws/config.",
     "ThrottlingException": "Try again later, with a longer --delay.",
     "BotoCoreError": "Check --region, --profile and the network.",
-    "OSError": "See where the output goes.",
+    "OSError": "",  # the error names what is wrong
     "Exception": "Check --region, --profile and the credentials.",
 }
 
@@ -55,7 +55,7 @@ def main(argv: list[str] | None = None) -> int:
         advice = next(_ADVICE[name] for name in names if name in _ADVICE)
         if isinstance(error, BrokenPipeError):
             return _NO_ANSWER
-        return _fail(f"{str(error).rstrip('.')}. {advice}", _NO_ANSWER)
+        return _fail(f"{str(error).rstrip('.')}. {advice}".rstrip(), _NO_ANSWER)
 
 
 def _run(args: argparse.Namespace) -> int:

@@ -32,16 +32,21 @@ if TYPE_CHECKING:
 
 
 class ClientBase:
-    """What both clients have: the wrapped client, and its `exceptions` to be caught."""
+    """What both clients have: the wrapped client and its exceptions."""
 
     def __init__(self, client: Any, *, max_concurrency: int, asynchronous: bool) -> None:
         if index(max_concurrency) < 1:  # a TypeError for 1.5
             raise ValueError(f"max_concurrency must be at least 1, not {max_concurrency}")
         check_client(client, asynchronous=asynchronous)
         self.client: Any = client
-        # botocore makes the classes on first use, without a lock: two threads could get two of one.
-        self.exceptions = cast("Exceptions", getattr(client, "exceptions", None))
         self._max_concurrency = max_concurrency
+        # botocore makes the classes on first use, without a lock: two threads could get two of one.
+        getattr(client, "exceptions", None)
+
+    @property
+    def exceptions(self) -> Exceptions:
+        """The wrapped client's own, for `except client.exceptions.…Exception`."""
+        return cast("Exceptions", self.client.exceptions)
 
 
 class DeploymentTargetsClient(ClientBase):
@@ -57,7 +62,6 @@ class DeploymentTargetsClient(ClientBase):
 
     Attributes:
         client: the wrapped client.
-        exceptions: the wrapped client's own, for `except client.exceptions.…Exception`.
 
     Raises:
         TypeError: `client` is a client of another service, or an aiobotocore client;

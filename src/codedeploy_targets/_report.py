@@ -96,8 +96,8 @@ class Report:
             self._print_under("duration", _span(event.duration.total_seconds()))
         self._print_under("script", why.script_name)
         self._print_under("message", why.message)
-        log = filter(str.strip, (why.log_tail or "").splitlines())
-        self._print_under("log", *[*log][-_LOG_LINES:])
+        log = [line for line in map(one_line, (why.log_tail or "").splitlines()) if line]
+        self._print_under("log", *log[-_LOG_LINES:])
 
     def _print_under(self, label: str, *texts: str | None) -> None:
         for line in filter(None, (one_line(text or "") for text in texts)):

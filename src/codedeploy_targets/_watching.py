@@ -28,8 +28,8 @@ class Watch:
     """
 
     def __init__(self, deployment_id: str, delay: float, timeout: float | None) -> None:
-        if not 0 <= delay <= TIMEOUT_MAX:
-            raise ValueError(f"delay must be from 0 to {TIMEOUT_MAX:.0f} seconds, not {delay}")
+        if not 0 <= delay < TIMEOUT_MAX:
+            raise ValueError(f"delay must be 0 to {TIMEOUT_MAX:.0f} seconds, not {delay}")
         if timeout is not None and not timeout >= 0:
             raise ValueError(f"timeout must be at least 0 seconds, not {timeout}")
         self.over = False  # GetDeployment said so: this round is the last
@@ -51,6 +51,7 @@ class Watch:
         busy = [target.target_id for target in told if target.target_id and not target.is_terminal]
         # The last listing names all targets; one before it names a target that is busy again.
         ended = {target.target_id for target in told if self.over and target.is_terminal}
+        ended.difference_update(self.missing_target_ids)
         return list(dict.fromkeys([*(each for each in listed if each not in ended), *busy]))
 
     def changed(self, output: Output) -> Output:

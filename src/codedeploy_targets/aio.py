@@ -26,6 +26,9 @@ from ._watching import Watch
 if TYPE_CHECKING:
     from aiobotocore.client import AioBaseClient
 
+# asyncio itself keeps only weak references to tasks.
+_producers: set[asyncio.Task[None]] = set()
+
 __all__ = ["AsyncDeploymentTargetIterator", "AsyncDeploymentTargetsClient"]
 
 
@@ -224,6 +227,8 @@ async def _in_tasks(
 
     # One task reads all the batches, so that a user's async iterable runs in one context.
     producer = asyncio.create_task(produce())
+    _producers.add(producer)
+    producer.add_done_callback(_producers.discard)
     producer.add_done_callback(lambda _: in_order.put_nowait(None))
     try:
         while task := await in_order.get():

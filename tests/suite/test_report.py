@@ -49,6 +49,7 @@ def test_a_group_of_failures_is_told_once(
     in_process: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
     log = "".join(f"line {n}\n" for n in range(30)) + "Traceback:\n  \x1b[31mred\x1b[0m\n\n"
+    log += "\x1b[0m\n" * 10
     many = [failed(f"i-{n:017x}", script_name="a.sh", message="exit 1") for n in range(25)]
     first = failed("i-0", seconds=3.6, script_name="a.sh", message="exit 1", log_tail=log)
     deployment_id = in_process.deploy([failed("i-alone"), first, *many], "Failed")

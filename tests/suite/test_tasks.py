@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 from contextlib import aclosing
 from contextvars import ContextVar
@@ -245,6 +246,24 @@ def test_an_iterator_that_is_given_up_is_closed_by_the_loop() -> None:
         await until(lambda: asyncio.all_tasks() == {asyncio.current_task()})
 
     run(Service(), body)
+
+
+def test_an_iterator_in_a_cycle_is_closed_without_a_word() -> None:
+    reported: list[dict[str, Any]] = []
+
+    async def body(client: AsyncDeploymentTargetsClient, _: object) -> None:
+        asyncio.get_running_loop().set_exception_handler(
+            lambda _, context: reported.append(context)
+        )
+        cycle: list[Any] = [client.iter_deployment_targets(deploymentId="d-1")]
+        cycle.append(cycle)
+        await anext(cycle[0])
+        del cycle
+        gc.collect()
+        await until(lambda: asyncio.all_tasks() == {asyncio.current_task()})
+
+    run(Service(), body, max_concurrency=1)
+    assert reported == []
 
 
 def test_an_iterator_that_is_held_until_the_loop_ends_is_closed_by_it() -> None:

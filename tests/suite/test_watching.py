@@ -512,6 +512,18 @@ def test_an_id_is_missing_until_it_is_answered(clients: Clients) -> None:
     assert targets.missing_target_ids == ["a"]
 
 
+def test_a_target_that_is_busy_again_and_left_out_is_read_at_the_end(clients: Clients) -> None:
+    steps = [
+        Step("InProgress", fleet(a="Failed", b="Pending")),
+        Step("InProgress", fleet(a="InProgress", b="Pending"), left_out=frozenset("a")),
+        Step("Succeeded", fleet(a="Succeeded", b="Succeeded")),
+    ]
+    service = ScriptedService(steps)
+    targets = watch(clients, clients.canned(service))
+    assert told(targets, service)[1:] == [{}, {"a": "Succeeded", "b": "Succeeded"}]
+    assert targets.missing_target_ids == []
+
+
 def test_a_listing_cut_short_on_a_later_page_loses_no_target(clients: Clients) -> None:
     many = fleet(**{f"i-{number:03}": "Succeeded" for number in range(250)})
     service = ScriptedService([Step("Succeeded", many)], {(LIST, 2): CUT_SHORT})
@@ -553,11 +565,18 @@ def test_a_target_that_is_gone_is_an_error_of_the_service(clients: Clients) -> N
 # Waiting.
 
 
-@pytest.mark.parametrize("wrong", [{"delay": float("nan")}, {"delay": 1e300}, {"timeout": -1},
-    {"timeout": float("nan")}])  # fmt: skip
+NO_TIMES = [
+    {"delay": float("nan")},
+    {"delay": threading.TIMEOUT_MAX},
+    {"timeout": -1},
+    {"timeout": float("nan")},
+]
+
+
+@pytest.mark.parametrize("wrong", NO_TIMES)
 def test_a_time_that_is_none_is_refused_at_once(clients: Clients, wrong: dict[str, float]) -> None:
     client = clients.canned(unanswered)
-    with pytest.raises(ValueError, match=r"must be (from 0 to \d+|at least 0) seconds, not "):
+    with pytest.raises(ValueError, match=r"must be (0 to \d+|at least 0) seconds, not "):
         client.typed.watch_deployment_targets(deploymentId="d-1", **wrong)
 
 
@@ -605,7 +624,7 @@ def test_timeout_0_makes_one_round(clients: Clients) -> None:
 @pytest.mark.parametrize("delay", [-1, -0.001, float("-inf")])
 def test_a_delay_below_0_is_refused_at_once(clients: Clients, delay: float) -> None:
     client = clients.canned(unanswered)
-    with pytest.raises(ValueError, match=rf"^delay must be from 0 to \d+ seconds, not {delay}$"):
+    with pytest.raises(ValueError, match=rf"^delay must be 0 to \d+ seconds, not {delay}$"):
         watch(clients, client, delay=delay)
 
 

@@ -168,6 +168,13 @@ def test_no_call_makes_the_classes_of_the_exceptions(
     assert made == []
 
 
+def test_the_exceptions_are_those_that_the_wrapped_client_has_now(clients: Clients) -> None:
+    mock = clients.mock()
+    typed = clients.cls(mock)
+    mock.exceptions = clients.answered(unanswered).exceptions
+    assert typed.exceptions is mock.exceptions
+
+
 # The user's event handlers fire as ever.
 
 EVENTS = [
