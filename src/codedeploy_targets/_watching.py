@@ -49,7 +49,8 @@ class Watch:
         told = self._told.values()
         # Whether listed or not: it may have ended, or have a status that the filter does not know.
         busy = [target.target_id for target in told if target.target_id and not target.is_terminal]
-        # The last listing names all targets; one before it names a target that is busy again.
+        # What the last listing names and had ended is not read again, unless the service left it
+        # out since. What an earlier listing names is busy, perhaps again.
         ended = {target.target_id for target in told if self.over and target.is_terminal}
         ended.difference_update(self.missing_target_ids)
         return list(dict.fromkeys([*(each for each in listed if each not in ended), *busy]))
