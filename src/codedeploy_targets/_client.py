@@ -285,13 +285,13 @@ def _in_threads(
                 results.append(result)
                 break
             results.append(result)
-            call = partial(copy_context().run, work, steps, result)
+            context = copy_context()
             # A daemon, so that a process can end while a call hangs.
-            thread = Thread(target=call, daemon=True)
+            thread = Thread(target=context.run, args=(work, steps, result), daemon=True)
             with suppress(RuntimeError):  # no more threads can be started
                 thread.start()
             if thread.ident is None:
-                call()
+                context.run(work, steps, result)
             if len(results) == window or results[0].done():
                 yield results.popleft().result()
         while results:
