@@ -219,7 +219,7 @@ class DeploymentTargetIterator(Iterator[DeploymentTarget]):
     """
 
     def __init__(self, outputs: Generator[Output], missing_target_ids: list[str]) -> None:
-        self.missing_target_ids = missing_target_ids
+        self.missing_target_ids: list[str] = missing_target_ids
         self._outputs = outputs
         self._targets: deque[DeploymentTarget] = deque()
 

@@ -159,7 +159,7 @@ class AsyncDeploymentTargetIterator(AsyncIterator[DeploymentTarget]):
     """
 
     def __init__(self, outputs: AsyncGenerator[Output], missing_target_ids: list[str]) -> None:
-        self.missing_target_ids = missing_target_ids
+        self.missing_target_ids: list[str] = missing_target_ids
         self._outputs = outputs
         self._targets: deque[DeploymentTarget] = deque()
 
