@@ -18,6 +18,7 @@ from unittest.mock import MagicMock, create_autospec, patch
 import boto3
 import botocore.session
 import pytest
+from botocore.errorfactory import ClientExceptionsFactory
 from botocore.exceptions import ClientError
 from support.clients import AsyncClients, got
 from support.endpoint import Response, canned, error, serve, unanswered
@@ -153,19 +154,24 @@ def test_threads_may_wrap_one_client_at_the_same_time(clients: Clients, service:
         sys.setswitchinterval(interval)
 
 
-def test_no_call_makes_the_classes_of_the_exceptions(
+def test_no_thread_makes_the_classes_of_the_exceptions(
     clients: Clients, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # botocore takes no lock: two threads that make them at once get two classes of one name, and
     # `except client.exceptions.…` catches one of them.
     typed = clients.cls(clients.answered(lambda *_: error("DeploymentDoesNotExistException")))
-    made: list[object] = []
-    factory = "botocore.errorfactory.ClientExceptionsFactory.create_client_exceptions"
-    monkeypatch.setattr(factory, lambda *args: made.append(args))
+    made_in: set[threading.Thread] = set()
+    make = ClientExceptionsFactory.create_client_exceptions
+
+    def recorded(*args: Any) -> Any:
+        made_in.add(threading.current_thread())
+        return make(*args)
+
+    monkeypatch.setattr(ClientExceptionsFactory, "create_client_exceptions", recorded)
     with pytest.raises(ClientError) as caught:
         clients.finish(typed.batch_get_deployment_targets(deploymentId="d-1", targetIds=ids(30)))
-    assert type(caught.value) is typed.client.exceptions.DeploymentDoesNotExistException
-    assert made == []
+    assert type(caught.value) is typed.exceptions.DeploymentDoesNotExistException
+    assert made_in == {threading.main_thread()}
 
 
 def test_the_exceptions_are_those_that_the_wrapped_client_has_now(clients: Clients) -> None:
