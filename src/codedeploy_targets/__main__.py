@@ -7,7 +7,7 @@ import os
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TextIO, cast
 
 from . import DeploymentTargetsClient
 from ._botocore import Twin, default_client
@@ -49,8 +49,7 @@ def main(argv: list[str] | None = None) -> int:
         return _fail("Interrupted; the deployment goes on.", _INTERRUPTED)
     except Exception as error:  # noqa: BLE001 - status 1 would say that the deployment failed
         if isinstance(error, OSError):
-            # Python would fail at its end, when it flushes what could not be written.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            _discard(sys.stdout)
         names = (error_code(error), *(cls.__name__ for cls in type(error).__mro__))
         advice = next(_ADVICE[name] for name in names if name in _ADVICE)
         if isinstance(error, BrokenPipeError):
@@ -82,9 +81,16 @@ def _run(args: argparse.Namespace) -> int:
 
 
 def _fail(message: str, status: int) -> int:
-    with suppress(OSError):  # else Python would end with status 1, which says that it failed
+    try:
         sys.stderr.write(f"codedeploy-targets: {one_line(message, 2_000)}\n")
+    except OSError:
+        _discard(sys.stderr)
     return status
+
+
+def _discard(stream: TextIO) -> None:
+    # Python would end with another status, as it flushes at its end what could not be written.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _parser() -> argparse.ArgumentParser:
