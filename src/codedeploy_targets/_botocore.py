@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import copy
 import gzip
+import os
 from http import HTTPStatus
 from pathlib import Path
+from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 from botocore.client import BaseClient
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from ._models import BatchGetDeploymentTargetsOutput as Output
+
+_exceptions_lock = RLock()
 
 
 def check_client(client: Any, *, asynchronous: bool) -> None:
@@ -103,7 +107,13 @@ class Twin:
     def _after(self, event_name: str, **kwargs: Any) -> None:
         # After the user's handlers, so that they see the body, and may change it.
         if event_name.startswith("before-parse."):
-            self._read_body(kwargs["operation_model"], kwargs["response_dict"])
+            response = kwargs["response_dict"]
+            self._read_body(kwargs["operation_model"], response)
+            if response["status_code"] >= HTTPStatus.MULTIPLE_CHOICES:
+                # botocore makes the classes of the exceptions on first use, without a lock: two
+                # threads could get two of one name, and `client.exceptions` has only one of them.
+                with _exceptions_lock:
+                    getattr(self.client, "exceptions")  # noqa: B009
 
     def _read_body(self, operation: Any, response: dict[str, Any]) -> None:
         # Older versions of botocore have no `resolved_protocol`; they speak JSON to CodeDeploy.
@@ -166,13 +176,15 @@ def default_client(*, profile: str | None = None, region: str | None = None) -> 
 class _QuickLoader(Loader):
     def list_available_services(self, type_name: str) -> list[str]:  # noqa: ARG002
         # botocore looks into the folders of all services to find out whether one is there.
-        paths = [path for path in map(Path, self.search_paths) if path.is_dir()]
+        # Path.is_dir fails where the user may not enter the folder, as ~/.aws of another user.
+        paths = [Path(path) for path in self.search_paths if os.path.isdir(path)]  # noqa: PTH112
         return sorted({folder.name for path in paths for folder in path.iterdir()})
 
 
 class _QuickFiles(JSONFileLoader):
     def load_file(self, file_path: str) -> Any:
-        plain, zipped = Path(f"{file_path}.json"), Path(f"{file_path}.json.gz")
-        if plain.is_file():
-            return from_json(plain.read_bytes())
-        return from_json(gzip.decompress(zipped.read_bytes())) if zipped.is_file() else None
+        for ending, unpack in ((".json", bytes), (".json.gz", gzip.decompress)):
+            path = Path(f"{file_path}{ending}")
+            if os.path.isfile(path):  # noqa: PTH113 - as above
+                return from_json(unpack(path.read_bytes()))
+        return None

@@ -191,8 +191,6 @@ class DeploymentTargetsClient(ClientBase):
     def _map(self, batches: Iterator[Steps], *, window: int) -> Generator[Output]:
         if self._max_concurrency == 1 or window == 1:
             return (self._get(steps, lambda: False) for steps in batches)
-        # botocore makes the classes on first use, without a lock: two threads could get two of one.
-        getattr(self.client, "exceptions", None)
         return _in_threads(self._get, batches, limit=self._max_concurrency, window=window)
 
     def _get(self, steps: Steps, abandoned: Callable[[], bool]) -> Output:

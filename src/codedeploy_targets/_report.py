@@ -86,7 +86,7 @@ class Report:
         count, why = len(group.targets), group.diagnostics or Diagnostics()
         where = f" in {group.lifecycle_event_name}" if group.lifecycle_event_name else ""
         self._print(f"{count} failed{where}{f': {why.error_code}' if why.error_code else ''}")
-        ids = [one_line(target.target_id) for target in group.targets[:_MAX_TARGETS]]
+        ids = [one_line(each.target_id or "without id") for each in group.targets[:_MAX_TARGETS]]
         if count > _MAX_TARGETS:
             ids.append(f"and {count - _MAX_TARGETS} more")
         lines = wrap(", ".join(ids), 84, break_long_words=False, break_on_hyphens=False)

@@ -77,6 +77,11 @@ def test_without_either_it_is_botocore_s_own(tmp_path: Path) -> None:
     assert full_name(HOME=str(tmp_path)) == "AWS CodeDeploy"
 
 
+def test_a_home_folder_that_cannot_be_looked_into_has_no_model(tmp_path: Path) -> None:
+    # A name that is too long fails in any user's process, as another user's folder does in most.
+    assert full_name(HOME=str(tmp_path / ("home" * 100))) == "AWS CodeDeploy"
+
+
 def test_a_folder_for_another_type_of_file_is_no_service(tmp_path: Path) -> None:
     # A user may add examples or waiters alone; the service's model is botocore's own then.
     folder = tmp_path / MODEL.parent

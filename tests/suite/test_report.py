@@ -114,6 +114,17 @@ def test_what_the_service_leaves_out_is_left_out(
 
 
 @pytest.mark.usefixtures("in_process")
+def test_a_failed_target_without_an_id_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    without_id = InstanceTarget(status=TargetStatus.FAILED)
+    with serve(answer_with({"status": "Failed"}, [without_id])) as endpoint:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint.url)
+        assert main(["d-1"]) == 1
+    assert "    targets   without id" in capsys.readouterr().out.splitlines()
+
+
+@pytest.mark.usefixtures("in_process")
 def test_the_error_of_the_deployment_is_told(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

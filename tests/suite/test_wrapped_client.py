@@ -9,6 +9,7 @@ import json
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import datetime
@@ -154,24 +155,32 @@ def test_threads_may_wrap_one_client_at_the_same_time(clients: Clients, service:
         sys.setswitchinterval(interval)
 
 
-def test_no_thread_makes_the_classes_of_the_exceptions(
-    clients: Clients, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("batches", [1, 2])
+def test_threads_make_the_classes_of_the_exceptions_once(
+    monkeypatch: pytest.MonkeyPatch, batches: int
 ) -> None:
     # botocore takes no lock: two threads that make them at once get two classes of one name, and
     # `except client.exceptions.…` catches one of them.
-    typed = clients.cls(clients.answered(lambda *_: error("DeploymentDoesNotExistException")))
-    made_in: set[threading.Thread] = set()
-    make = ClientExceptionsFactory.create_client_exceptions
+    wrapped = canned(lambda *_: error("DeploymentDoesNotExistException"))
+    factory: Any = ClientExceptionsFactory()  # a new one, which has made none yet
+    make = factory._create_client_exceptions  # noqa: SLF001
 
-    def recorded(*args: Any) -> Any:
-        made_in.add(threading.current_thread())
+    def slowly(*args: Any) -> Any:
+        time.sleep(0.05)
         return make(*args)
 
-    monkeypatch.setattr(ClientExceptionsFactory, "create_client_exceptions", recorded)
-    with pytest.raises(ClientError) as caught:
-        clients.finish(typed.batch_get_deployment_targets(deploymentId="d-1", targetIds=ids(30)))
-    assert type(caught.value) is typed.exceptions.DeploymentDoesNotExistException
-    assert made_in == {threading.main_thread()}
+    monkeypatch.setattr(factory, "_create_client_exceptions", slowly)
+    monkeypatch.setattr(wrapped, "_exceptions_factory", factory)
+    typed = DeploymentTargetsClient(wrapped)
+
+    def refused(_: object) -> type[ClientError]:
+        with pytest.raises(ClientError) as caught:
+            typed.batch_get_deployment_targets(deploymentId="d-1", targetIds=ids(25 * batches))
+        return type(caught.value)
+
+    with ThreadPoolExecutor(4) as pool:
+        errors = set(pool.map(refused, range(4)))
+    assert errors == {typed.exceptions.DeploymentDoesNotExistException}
 
 
 def test_the_exceptions_are_those_that_the_wrapped_client_has_now(clients: Clients) -> None:
