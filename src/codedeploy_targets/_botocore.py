@@ -82,13 +82,12 @@ class Twin:
 
     def read(self, response: Any) -> Output:
         """Return the targets in botocore's response, and what it tells of the call."""
-        metadata = read_metadata(response)
+        call = read_metadata(response)
         try:
             output = self._output or read_dict(response)
         except UnreadableError as error:
-            request_id = metadata.request_id
-            raise self._invalid("BatchGetDeploymentTargets", error, request_id, b"") from None
-        return output.model_copy(update={"response_metadata": [metadata]})
+            raise self._invalid("BatchGetDeploymentTargets", error, call.request_id, b"") from None
+        return output.model_copy(update={"response_metadata": [call]})
 
     def emit(self, event_name: str, **kwargs: Any) -> Any:
         self._before(event_name, **kwargs)

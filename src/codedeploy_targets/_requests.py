@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Generator, Iterable, Mapping, Sequence, ValuesView
 from collections.abc import Set as AbstractSet
+from functools import partial
 from typing import Any
 
 from ._errors import MISSING_CODES, error_code
@@ -17,7 +18,6 @@ from ._parsing import read_metadata
 
 BATCH_SIZE = 25  # AWS's maximum for `targetIds`
 _logger = logging.getLogger("codedeploy_targets")
-
 
 Params = dict[str, Any]
 Steps = Generator[Params, Any, Output]
@@ -95,11 +95,9 @@ def get_targets(
     if len(target_ids) == 1:
         return Output.model_construct(response_metadata=calls, missing_target_ids=target_ids)
     half = len(target_ids) // 2
-    first = yield from get_targets(deployment_id, target_ids[:half], skip_missing=skip_missing)
-    whole = not first.missing_target_ids
-    second = yield from get_targets(
-        deployment_id, target_ids[half:], skip_missing=skip_missing, at_fault=whole
-    )
+    find = partial(get_targets, deployment_id, skip_missing=True)
+    first = yield from find(target_ids[:half])
+    second = yield from find(target_ids[half:], at_fault=not first.missing_target_ids)
     return merge([Output.model_construct(response_metadata=calls), first, second])
 
 
