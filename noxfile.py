@@ -9,7 +9,7 @@ from pathlib import Path
 
 import nox
 
-# pip trusts the machine's certificates; uv does so when it is told.
+# pip trusts the machine's certificates; uv does so only with this setting.
 os.environ.setdefault("UV_SYSTEM_CERTS", "1")
 
 nox.needs_version = ">=2025.2.9"
@@ -92,7 +92,7 @@ def typing(session: nox.Session) -> None:
     install(session, *TYPING, "nox")
     session.run("mypy")
     session.run("basedpyright", "--pythonpath", f"{session.bin}/python")
-    # Elsewhere, as basedpyright takes a .venv in its folder for the environment to look into.
+    # In another folder: here basedpyright would look into a .venv, not the session's environment.
     with session.chdir(session.create_tmp()):
         session.run("basedpyright", "--ignoreexternal", "--verifytypes", "codedeploy_targets")
 
@@ -106,7 +106,7 @@ def bench(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def prove(session: nox.Session) -> None:
-    """Draw 20,000 answers for each property test, in place of the default run's 200."""
+    """Draw 20,000 answers for each test of reading and JSON, in place of the default run's 200."""
     install(session)
     names = ("oracle", "mutated_bytes", "protocols", "json")
     tests = (f"tests/suite/test_{name}.py" for name in names)
@@ -132,7 +132,7 @@ def mutants(session: nox.Session) -> None:
     """Change the code in a thousand places, one at a time: the tests have to notice."""
     install(session, *MUTANTS)
     shutil.rmtree("mutants", ignore_errors=True)
-    # Relative to where the tests run, so that what they start as a process is mutated, too.
+    # A relative path, so that the processes which the tests start import the mutated copy.
     session.run("mutmut", "run", env={"HYPOTHESIS_PROFILE": "mutants", "PYTHONPATH": "src"})
     session.run("mutmut", "results")
     session.run("mutmut", "export-cicd-stats", silent=True)

@@ -18,7 +18,7 @@ _SUCCEEDED, _FAILED, _NO_ANSWER, _TIMEOUT, _INTERRUPTED = 0, 1, 2, 124, 130
 _ABOUT = "Follow a CodeDeploy deployment, and tell why it failed."
 _EPILOG = """Exit status: 0 the deployment succeeded (with --no-watch: or is not over yet), 1 it
 failed or was stopped, 2 wrong usage, or no answer from AWS, 124 timeout, 130 interrupted."""
-# By the code of AWS's error, or by the name of the exception's class or of a base of it.
+# The keys: codes of AWS's errors, or names of an exception's class or its bases; the first counts.
 _ADVICE = {
     "AccessDeniedException": "Allow codedeploy:Get*, codedeploy:List* and codedeploy:BatchGet*.",
     "DeploymentDoesNotExistException": "Check the id, --region and --profile.",
@@ -89,7 +89,7 @@ def _fail(message: str, status: int) -> int:
 
 
 def _discard(stream: TextIO) -> None:
-    # Python would end with another status, as it flushes at its end what could not be written.
+    # Python flushes the stream at its end. If that fails, it replaces the exit status.
     os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 

@@ -112,7 +112,7 @@ class Twin:
                 # botocore makes the classes of the exceptions on first use, without a lock: two
                 # threads could get two of one name, and `client.exceptions` has only one of them.
                 with _exceptions_lock:
-                    getattr(self.client, "exceptions")  # noqa: B009
+                    _ = self.client.exceptions
 
     def _read_body(self, operation: Any, response: dict[str, Any]) -> None:
         # Older versions of botocore have no `resolved_protocol`; they speak JSON to CodeDeploy.
@@ -147,7 +147,7 @@ class Twin:
 
 
 class AsyncTwin(Twin):
-    """The same on an aiobotocore client, whose endpoint awaits its emitter."""
+    """A twin of an aiobotocore client, whose endpoint awaits its emitter."""
 
     async def emit(self, event_name: str, **kwargs: Any) -> Any:
         self._before(event_name, **kwargs)
@@ -184,6 +184,6 @@ class _QuickFiles(JSONFileLoader):
     def load_file(self, file_path: str) -> Any:
         for ending, unpack in ((".json", bytes), (".json.gz", gzip.decompress)):
             path = Path(f"{file_path}{ending}")
-            if os.path.isfile(path):  # noqa: PTH113 - as above
+            if path.is_file():
                 return from_json(unpack(path.read_bytes()))
         return None

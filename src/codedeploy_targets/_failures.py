@@ -16,7 +16,7 @@ class FailureGroup:
     """Targets that failed for the same reason.
 
     Attributes:
-        lifecycle_event_name: the event that failed, `None` if the service tells of none.
+        lifecycle_event_name: the event that failed, `None` if no event did.
         diagnostics: those of the group's first target; the log differs from target to target.
         targets: the targets, in the order in which they came.
     """

@@ -196,7 +196,7 @@ class _Target(_Shape, frozen=True, json_schema_extra=_require_type):
         Raises:
             ValueError: it is no envelope for this type; the message tells where, and no value.
         """
-        # Imported late: the parsing knows the models, and not the reverse.
+        # Imported late: `_parsing.py` imports this module.
         from ._parsing import read_envelope
 
         target: Self = read_envelope(envelope, cls)
@@ -210,7 +210,7 @@ class _KnownTarget(_Target, frozen=True):
     def to_boto3(self) -> dict[str, Any]:
         """Return the dict that boto3 returns for this target, its envelope included."""
         label = {"deploymentTargetType": type(self).model_fields["deployment_target_type"].default}
-        # Only the type is set where the service sent it without a payload, not with an empty one.
+        # The service sent no payload. Of an empty payload not even the type is set.
         if self.model_fields_set == {"deployment_target_type"}:
             return label
         payload = _to_boto3(self)
@@ -361,7 +361,7 @@ class BatchGetDeploymentTargetsOutput(_Shape, frozen=True):
         Raises:
             ValueError: it is no such answer; the message tells where, and shows no value.
         """
-        # Imported late: the parsing knows the models, and not the reverse.
+        # Imported late: `_parsing.py` imports this module.
         from ._parsing import read_answer
 
         return read_answer(answer)

@@ -84,7 +84,7 @@ def read_envelope(envelope: Any, cls: type[Any]) -> Any:
 
 def check_body(operation: str, body: bytes) -> None:
     """Check a listing, or GetDeployment's answer: botocore would read a cut one as an empty one."""
-    answer = _load(body, errors="strict")  # as botocore, which parses these bytes next
+    answer = _load(body, errors="strict")  # botocore decodes these bytes next, strictly
     if not isinstance(answer, dict):
         raise UnreadableError("it is no object")
     if operation == "GetDeployment":

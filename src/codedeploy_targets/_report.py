@@ -75,7 +75,7 @@ class Report:
         for group in group_failures(targets):
             self._show_group(group)
         if missing_target_ids:
-            self._print("AWS tells nothing of", ", ".join(missing_target_ids))
+            self._print("AWS returned nothing for", ", ".join(missing_target_ids))
         if cause := deployment.get("errorInformation"):
             self._print(f"{cause.get('code')}: {cause.get('message')}")
         counts = Counter(str(each.status or "without status") for each in targets).most_common()

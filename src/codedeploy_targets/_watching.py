@@ -47,10 +47,10 @@ class Watch:
     def ids_to_read(self, listed: Iterable[str]) -> list[str]:
         """Return the ids of the targets that this round reads."""
         told = self._told.values()
-        # Whether listed or not: it may have ended, or have a status that the filter does not know.
+        # Read even if not listed: it may have ended, or have a status that the filter lacks.
         busy = [target.target_id for target in told if target.target_id and not target.is_terminal]
-        # What the last listing names and had ended is not read again, unless the service left it
-        # out since. What an earlier listing names is busy, perhaps again.
+        # The last round skips targets that were seen in a terminal state, unless the service left
+        # them out since. Earlier listings are filtered, so each target in them is busy.
         ended = {target.target_id for target in told if self.over and target.is_terminal}
         ended.difference_update(self.missing_target_ids)
         return list(dict.fromkeys([*(each for each in listed if each not in ended), *busy]))
@@ -62,7 +62,7 @@ class Watch:
         self.missing_target_ids[:] = dict.fromkeys([*missing, *output.missing_target_ids])
         changed = []
         for target in output.deployment_targets:
-            # A target of a future type may have its id elsewhere: all that it has tells it then.
+            # A target of a future type may have its id elsewhere: its JSON identifies it then.
             key = target.target_id or target.model_dump_json()
             if target != self._told.get(key):
                 self._told[key] = target

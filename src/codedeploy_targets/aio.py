@@ -38,7 +38,7 @@ class AsyncDeploymentTargetsClient(ClientBase):
     Tasks may share one client. The wrapped client stays as it was.
 
     Args:
-        client: an aiobotocore client for CodeDeploy; the caller closes it.
+        client: an aiobotocore client for CodeDeploy, later the attribute; the caller closes it.
         max_concurrency: the maximum of concurrent calls, each in a task of its own.
 
     Raises:
@@ -213,7 +213,7 @@ async def _in_tasks(
 
     async def produce() -> None:
         async with aclosing(batches):
-            # Before a batch is read, so that ids are read no faster than targets are consumed.
+            # Reserved before a batch is read: ids are read no faster than targets are consumed.
             await places.acquire()
             async for steps in batches:
                 await slots.acquire()

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["MockDeploymentTargets", "mock_deployment_targets"]
 
-_ATTRIBUTE = "codedeploy_targets"  # of moto's deployments, so moto's reset drops the targets, too
+_ATTRIBUTE = "codedeploy_targets"  # of moto's deployment objects: moto's reset drops both
 _PAGE_SIZE = 100
 _FILTERS = {
     "TargetStatus": ("status", TargetStatus, "InvalidInstanceStatusException"),
@@ -98,7 +98,7 @@ def _list_deployment_targets(response: CodeDeployResponse) -> str:
             raise CodeDeployException("InvalidTargetFilterNameException", message)
         attribute, allowed, code = _FILTERS[name]
         for value in values:
-            if value not in list(allowed):  # an open enum itself has each value
+            if value not in list(allowed):  # an open enum itself contains each string
                 raise CodeDeployException(code, f"{value} is not a value of {name}.")
         targets = [target for target in targets if getattr(target, attribute, None) in values]
     ids = [target.target_id for target in targets]

@@ -1,6 +1,6 @@
 """Load and age: `nox -s load`. Every claim is asserted; what is printed are the numbers seen.
 
-The endpoint is a process of its own. Memory is the size that Linux tells of this process.
+The endpoint is a process of its own. Memory is this process's resident size.
 """
 
 from __future__ import annotations

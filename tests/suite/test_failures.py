@@ -230,7 +230,7 @@ def test_only_the_failures_of_a_stream_are_kept() -> None:
             if number % 10_000 == 1:
                 yield failed(f"i-{number}")
 
-    group_failures(stream(10))  # makes what is made once
+    group_failures(stream(10))  # fills the caches
     gc.collect()
     tracemalloc.start()
     try:

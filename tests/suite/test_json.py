@@ -183,8 +183,8 @@ def test_an_open_enum_is_a_string_with_aws_s_values_as_examples(
 
 # What is accepted -------------------------------------------------------------------------------
 
-# A model accepts what its validation schema accepts. Here is all in which they differ, each as a
-# change of the schema, or of what a type is taken for. An example of each follows below.
+# A model accepts what its validation schema accepts. The exceptions are these, each as a change of
+# the schema, or of what counts as a type. An example of each follows below.
 
 
 def reads_as_time(_: object, value: Any) -> bool:

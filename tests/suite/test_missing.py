@@ -150,7 +150,7 @@ class Calls:
         refused: list[set[str]] = []
         returned: set[str] = set()
         for batch in map(set, self.asked):
-            # An id that is left of a refused batch is missing: to ask for all of them is in vain.
+            # No call asks for ids of which one is known to be missing.
             assert not any(earlier - returned <= batch for earlier in refused)
             if self.missing & batch:
                 refused.append(batch)

@@ -79,11 +79,11 @@ def test_the_events_go_through_the_emitter_of_the_endpoint(
 
 
 def test_the_library_takes_that_way(wrapped: Any) -> None:
-    own_call = Twin(wrapped, {}) if endpoint_is_sync(wrapped) else AsyncTwin(wrapped, {})
-    endpoint = endpoint_of(own_call.client)
-    assert own_call.client is not wrapped
+    twin = Twin(wrapped, {}) if endpoint_is_sync(wrapped) else AsyncTwin(wrapped, {})
+    endpoint = endpoint_of(twin.client)
+    assert twin.client is not wrapped
     assert endpoint is not endpoint_of(wrapped)
-    assert endpoint._event_emitter is own_call  # noqa: SLF001
+    assert endpoint._event_emitter is twin  # noqa: SLF001
 
 
 def endpoint_is_sync(wrapped: Any) -> bool:

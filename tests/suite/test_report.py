@@ -137,7 +137,7 @@ def test_the_error_of_the_deployment_is_told(
             out = capsys.readouterr().out
             assert not any(text in out for text in (*STEERING, "\r"))
             lines = without_times(out)
-            assert lines[:2] == ["i-1 Succeeded", "AWS tells nothing of i-2"]
+            assert lines[:2] == ["i-1 Succeeded", "AWS returned nothing for i-2"]
             assert lines[2].startswith("HEALTH_CONSTRAINTS: Too many failed.")
             assert lines[3:] == ["d-1 Failed: 1 Succeeded"]
 
@@ -206,7 +206,7 @@ def test_a_terminal_shows_it_live(server: Server) -> None:
         rows = screen.rows
         assert re.match(f"{deployment_id}  [╸━]", rows[0])
         assert re.fullmatch(r"i-hanging +InProgress +ValidateService +62 min \d+ s", rows[1])
-        # Of this machine's clock the service's is ahead.
+        # The service's clock is ahead of this machine's.
         assert re.fullmatch(r"i-w0 +InProgress +BeforeInstall +0 s", rows[2])
         assert re.fullmatch(r"i-p0 +Pending", rows[12])
         assert rows[-1] == "and 10 more"
@@ -389,7 +389,7 @@ def test_the_lines_of_a_log_begin_with_the_time(
     report.end({"status": "Succeeded"}, ["i-2", "i-3"])
     assert capsys.readouterr().out.splitlines() == [
         "at %H:%M:%S i-1 Succeeded",
-        "AWS tells nothing of i-2, i-3",
+        "AWS returned nothing for i-2, i-3",
         "d-1 Succeeded: 1 Succeeded",
     ]
 

@@ -1,4 +1,4 @@
-"""The user code that type checkers check runs here, so that what they are told is true."""
+"""Runs the code that the type checkers check: its types are true at run time, too."""
 
 from __future__ import annotations
 

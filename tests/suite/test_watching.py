@@ -47,8 +47,8 @@ if TYPE_CHECKING:
 
     from codedeploy_targets import DeploymentTarget
 
-LONG = 60.0  # seconds: whoever waits that long waits for ever
-SHORT = 10.0  # seconds: in less than that, a slow machine does what takes no time
+LONG = 60.0  # seconds: a wait that no test may reach
+SHORT = 10.0  # seconds: enough for what takes no time, on a slow machine too
 TERMINAL = ["Succeeded", "Failed", "Skipped"]
 RETRIES = {"total_max_attempts": 3}
 THROTTLED = error("ThrottlingException")
@@ -110,7 +110,7 @@ def timelines(draw: st.DrawFn, target_id: str, rounds: int) -> list[DeploymentTa
     while len(states) < moments:
         status = draw(st.sampled_from([*BUSY["TargetStatus"], "Paused", *TERMINAL]))
         state = target(target_id, status, draw(st.sampled_from([None, "Install", "Start"])))
-        # It stays so for a while, and for ever where it has come to its end.
+        # A terminal state stays for ever, any other for a while.
         length = moments if state.is_terminal else draw(st.integers(1, 5))
         states += [state] * length
     return states[:moments]

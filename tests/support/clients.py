@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     Steps = Callable[..., Generator[Any, Any, None]]
 
-PATIENCE = 10  # seconds; what takes longer than that never comes
+PATIENCE = 10  # seconds, after which a test fails
 
 
 class Targets(Protocol):
@@ -137,7 +137,6 @@ class Clients(ABC):
 
     # What differs between the two kinds.
     cls: Callable[..., Any]
-    other_cls: str  # the class for clients of the other kind
 
     @abstractmethod
     def unwrapped(self, url: str, *, data_path: str | None = None, **config: Any) -> Any:
@@ -185,7 +184,6 @@ class Clients(ABC):
 
 class SyncClients(Clients):
     cls = DeploymentTargetsClient
-    other_cls = "AsyncDeploymentTargetsClient"
 
     def unwrapped(self, url: str, *, data_path: str | None = None, **config: Any) -> Any:
         client = boto3_client(url, data_path=data_path, **config)
@@ -235,7 +233,6 @@ class SyncClients(Clients):
 
 class AsyncClients(Clients):
     cls = AsyncDeploymentTargetsClient
-    other_cls = " DeploymentTargetsClient"
 
     def __init__(self) -> None:
         super().__init__()
