@@ -131,7 +131,7 @@ def test_its_python_runs(capsys: pytest.CaptureFixture[str]) -> None:
     assert "1 failed\n" in printed
     assert "Counter({'Succeeded': 40, 'Failed': 1})\n" in printed
     assert "1 ['i-terminated']\n" in printed
-    assert "1 failed in BeforeInstall exit 1\n" in printed
+    assert "1 failed in BeforeInstall exit 1\nthe deployment: Failed\n" in printed
     assert "BeforeInstall 0:00:01.500000\nInstall 0:01:30\n" in printed
     assert any("i-7              Install 0 days 00:01:30" in text for text in printed)
     assert "no such deployment\n" in printed
