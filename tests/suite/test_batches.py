@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import itertools
 import logging
 import threading
 import time
@@ -64,7 +65,7 @@ def test_the_output_has_what_boto3_tells_of_a_call(clients: Clients, service: Se
 
 def test_without_ids_there_is_no_call(clients: Clients) -> None:
     client = clients.canned(unanswered)
-    for empty in [*clients.iterables([]), set()]:
+    for empty in itertools.chain(clients.iterables([]), [set()]):
         output = client.batch_get(empty)
         assert output.model_dump() == {
             "deployment_targets": [],
@@ -72,7 +73,7 @@ def test_without_ids_there_is_no_call(clients: Clients) -> None:
             "response_metadata": [],
         }
         assert output.to_boto3() == {"deploymentTargets": []}
-    for empty in [*clients.iterables([]), set()]:
+    for empty in itertools.chain(clients.iterables([]), [set()]):
         assert list(client.iterate(empty)) == []
 
 

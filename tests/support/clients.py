@@ -279,7 +279,10 @@ class AsyncClients(Clients):
 
     def iterables(self, items: list[Any]) -> Iterator[Any]:
         yield from SyncClients().iterables(items)
-        yield each(items)
+        generator = each(items)
+        yield generator
+        # Else asyncio closes it when the garbage collector runs, in a task of its own.
+        self.finish(generator.aclose())
 
     def handler(self, steps: Steps) -> Callable[..., Any]:
         async def handle(**kwargs: Any) -> None:
