@@ -1,4 +1,4 @@
-"""CodeDeploy's BatchGetDeploymentTargets as a typed client: the public names."""
+"""Change here: the public names. CodeDeploy's BatchGetDeploymentTargets as a typed client."""
 
 from ._client import DeploymentTargetIterator as DeploymentTargetIterator
 from ._client import DeploymentTargetsClient as DeploymentTargetsClient

@@ -49,8 +49,8 @@ class Watch:
         told = self._told.values()
         # Read even if not listed: it may have ended, or have a status that the filter lacks.
         busy = [target.target_id for target in told if target.target_id and not target.is_terminal]
-        # The last round skips targets that were seen in a terminal state, unless the service left
-        # them out since. Earlier listings are filtered, so each target in them is busy.
+        # Only the last round skips what was seen in a terminal state, unless the service left it
+        # out since: it lists all targets again. The filtered listings name busy ones.
         ended = {target.target_id for target in told if self.over and target.is_terminal}
         ended.difference_update(self.missing_target_ids)
         return list(dict.fromkeys([*(each for each in listed if each not in ended), *busy]))

@@ -38,7 +38,7 @@ class AsyncDeploymentTargetsClient(ClientBase):
     Tasks may share one client. The wrapped client stays as it was.
 
     Args:
-        client: an aiobotocore client for CodeDeploy, later the attribute; the caller closes it.
+        client: an aiobotocore client for CodeDeploy, kept as `client`; the caller closes it.
         max_concurrency: the maximum of concurrent calls, each in a task of its own.
 
     Raises:

@@ -257,7 +257,7 @@ def test_botocore_s_own_model_is_spoken_in_json() -> None:
     model = wrapped.meta.service_model
     # The first versions with the models' key `protocols` do not have this property yet.
     assert getattr(model, "resolved_protocol", "json") == "json"
-    # AWS's model names CBOR first since botocore 1.44.5, and no third one.
+    # AWS's model names CBOR first since botocore 1.44.5. A third protocol fails here.
     assert metadata.get("protocols", ["json"]) in (["json"], [CBOR, "json"])
 
 
