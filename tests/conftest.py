@@ -49,14 +49,19 @@ def interruptible() -> Iterator[None]:
     signal.signal(signal.SIGINT, before)
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    moto = ThreadedMotoServer("127.0.0.1", port=0)
+@pytest.fixture(scope="session")
+def moto_url() -> Iterator[str]:
+    """Start moto's server, whose accounts keep what a test made in them."""
+    moto = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
     moto.start()
-    url = "http://{}:{}".format(*moto.get_host_and_port())
-    with mock_deployment_targets() as targets:
-        yield Server(url, tmp_path_factory.mktemp("home"), targets)
+    yield "http://{}:{}".format(*moto.get_host_and_port())
     moto.stop()
+
+
+@pytest.fixture(scope="module")
+def server(moto_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with mock_deployment_targets() as targets:
+        yield Server(moto_url, tmp_path_factory.mktemp("home"), targets)
 
 
 @pytest.fixture

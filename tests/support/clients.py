@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from unittest.mock import AsyncMock, MagicMock
 
 from botocore.stub import Stubber
+from support.codedeploy import GET, LIST, PATIENCE, READ
 from support.endpoint import (
-    HEADERS,
     aws_response,
     boto3_client,
     connection,
@@ -28,14 +28,13 @@ from codedeploy_targets.aio import AsyncDeploymentTargetsClient
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
 
+    from support.codedeploy import CodeDeploy
     from support.endpoint import Answer, Endpoint, ReadRequest, Response
 
     from codedeploy_targets import BatchGetDeploymentTargetsOutput, DeploymentTarget
     from codedeploy_targets.aio import AsyncDeploymentTargetIterator
 
     Steps = Callable[..., Generator[Any, Any, None]]
-
-PATIENCE = 10  # seconds, after which a test fails
 
 
 class Targets(Protocol):
@@ -75,6 +74,10 @@ class Client:
     ) -> Targets:
         params = {"deploymentId": deployment_id, "targetIds": target_ids, **options}
         return self._clients.iterator(self.typed.iter_deployment_targets(**params))
+
+    def watch(self, *, delay: float = 0, **options: Any) -> Targets:
+        watch = self.typed.watch_deployment_targets
+        return self._clients.iterator(watch(deploymentId="d-1", delay=delay, **options))
 
     def call(self, operation: str, **params: Any) -> dict[str, Any]:
         """Call an operation on the wrapped client, and return boto3's dict."""
@@ -174,6 +177,13 @@ class Clients(ABC):
     def method(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """Return a function as a client's method is: one to await, for the async client."""
 
+    def answering(self, mock: Any, codedeploy: CodeDeploy) -> Any:
+        """Let the three methods of a mock, or of any other object, answer as a CodeDeploy does."""
+        mock.get_deployment = self.method(codedeploy.method(GET))
+        mock.list_deployment_targets = self.method(codedeploy.method(LIST))
+        mock.batch_get_deployment_targets = self.method(codedeploy.method(READ))
+        return mock
+
     @abstractmethod
     def mock(self, *, listed: Iterable[Any] = ()) -> MagicMock:
         """Return a mock of the wrapped client; `listed` are the pages of its paginator."""
@@ -256,7 +266,7 @@ class AsyncClients(Clients):
     def respond(self, url: str, response: Response) -> Any:
         from aiobotocore.awsrequest import AioAWSResponse
 
-        return AioAWSResponse(url, response.status, HEADERS, _AsyncRaw(response.body))
+        return AioAWSResponse(url, response.status, response.headers, _AsyncRaw(response))
 
     def finish(self, call: Any) -> Any:
         async def main() -> Any:
@@ -379,11 +389,10 @@ class OnceOnly:
 
 
 class _AsyncRaw:
-    # The first versions of aiobotocore read the headers from here.
-    raw_headers = tuple((name.encode(), value.encode()) for name, value in HEADERS.items())
-
-    def __init__(self, body: bytes) -> None:
-        self._body = body
+    def __init__(self, response: Response) -> None:
+        self._body = response.body
+        # The first versions of aiobotocore read the headers from here.
+        self.raw_headers = [(k.encode(), v.encode()) for k, v in response.headers.items()]
 
     async def read(self) -> bytes:
         return self._body

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import boto3
+from support.mock_aws import deploy
+from support.pages import BEGIN, target
 
 from codedeploy_targets import (
     Diagnostics,
@@ -33,7 +35,6 @@ if TYPE_CHECKING:
 PROGRAM = [sys.executable, "-m", "codedeploy_targets"]
 SCRIPT = Path(sys.executable).with_name("codedeploy-targets")
 DEADLINE = 60  # seconds that a busy machine may take for anything
-BEGIN = datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone.utc)
 KEYS = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}
 
 # It would change the title, erase the screen, colour it, turn the text round, move the cursor.
@@ -43,27 +44,15 @@ STEERING = ("\x1b]", "\x07", "\x1b[2J", "\x9b", "\u202e", "\0")
 
 def busy(target_id: str, event: str, *, seconds: float = 0) -> InstanceTarget:
     begin = datetime.now(timezone.utc) - timedelta(seconds=seconds)
-    going_on = LifecycleEvent(
-        lifecycle_event_name=event, status=LifecycleEventStatus.IN_PROGRESS, start_time=begin
-    )
-    return InstanceTarget(
-        target_id=target_id, status=TargetStatus.IN_PROGRESS, lifecycle_events=[going_on]
-    )
+    return target(target_id, "InProgress", event, begin=begin)
 
 
 def ended(target_id: str, status: str = "Succeeded") -> InstanceTarget:
-    return InstanceTarget(target_id=target_id, status=TargetStatus(status))
+    return target(target_id, status)
 
 
-def failed(target_id: str, *, seconds: float = 75, **why: Any) -> InstanceTarget:
-    event = LifecycleEvent(
-        lifecycle_event_name="AfterInstall",
-        status=LifecycleEventStatus.FAILED,
-        start_time=BEGIN,
-        end_time=BEGIN + timedelta(seconds=seconds),
-        diagnostics=Diagnostics(error_code=LifecycleErrorCode.SCRIPT_FAILED, **why),
-    )
-    return InstanceTarget(target_id=target_id, status=TargetStatus.FAILED, lifecycle_events=[event])
+def failed(target_id: str, **why: Any) -> InstanceTarget:
+    return target(target_id, "Failed", "AfterInstall", **why)
 
 
 def evil_targets() -> list[DeploymentTarget]:
@@ -127,15 +116,7 @@ class Server:
                 "aws_session_token": made["SessionToken"],
             }
         client: Any = boto3.client("codedeploy", **connect, **keys)  # type: ignore[call-overload]
-        group = {"applicationName": "a", "deploymentGroupName": "g"}
-        if "a" not in client.list_applications()["applications"]:
-            client.create_application(applicationName="a", computePlatform="Server")
-            client.create_deployment_group(**group, serviceRoleArn="arn:aws:iam::1:role/r")
-        deployment_id: str = client.create_deployment(**group)["deploymentId"]
-        if targets is not None:
-            self.targets.put(deployment_id, targets)
-        self.targets.set_status(deployment_id, status)
-        return deployment_id
+        return deploy(client, self.targets, put=targets, status=status)
 
     def run(
         self,

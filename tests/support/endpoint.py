@@ -23,13 +23,15 @@ if TYPE_CHECKING:
     Respond = Callable[[str, "Response"], Any]
     ReadRequest = Callable[[Any], tuple[str, dict[str, Any]]]
 
-HEADERS: Any = {"x-amzn-RequestId": "request-1"}
-
 
 @dataclass(frozen=True)
 class Response:
     body: bytes
     status: int = 200
+
+    @property
+    def headers(self) -> Any:
+        return {"x-amzn-RequestId": "request-1", "content-length": str(len(self.body))}
 
 
 @dataclass
@@ -147,7 +149,7 @@ def intercept(
 
 
 def aws_response(url: str, response: Response) -> AWSResponse:
-    return AWSResponse(url, response.status, HEADERS, _Raw(response.body))
+    return AWSResponse(url, response.status, response.headers, _Raw(response.body))
 
 
 class _Raw(BytesIO):
