@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from pydantic import TypeAdapter
 from support.codedeploy import READ, CodeDeploy, Step
-from support.command_line import PROGRAM, CommandLine, without_times
+from support.command_line import PROGRAM, CommandLine, frames, without_times
 from support.endpoint import Response, error
 from support.pages import BEGIN, fleet, page, target
 
@@ -274,8 +274,7 @@ def test_the_live_view_is_drawn_so(
     def drawn(*targets: InstanceTarget, height: int = 6) -> list[str]:
         """Return the last frame, with its colours."""
         shown = show(command_line, targets, size=(height, 62))
-        frames = re.split(r"\x1b\[(?:2K|\?25[lh])", shown)
-        frame = [each for each in frames if each.startswith("d-1  ")][-1]
+        frame = [each for each in frames(shown) if each.startswith("d-1  ")][-1]
         for code, colour in ("32", "green"), ("31", "red"), ("38;5;237", "grey"), ("0", ""):
             frame = frame.replace(f"\x1b[{code}m", f"<{colour}>")
         return [line.rstrip() for line in frame.rstrip("\n").split("\n")]

@@ -49,6 +49,11 @@ def without_times(lines: list[str]) -> list[str]:
     return [re.sub(r"^\d\d:\d\d:\d\d ", "", line) for line in lines]
 
 
+def frames(out: str) -> list[str]:
+    """Return what was drawn on a terminal in colour, one redrawing after another."""
+    return re.split(r"\x1b\[(?:2K|\?25[lh])", out)
+
+
 class Process:
     """The command line in a process that has not ended yet."""
 
