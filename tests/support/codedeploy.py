@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 OPERATIONS = ("GetDeployment", "ListDeploymentTargets", "BatchGetDeploymentTargets")
 GET, LIST, READ = OPERATIONS
+BUSY = {"TargetStatus": ["Pending", "InProgress", "Ready", "Unknown"]}
 PATIENCE = 10  # seconds after which a test fails
 MISSING = "DeploymentTargetDoesNotExistException"
 THROTTLED = error("ThrottlingException")
@@ -237,6 +238,18 @@ class CodeDeploy:
             sorted(each for operation, p in calls if operation == READ for each in p["targetIds"])
             for calls in self.rounds()
         ]
+
+    def yielded(self, watch: Iterable[DeploymentTarget]) -> list[dict[str, DeploymentTarget]]:
+        """Follow the deployment to its end; return, by id, what each round yields.
+
+        The order within a round is not promised.
+        """
+        rounds: list[dict[str, DeploymentTarget]] = []
+        for target in watch:
+            rounds += ({} for _ in self.rounds()[len(rounds) :])
+            assert str(target.target_id) not in rounds[-1]
+            rounds[-1][str(target.target_id)] = target
+        return rounds + [{} for _ in self.rounds()[len(rounds) :]]
 
     # What is answered.
 
