@@ -218,6 +218,8 @@ class AsyncClients(Clients):
         super().__init__()
         self.loop = asyncio.new_event_loop()
         self.loop.set_debug(True)
+        self._reported: list[dict[str, Any]] = []
+        self.loop.set_exception_handler(lambda _, told: self._reported.append(told))
         self._stack.callback(self.loop.close)
 
     def __exit__(self, *_: object) -> None:
@@ -225,6 +227,7 @@ class AsyncClients(Clients):
         self.wait_until(lambda: not self.tasks())
         self.finish(self.loop.shutdown_asyncgens())
         super().__exit__()
+        assert self._reported == []
 
     def tasks(self) -> set[Any]:
         return asyncio.all_tasks(self.loop)

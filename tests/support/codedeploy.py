@@ -39,7 +39,7 @@ THROTTLED = error("ThrottlingException")
 
 
 def cut_short(response: Response) -> Response:
-    """Return an answer as it is where the connection broke before its end."""
+    """Return an answer as it is where the connection broke: the script goes on all the same."""
     return Response(response.body[:-9], response.status)
 
 
