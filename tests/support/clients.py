@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from functools import cache
 from typing import TYPE_CHECKING, Any
-from unittest.mock import MagicMock
+from unittest.mock import MagicMock, NonCallableMock
 
 from botocore.stub import Stubber
 from support.codedeploy import GET, LIST, PATIENCE, READ
@@ -124,7 +125,7 @@ class Clients:
         return Client(self, self.cls(wrapped, **options))
 
     def mocked(self, codedeploy: CodeDeploy, mock: Any = None) -> Any:
-        """Return a mock of a client, or the one that is given, whose methods are answered."""
+        """Return a mock, or what is given in its place, with methods that are answered."""
         mock = MagicMock() if mock is None else mock
         mock.get_deployment = self.method(codedeploy.method(GET))
         mock.list_deployment_targets = self.method(codedeploy.method(LIST))
@@ -135,7 +136,8 @@ class Clients:
             while "nextToken" in page:
                 yield (page := codedeploy.method(LIST)(**params, nextToken=page["nextToken"]))
 
-        mock.get_paginator.return_value.paginate = lambda **params: self.each(pages(**params))
+        if isinstance(mock, NonCallableMock):
+            mock.get_paginator.return_value.paginate = lambda **params: self.each(pages(**params))
         return mock
 
     def wait_until(self, condition: Callable[[], bool]) -> None:
@@ -172,6 +174,11 @@ class Clients:
     def finish_alone(self, call: Any) -> Any:
         """Do the same, and assert that the call leaves no task behind."""
         return call
+
+    def at_once(self, functions: list[Callable[[], Any]]) -> list[Any]:
+        """Return the results of functions that make a call each, in threads or tasks."""
+        with ThreadPoolExecutor(8) as pool:
+            return [*pool.map(lambda function: function(), functions)]
 
     def pause(self, seconds: float) -> None:
         """Sleep, and let the calls that are under way go on."""
@@ -255,6 +262,13 @@ class AsyncClients(Clients):
             return self.finish(call)
         finally:
             assert self.tasks() <= before
+
+    def at_once(self, functions: list[Callable[[], Any]]) -> list[Any]:
+        async def gather() -> list[Any]:
+            return await asyncio.gather(*(function() for function in functions))
+
+        results: list[Any] = self.finish_alone(gather())
+        return results
 
     def pause(self, seconds: float) -> None:
         self.finish(asyncio.sleep(seconds))
