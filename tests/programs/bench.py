@@ -34,7 +34,7 @@ from support.loopback import answer, loopback
 from support.pages import ids
 
 from codedeploy_targets import DeploymentTargetsClient
-from codedeploy_targets._parsing import read_body
+from codedeploy_targets._answers import read_body
 from codedeploy_targets.aio import AsyncDeploymentTargetsClient
 
 if TYPE_CHECKING:

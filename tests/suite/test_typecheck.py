@@ -11,14 +11,13 @@ from typing import Any, get_origin
 import pytest
 from pydantic import ConfigDict, TypeAdapter
 from support.clients import AsyncClients, each
+from support.codedeploy import CodeDeploy
 from support.endpoint import Response, canned, error
 from support.pages import ids, instance, page
-from support.service import Service, answer_every_id
 from typecheck import user_code
 
 import codedeploy_targets as ct
 
-KNOWN = 45
 # As the service may send them: in full, empty, from the future, and oddly labelled.
 ENVELOPES: list[dict[str, Any]] = [
     instance("i-1"),
@@ -63,21 +62,21 @@ def test_a_value_of_another_type_is_seen() -> None:
 
 def test_clients(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    wrapped = canned(Service())
+    wrapped = canned(CodeDeploy())
     user_code.clients(wrapped, wrapped)
 
 
 def test_calls() -> None:
-    user_code.calls(ct.DeploymentTargetsClient(canned(answer_every_id)), iter(ids(30)))
-    client = ct.DeploymentTargetsClient(canned(Service(KNOWN)))
-    assert user_code.streamed(client) == KNOWN
+    client = ct.DeploymentTargetsClient(canned(CodeDeploy(known=["i-1", *ids(44)])))
+    user_code.calls(client, iter(ids(30)))
+    assert user_code.streamed(client) == 45
     user_code.filtered(client)
 
 
 def test_async_calls() -> None:
     pytest.importorskip("aiobotocore")
     with AsyncClients() as clients:
-        wrapped = clients.answered(answer_every_id)
+        wrapped = clients.answered(CodeDeploy(known=["i-1", *ids(30)]))
         calls = user_code.async_calls(wrapped, wrapped, each(ids(30)), each(ids(30)))
         assert clients.finish_alone(calls) == ids(30)
 
