@@ -16,7 +16,7 @@ from contextlib import suppress
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from support.clients import aiobotocore_client, each, got
+from support.clients import aiobotocore_client, got
 from support.endpoint import boto3_client
 from support.loopback import loopback, wait_until
 from support.pages import ids
@@ -25,7 +25,7 @@ from codedeploy_targets import DeploymentTargetsClient
 from codedeploy_targets.aio import AsyncDeploymentTargetsClient
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable
+    from collections.abc import AsyncIterable, AsyncIterator, Iterable
 
     from codedeploy_targets import DeploymentTarget
 
@@ -37,6 +37,11 @@ MOST_GROWTH_MIB = 32
 def size_mib() -> float:
     with open("/proc/self/statm", encoding="ascii") as statm:  # noqa: PTH123
         return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+async def each(targets: Iterable[DeploymentTarget]) -> AsyncIterator[DeploymentTarget]:
+    for target in targets:
+        yield target
 
 
 async def check_stream(who: str, targets: AsyncIterable[DeploymentTarget]) -> None:

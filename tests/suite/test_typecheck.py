@@ -10,7 +10,7 @@ from typing import Any, get_origin
 
 import pytest
 from pydantic import ConfigDict, TypeAdapter
-from support.clients import AsyncClients, each
+from support.clients import AsyncClients
 from support.codedeploy import CodeDeploy
 from support.endpoint import Response, canned, error
 from support.pages import ids, instance, page
@@ -77,7 +77,9 @@ def test_async_calls() -> None:
     pytest.importorskip("aiobotocore")
     with AsyncClients() as clients:
         wrapped = clients.answered(CodeDeploy(known=["i-1", *ids(30)]))
-        calls = user_code.async_calls(wrapped, wrapped, each(ids(30)), each(ids(30)))
+        calls = user_code.async_calls(
+            wrapped, wrapped, clients.each(ids(30)), clients.each(ids(30))
+        )
         assert clients.finish_alone(calls) == ids(30)
 
 
