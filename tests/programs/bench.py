@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     Contestants = dict[str, Callable[[], Any]]
+    Get = Callable[[dict[str, Any]], Any]
 
 OURS, OURS_ASYNC = "this library", "this library, async"
 OURS_OVER_BOTO3 = "this library over boto3's client"
@@ -93,37 +94,46 @@ def page_read() -> Contestants:
     return {"boto3": parse, OURS: lambda: read_body(BODY), VALIDATOR: validator}
 
 
-class Clients:
-    """One client of each kind for an endpoint, and a loop for the async ones."""
-
-    def __init__(self, url: str, stack: ExitStack) -> None:
-        self.boto3 = boto3_client(url).batch_get_deployment_targets
-        self.ours = DeploymentTargetsClient(boto3_client(url)).batch_get_deployment_targets
-        self.loop = asyncio.new_event_loop()
-        context = aiobotocore_client(url)
-        aio = self.run(context.__aenter__())
-        self.aio = aio.batch_get_deployment_targets
-        self.ours_async = AsyncDeploymentTargetsClient(aio).batch_get_deployment_targets
-        keys = {"access_key": "testing", "secret_key": "testing"}
-        capo = import_module("capo_codedeploy").CodeDeployClient
-        client = capo(endpoint=url, region="us-east-1", credentials=keys)
-        self.capo: Any = lambda params: client.batch_get_deployment_targets(*params.values())
-        stack.callback(self.loop.close)
-        stack.callback(lambda: self.run(context.__aexit__(None, None, None)))
-
-    def run(self, awaitable: Any) -> Any:
-        return self.loop.run_until_complete(awaitable)
-
-
-def page_call(clients: Clients) -> Contestants:
+def getters(url: str, stack: ExitStack) -> dict[str, Get]:
+    """Return what gets targets over an endpoint, by each kind of client."""
+    loop = asyncio.new_event_loop()
+    stack.callback(loop.close)
+    context = aiobotocore_client(url)
+    aio = loop.run_until_complete(context.__aenter__())
+    stack.callback(lambda: loop.run_until_complete(context.__aexit__(None, None, None)))
+    boto3, ours = boto3_client(url), DeploymentTargetsClient(boto3_client(url))
+    ours_async = AsyncDeploymentTargetsClient(aio)
+    keys = {"access_key": "testing", "secret_key": "testing"}
+    make_capo = import_module("capo_codedeploy").CodeDeployClient
+    capo = make_capo(endpoint=url, region="us-east-1", credentials=keys)
+    run: Any = loop.run_until_complete
     return {
-        "boto3": lambda: clients.boto3(**PAGE),
-        OURS: lambda: clients.ours(**PAGE),
-        ASYNC: lambda: clients.run(clients.aio(**PAGE)),
-        OURS_ASYNC: lambda: clients.run(clients.ours_async(**PAGE)),
-        VALIDATOR: lambda: validated(**clients.boto3(**PAGE)),
-        CAPO: lambda: clients.capo(PAGE),
+        "boto3": lambda params: boto3.batch_get_deployment_targets(**params),
+        OURS: lambda params: ours.batch_get_deployment_targets(**params),
+        ASYNC: lambda params: run(aio.batch_get_deployment_targets(**params)),
+        OURS_ASYNC: lambda params: run(ours_async.batch_get_deployment_targets(**params)),
+        VALIDATOR: lambda params: validated(**boto3.batch_get_deployment_targets(**params)),
+        CAPO: lambda params: capo.batch_get_deployment_targets(*params.values()),
     }
+
+
+def page_call(url: str, stack: ExitStack) -> Contestants:
+    return {name: partial(get, PAGE) for name, get in getters(url, stack).items()}
+
+
+def thousand_targets(url: str, stack: ExitStack) -> Contestants:
+    gets = getters(url, stack)
+
+    def loop(get: Get) -> Any:
+        return [get(batch) for batch in BATCHES]
+
+    def pool() -> Any:
+        with ThreadPoolExecutor(8) as executor:
+            return list(executor.map(gets["boto3"], BATCHES))
+
+    loops: Contestants = {name: partial(loop, get) for name, get in gets.items()}
+    ours = {name: partial(gets[name], THOUSAND) for name in (OURS, OURS_ASYNC)}
+    return {**loops, **ours, POOL: pool}
 
 
 def in_process(client: Any, body: bytes, read: Any = read_json_request) -> Contestants:
@@ -146,26 +156,6 @@ def page_in_cbor() -> Contestants:
     with TemporaryDirectory() as folder:
         client = boto3_client("http://localhost", data_path=write_model(Path(folder), [CBOR]))
     return in_process(client, dumps(to_cbor(json.loads(BODY))), read_cbor_request)
-
-
-def thousand_targets(clients: Clients) -> Contestants:
-    def pool() -> Any:
-        with ThreadPoolExecutor(8) as executor:
-            return list(executor.map(lambda batch: clients.boto3(**batch), BATCHES))
-
-    async def loop_of_awaits() -> None:
-        for batch in BATCHES:
-            await clients.aio(**batch)
-
-    return {
-        "boto3": lambda: [clients.boto3(**batch) for batch in BATCHES],
-        OURS: lambda: clients.ours(**THOUSAND),
-        POOL: pool,
-        ASYNC: lambda: clients.run(loop_of_awaits()),
-        OURS_ASYNC: lambda: clients.run(clients.ours_async(**THOUSAND)),
-        VALIDATOR: lambda: [validated(**clients.boto3(**batch)) for batch in BATCHES],
-        CAPO: lambda: [clients.capo(batch) for batch in BATCHES],
-    }
 
 
 IMPORT = "from codedeploy_targets import DeploymentTargetsClient"
@@ -270,16 +260,15 @@ def main() -> None:
     rows = {"read one page": medians(page_read(), rounds=20, repeat=20)}
     with ExitStack() as stack:
         url = stack.enter_context(loopback())
-        clients = Clients(url, stack)
-        rows["get one page"] = medians(page_call(clients), rounds=20, repeat=20)
+        rows["get one page"] = medians(page_call(url, stack), rounds=20, repeat=20)
         rows["one page, watched"] = medians(page_watched(), rounds=20, repeat=20)
         rows["one page in CBOR"] = medians(page_in_cbor(), rounds=20, repeat=10)
         rows["first result, CPU"] = medians(first_result(url), rounds=15, clock=cpu_of_processes)
         growths = {name: in_a_process(script + GROWTH, url) for name, script in STREAM.items()}
         rows["50,000 targets, MiB"] = {name: f"{float(mib):.1f}" for name, mib in growths.items()}
     with ExitStack() as stack:
-        clients = Clients(stack.enter_context(loopback(0.02)), stack)
-        rows["1,000 targets at 20 ms"] = medians(thousand_targets(clients), rounds=7)
+        url = stack.enter_context(loopback(0.02))
+        rows["1,000 targets at 20 ms"] = medians(thousand_targets(url, stack), rounds=7)
     show(rows)
 
 

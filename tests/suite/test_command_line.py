@@ -152,20 +152,15 @@ def test_wrong_usage_is_2(args: list[str], command_line: CommandLine) -> None:
     assert "_seconds" not in ended.err
 
 
-def test_wrong_usage_is_2_in_a_real_process(command_line: CommandLine) -> None:
-    ended = command_line.run("--delay", "soon", "d-1")
-    assert (ended.status, ended.out) == (2, "")
-    assert "invalid seconds value: 'soon'" in ended.err
-
-
-def broken(operation: str, instead: Any) -> CodeDeploy:
-    return CodeDeploy(instead={operation: repeat(instead)})
+def broken(operation: str, instead: Any, known: int = 0) -> CodeDeploy:
+    return CodeDeploy(known=known, instead={operation: repeat(instead)})
 
 
 def denied(code: str) -> CodeDeploy:
     return broken(GET, error(code))
 
 
+NO_STATUS = Response(b'{"deploymentInfo": {}}')
 HTML = Response(b"<html>")
 REFUSING = "http://127.0.0.1:1"
 TLS: dict[str, str | None] = {"AWS_ENDPOINT_URL": "https://[::1]", "AWS_CA_BUNDLE": "/absent.pem"}
@@ -185,7 +180,13 @@ NO_ANSWER: dict[str, tuple[str, dict[str, str | None], CodeDeploy, str]] = {
     "throttled": ("d-1", {}, denied("ThrottlingException"), "with a longer --delay."),
     "another error": ("d-1", {}, denied("ExpiredTokenException"), "and the credentials."),
     "no JSON": ("d-1", {}, broken(GET, HTML), "Try again; see whether a proxy"),
-    "no JSON of a target": ("d-1 --no-watch", {}, broken(READ, HTML), "Try again"),
+    "no JSON of a target": ("d-1 --no-watch", {}, broken(READ, HTML, known=1), "Try again"),
+    "no status": (
+        "d-1 --no-watch",
+        {},
+        broken(GET, NO_STATUS),
+        "The response to GetDeployment can",
+    ),
     "half a listing": ("d-1 --no-watch", {}, broken(LIST, cut_short), "Try again"),
 }
 
@@ -206,20 +207,10 @@ def test_no_answer_is_2_and_one_line_that_says_what_to_do(
     check_no_answer(command_line.run_here(*args.split(), env=env), advice)
 
 
-@pytest.mark.parametrize("name", ["no credentials", "a wrong endpoint", "denied"])
-def test_no_answer_is_2_in_a_real_process(name: str, command_line: CommandLine) -> None:
-    args, env, command_line.answer, advice = NO_ANSWER[name]
-    check_no_answer(command_line.run(*args.split(), env=env), advice)
-
-
-@pytest.mark.parametrize("deployment", [{}, {"status": None}], ids=["no status", "null"])
-def test_a_deployment_without_a_status_is_no_answer(
-    deployment: dict[str, Any], command_line: CommandLine
-) -> None:
-    answer = Response(json.dumps({"deploymentInfo": deployment}).encode())
-    command_line.answer = CodeDeploy(known=0, instead={GET: [answer]})
-    ended = command_line.run_here("d-1", "--no-watch")
-    check_no_answer(ended, "The response to GetDeployment cannot be read")
+def test_no_answer_and_wrong_usage_are_2_in_a_real_process(command_line: CommandLine) -> None:
+    command_line.answer = denied("AccessDeniedException")
+    check_no_answer(command_line.run("d-1"), "Allow codedeploy:Get*")
+    assert command_line.run("--delay", "soon", "d-1").status == 2
 
 
 @needs_full_disk

@@ -49,9 +49,8 @@ def calls(client: ct.DeploymentTargetsClient, ids: Iterator[str]) -> None:
     output = get(deploymentId="d-1", targetIds=["i-1"])
     assert_type(output, ct.BatchGetDeploymentTargetsOutput)
     assert_type(output.deployment_targets, list[ct.DeploymentTarget])
-    assert_type(output.missing_target_ids, list[str])
     assert_type(output.response_metadata, list[ct.ResponseMetadata])
-    assert_type(output.to_boto3(), dict[str, Any])
+    assert_type((output.missing_target_ids, output.to_boto3()), tuple[list[str], dict[str, Any]])
     read = ct.BatchGetDeploymentTargetsOutput.from_boto3(output.to_boto3())
     assert_type(read, ct.BatchGetDeploymentTargetsOutput)
     get(deploymentId="d-1", targetIds=ids, skip_missing=True)
@@ -113,10 +112,8 @@ def errors(client: ct.DeploymentTargetsClient) -> str:
         assert_type(error, ClientError)
         return "no such deployment"
     except ct.InvalidResponseError as error:
-        assert_type(error.request_id, str | None)
-        assert_type(error.deployment_id, str)
-        assert_type(error.target_ids, list[str])
-        assert_type(error.body, bytes)
+        assert_type((error.request_id, error.deployment_id), tuple[str | None, str])
+        assert_type((error.target_ids, error.body), tuple[list[str], bytes])
         return "invalid"
     except (ClientError, BotoCoreError):
         return "another error"
@@ -124,14 +121,12 @@ def errors(client: ct.DeploymentTargetsClient) -> str:
 
 
 def any_target(target: ct.DeploymentTarget) -> bool:
-    assert_type(target.target_id, str | None)
-    assert_type(target.deployment_id, str | None)
-    assert_type(target.status, ct.TargetStatus | None)
+    assert_type((target.target_id, target.deployment_id), tuple[str | None, str | None])
+    assert_type((target.status, target.is_terminal), tuple[ct.TargetStatus | None, bool])
     assert_type(target.last_updated_at, datetime | None)
     assert_type(target.lifecycle_events, list[ct.LifecycleEvent])
     assert_type(target.failed_event, ct.LifecycleEvent | None)
     assert_type(target.current_event, ct.LifecycleEvent | None)
-    assert_type(target.is_terminal, bool)
     assert_type(target.to_boto3(), dict[str, Any])
     assert_type(target.deployment_target_type, ct.DeploymentTargetType)
     with raises(ValidationError):
@@ -161,8 +156,7 @@ def matched(target: ct.DeploymentTarget) -> str:
             assert_type(target.resource_type, str | None)
         case ct.UnknownTarget():
             assert_type(target.deployment_target_type, Literal["UnknownTarget"])
-            assert_type(target.raw, dict[str, Any])
-            assert_type(target.raw_type, str | None)
+            assert_type((target.raw, target.raw_type), tuple[dict[str, Any], str | None])
         case _:
             assert_never(target)
     return target.deployment_target_type
@@ -215,20 +209,17 @@ def members(
 ) -> None:
     assert_type(event.lifecycle_event_name, str | None)
     assert_type(event.status, ct.LifecycleEventStatus | None)
-    assert_type(event.start_time, datetime | None)
-    assert_type(event.duration, timedelta | None)
+    assert_type((event.start_time, event.duration), tuple[datetime | None, timedelta | None])
     assert_type(event.diagnostics, ct.Diagnostics | None)
     if not event.model_fields_set:
         refused(lambda: event.diagnostics.message, AttributeError)  # type: ignore[union-attr]  # pyright: ignore[reportOptionalMemberAccess]
     if event.diagnostics is not None:
         assert_type(event.diagnostics.error_code, ct.LifecycleErrorCode | None)
         assert_type(event.diagnostics.log_tail, str | None)
-    assert_type(task_set.identifier, str | None)
-    assert_type(task_set.desired_count, int | None)
+    assert_type((task_set.identifier, task_set.desired_count), tuple[str | None, int | None])
     assert_type(task_set.target_group, ct.TargetGroupInfo | None)
     assert_type(task_set.task_set_label, ct.TargetLabel | None)
-    assert_type(metadata.http_headers, dict[str, str])
-    assert_type(metadata.retry_attempts, int)
+    assert_type((metadata.http_headers, metadata.retry_attempts), tuple[dict[str, str], int])
 
 
 def made(now: datetime) -> None:
