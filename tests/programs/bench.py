@@ -20,16 +20,12 @@ from contextlib import ExitStack
 from functools import partial
 from importlib import import_module
 from importlib.metadata import version
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from botocore.parsers import create_parser
-from cbor2 import dumps
-from support.cbor import CBOR, read_cbor_request, to_cbor, write_model
 from support.clients import aiobotocore_client
 from support.command_line import KEYS
-from support.endpoint import Response, aws_response, boto3_client, intercept, read_json_request
+from support.endpoint import Response, aws_response, boto3_client, intercept
 from support.loopback import answer, loopback
 from support.pages import ids
 
@@ -47,6 +43,8 @@ OURS, OURS_ASYNC = "this library", "this library, async"
 OURS_OVER_BOTO3 = "this library over boto3's client"
 ASYNC, POOL = "aiobotocore", "a thread pool over boto3"
 VALIDATOR, CAPO = "aws-resource-validator", "capo-codedeploy"
+CAPO_KEYS = {"access_key": "testing", "secret_key": "testing"}
+CAPO_OPTIONS = {"region": "us-east-1", "credentials": CAPO_KEYS}
 PAGE: dict[str, Any] = {"deploymentId": "d-1", "targetIds": ids(25)}
 BODY = answer(json.dumps(PAGE).encode())
 THOUSAND: dict[str, Any] = {"deploymentId": "d-1", "targetIds": ids(1000)}
@@ -80,18 +78,11 @@ def medians(
 
 
 def page_read() -> Contestants:
-    def parse() -> Any:
-        return create_parser("json").parse(response, shape)
-
-    def validator() -> Any:
-        parsed = parse()
-        parsed["ResponseMetadata"] |= {"RequestId": "r", "RetryAttempts": 0}
-        return validated(**parsed)
-
     model = boto3_client("http://localhost").meta.service_model
     shape: Any = model.operation_model("BatchGetDeploymentTargets").output_shape
     response = {"body": BODY, "headers": {}, "status_code": 200}
-    return {"boto3": parse, OURS: lambda: read_body(BODY), VALIDATOR: validator}
+    parser = create_parser("json")
+    return {"boto3": lambda: parser.parse(response, shape), OURS: lambda: read_body(BODY)}
 
 
 def getters(url: str, stack: ExitStack) -> dict[str, Get]:
@@ -103,9 +94,7 @@ def getters(url: str, stack: ExitStack) -> dict[str, Get]:
     stack.callback(lambda: loop.run_until_complete(context.__aexit__(None, None, None)))
     boto3, ours = boto3_client(url), DeploymentTargetsClient(boto3_client(url))
     ours_async = AsyncDeploymentTargetsClient(aio)
-    keys = {"access_key": "testing", "secret_key": "testing"}
-    make_capo = import_module("capo_codedeploy").CodeDeployClient
-    capo = make_capo(endpoint=url, region="us-east-1", credentials=keys)
+    capo = import_module("capo_codedeploy").CodeDeployClient(endpoint=url, **CAPO_OPTIONS)
     run: Any = loop.run_until_complete
     return {
         "boto3": lambda params: boto3.batch_get_deployment_targets(**params),
@@ -136,26 +125,16 @@ def thousand_targets(url: str, stack: ExitStack) -> Contestants:
     return {**loops, **ours, POOL: pool}
 
 
-def in_process(client: Any, body: bytes, read: Any = read_json_request) -> Contestants:
-    intercept(client, lambda *_: Response(body), aws_response, read)
+def page_watched() -> Contestants:
+    """Return both clients where a handler looks at boto3's dict; the answers come in process."""
+    client = boto3_client("http://localhost")
+    intercept(client, lambda *_: Response(BODY), aws_response)
+    client.meta.events.register("after-call.codedeploy", lambda **_: None)
     ours = DeploymentTargetsClient(client)
     return {
         "boto3": lambda: client.batch_get_deployment_targets(**PAGE),
         OURS: lambda: ours.batch_get_deployment_targets(**PAGE),
     }
-
-
-def page_watched() -> Contestants:
-    client = boto3_client("http://localhost")
-    client.meta.events.register("after-call.codedeploy", lambda **_: None)
-    return in_process(client, BODY)
-
-
-def page_in_cbor() -> Contestants:
-    """Return the contestants over a protocol that botocore parses."""
-    with TemporaryDirectory() as folder:
-        client = boto3_client("http://localhost", data_path=write_model(Path(folder), [CBOR]))
-    return in_process(client, dumps(to_cbor(json.loads(BODY))), read_cbor_request)
 
 
 IMPORT = "from codedeploy_targets import DeploymentTargetsClient"
@@ -184,58 +163,18 @@ import boto3
 from aws_resource_validator.pydantic_models.codedeploy import BatchGetDeploymentTargetsOutputTypeDef
 BatchGetDeploymentTargetsOutputTypeDef(**boto3.client("codedeploy"){GET})
 """,
-    CAPO: """
+    CAPO: f"""
 import os
 from capo_codedeploy import CodeDeployClient
-keys = {"access_key": "testing", "secret_key": "testing"}
-url = os.environ["AWS_ENDPOINT_URL"]
-client = CodeDeployClient(endpoint=url, region="us-east-1", credentials=keys)
+client = CodeDeployClient(endpoint=os.environ["AWS_ENDPOINT_URL"], **{CAPO_OPTIONS})
 client.batch_get_deployment_targets(*PAGE.values())
 """,
 }
-# And to stream a deployment.
-STREAM = {
-    "boto3": """
-import boto3
-def targets():
-    client = boto3.client("codedeploy")
-    for page in client.get_paginator("list_deployment_targets").paginate(deploymentId="d-50000"):
-        for start in range(0, len(page["targetIds"]), 25):
-            batch = page["targetIds"][start : start + 25]
-            response = client.batch_get_deployment_targets(deploymentId="d-50000", targetIds=batch)
-            yield from response["deploymentTargets"]
-""",
-    OURS: f"""
-{IMPORT}
-def targets():
-    return DeploymentTargetsClient().iter_deployment_targets(deploymentId="d-50000")
-""",
-    OURS_ASYNC: f"""
+# And to stream a deployment; the growth in MiB is printed.
+STREAM = """
 import asyncio
-from aiobotocore.session import get_session
-{IMPORT_ASYNC}
-def targets():
-    async def stream():
-        async with get_session().create_client("codedeploy") as codedeploy:
-            client = AsyncDeploymentTargetsClient(codedeploy)
-            async for target in client.iter_deployment_targets(deploymentId="d-50000"):
-                yield target
-    loop, stream = asyncio.new_event_loop(), stream()
-    try:
-        while True:
-            yield loop.run_until_complete(anext(stream))
-    except StopAsyncIteration:
-        loop.close()
-""",
-}
-# Linux only: elsewhere the standard library knows no current size, and the peak is inherited.
-GROWTH = """
-def size():
-    with open("/proc/self/statm") as statm:
-        return int(statm.read().split()[1]) * 4096 / 2**20
-sizes = [size() for count, _ in enumerate(targets(), 1) if count % 2_000 == 0]
-assert len(sizes) == 25
-print(max(sizes) - sizes[0])
+from programs.load import stream
+print(asyncio.run(stream("{}", "{}", 50_000)))
 """
 
 
@@ -262,10 +201,11 @@ def main() -> None:
         url = stack.enter_context(loopback())
         rows["get one page"] = medians(page_call(url, stack), rounds=20, repeat=20)
         rows["one page, watched"] = medians(page_watched(), rounds=20, repeat=20)
-        rows["one page in CBOR"] = medians(page_in_cbor(), rounds=20, repeat=10)
         rows["first result, CPU"] = medians(first_result(url), rounds=15, clock=cpu_of_processes)
-        growths = {name: in_a_process(script + GROWTH, url) for name, script in STREAM.items()}
-        rows["50,000 targets, MiB"] = {name: f"{float(mib):.1f}" for name, mib in growths.items()}
+        rows["50,000 targets, MiB"] = {
+            name: f"{float(in_a_process(STREAM.format(kind, url), url)):.1f}"
+            for name, kind in ((OURS, "sync"), (OURS_ASYNC, "async"))
+        }
     with ExitStack() as stack:
         url = stack.enter_context(loopback(0.02))
         rows["1,000 targets at 20 ms"] = medians(thousand_targets(url, stack), rounds=7)

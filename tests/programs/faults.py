@@ -102,19 +102,8 @@ def outcome(client: Client) -> str:
     return "short" if unnamed else "altered"
 
 
-def boto3_is_short(client: Any) -> bool:
-    get, count = client.batch_get_deployment_targets, 0
-    try:
-        for start in range(0, 400, 25):
-            response = get(deploymentId="d-1", targetIds=WANTED[start : start + 25])
-            count += len(response.get("deploymentTargets", []))
-    except Exception:  # noqa: BLE001 - of whatever kind: it is not silent
-        return False
-    return count < len(WANTED)
-
-
 def row(*cells: object) -> None:
-    widths = "| {:<23} | {:<8} | {:<5} | {:>5} | {:>5} | {:>7} | {:>7} | {:>5} | {:>11} |"
+    widths = "| {:<23} | {:<8} | {:<5} | {:>5} | {:>5} | {:>7} | {:>7} | {:>5} |"
     print(widths.format(*cells))
 
 
@@ -126,11 +115,10 @@ def try_fault(name: str, url: str, mode: str) -> None:
             wrapped = clients.unwrapped(url, retries=retries, connect_timeout=1, read_timeout=1)
             client = clients.wrap(wrapped)
             seen = Counter(outcome(client) for _ in range(CALLS))
-            counts: list[Any] = [seen[key] for key in ("whole", "refused", "altered", "short")]
+            counts = [seen[key] for key in ("whole", "refused", "altered", "short")]
             if kind == "sync":
                 wait_until(lambda: threading.active_count() <= before, "a thread stays")
-                counts.append(sum(boto3_is_short(wrapped) for _ in range(CALLS)))
-            row(name, mode, kind, CALLS, *counts, "")
+            row(name, mode, kind, CALLS, *counts)
         assert seen["short"] == 0
         assert seen["altered"] == 0 or name == "flipped bytes"
         assert seen["whole"] == CALLS or name != "none"
@@ -138,7 +126,7 @@ def try_fault(name: str, url: str, mode: str) -> None:
 
 def main() -> None:
     logging.getLogger("asyncio").setLevel(logging.ERROR)  # its debug mode warns of slow steps
-    row("fault", "retries", "", "calls", "whole", "refused", "altered", "short", "boto3 short")
+    row("fault", "retries", "", "calls", "whole", "refused", "altered", "short")
     with loopback() as upstream, microburst(upstream) as proxied:
         for name, fault in FAULTS.items():
             if fault is not None:
