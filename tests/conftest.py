@@ -71,6 +71,6 @@ def moto_url() -> Iterator[str]:
 
 
 @pytest.fixture
-def command_line(tmp_path: Path, interruptible: None) -> Iterator[CommandLine]:  # noqa: ARG001
+def cli(tmp_path: Path, interruptible: None) -> Iterator[CommandLine]:  # noqa: ARG001
     with serve(CodeDeploy()) as endpoint:
         yield CommandLine(endpoint, tmp_path)

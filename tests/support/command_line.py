@@ -58,10 +58,8 @@ class Process:
     """The command line in a process that has not ended yet."""
 
     def __init__(self, popen: subprocess.Popen[str], stderr: IO[str]) -> None:
-        self.send_signal = popen.send_signal
-        self.stdout = popen.stdout
-        self._popen = popen
-        self._stderr = stderr
+        self.send_signal, self.stdout = popen.send_signal, popen.stdout
+        self._popen, self._stderr = popen, stderr
         self._read: list[str] = []
 
     def wait_for(self, text: str) -> None:
@@ -85,12 +83,14 @@ class CommandLine:
     Attributes:
         answer: what answers its calls, such as a CodeDeploy; a test may change it at any time.
         env: the environment that it runs in.
+        pid: of the process that it ran in last.
     """
 
     def __init__(self, endpoint: Endpoint, home: Path) -> None:
         self.answer: Answer = endpoint.answer
         endpoint.answer = lambda operation, params: self.answer(operation, params)  # noqa: PLW0108 - it may change
         self._home = home
+        self.pid = os.getpid()
         kept = {name: text for name, text in os.environ.items() if _is_kept(name)}
         self.env = {
             **kept,
@@ -114,17 +114,14 @@ class CommandLine:
     ) -> Iterator[Process]:
         """Start it in a process, which ends with the block.
 
-        Args:
-            args: its own arguments.
-            program: what else to run.
-            env: changes to the environment; None takes a variable away.
-            options: of `subprocess.Popen`, such as `stdout`.
+        `env` changes the environment, None takes a variable away; the options are those of Popen.
         """
         with TemporaryFile("w+", encoding="utf-8") as stderr:
             streams = {"stdout": subprocess.PIPE, "stderr": stderr, **options}
             with subprocess.Popen(  # noqa: S603
                 [*program, *args], env=self._changed(env), encoding="utf-8", **streams
             ) as popen:
+                self.pid = popen.pid
                 deadline = Timer(DEADLINE, popen.kill)
                 deadline.start()
                 try:
@@ -142,11 +139,8 @@ class CommandLine:
     ) -> Ended:
         """Run it in this process, which is quicker, and seen by mutmut and debuggers.
 
-        Args:
-            args: its own arguments.
-            env: changes to the environment; None takes a variable away.
-            stdout: where it writes, in place of what is returned.
-            size: the rows and columns of the terminal that stdout seems to be.
+        It writes to `stdout` in place of what is returned. With a size, in rows and columns,
+        stdout seems to be a terminal.
         """
         out, err = self._home / "stdout", self._home / "stderr"
         with (
