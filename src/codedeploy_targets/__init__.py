@@ -1,5 +1,7 @@
 """Change here: the public names. CodeDeploy's BatchGetDeploymentTargets as a typed client."""
 
+from ._answers import BatchGetDeploymentTargetsOutput as BatchGetDeploymentTargetsOutput
+from ._answers import ResponseMetadata as ResponseMetadata
 from ._client import DeploymentTargetIterator as DeploymentTargetIterator
 from ._client import DeploymentTargetsClient as DeploymentTargetsClient
 from ._enums import LifecycleErrorCode as LifecycleErrorCode
@@ -9,7 +11,6 @@ from ._enums import TargetStatus as TargetStatus
 from ._errors import InvalidResponseError as InvalidResponseError
 from ._failures import FailureGroup as FailureGroup
 from ._failures import group_failures as group_failures
-from ._models import BatchGetDeploymentTargetsOutput as BatchGetDeploymentTargetsOutput
 from ._models import CloudFormationTarget as CloudFormationTarget
 from ._models import DeploymentTarget as DeploymentTarget
 from ._models import DeploymentTargetType as DeploymentTargetType
@@ -20,7 +21,9 @@ from ._models import InstanceTarget as InstanceTarget
 from ._models import LambdaFunctionInfo as LambdaFunctionInfo
 from ._models import LambdaTarget as LambdaTarget
 from ._models import LifecycleEvent as LifecycleEvent
-from ._models import ResponseMetadata as ResponseMetadata
 from ._models import TargetFilters as TargetFilters
 from ._models import TargetGroupInfo as TargetGroupInfo
 from ._models import UnknownTarget as UnknownTarget
+from ._shapes import end_deferral
+
+end_deferral()

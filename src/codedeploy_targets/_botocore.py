@@ -21,13 +21,21 @@ from botocore.exceptions import ClientError
 from botocore.loaders import JSONFileLoader, Loader
 from pydantic_core import from_json
 
+from ._answers import (
+    NotJSONError,
+    check_deployment,
+    check_listing,
+    read_body,
+    read_dict,
+    read_metadata,
+)
 from ._errors import InvalidResponseError
-from ._parsing import NotJSONError, UnreadableError, check_body, read_body, read_dict, read_metadata
+from ._shapes import UnreadableError
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-    from ._models import BatchGetDeploymentTargetsOutput as Output
+    from ._answers import BatchGetDeploymentTargetsOutput as Output
 
 _exceptions_lock = RLock()
 
@@ -124,8 +132,10 @@ class Twin:
             if operation.name == "BatchGetDeploymentTargets":
                 self._output = read_body(body)
                 response["body"] = b""
+            elif operation.name == "GetDeployment":
+                check_deployment(body)
             else:
-                check_body(operation.name, body)
+                check_listing(body)
         except UnreadableError as error:
             request_id = response["headers"].get("x-amzn-requestid")
             self._error = self._invalid(operation.name, error, request_id, body)

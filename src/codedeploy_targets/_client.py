@@ -14,21 +14,17 @@ from contextvars import copy_context
 from functools import partial
 from operator import index
 from threading import Semaphore, Thread
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
+from botocore.client import BaseClient
 from botocore.exceptions import ClientError
 
+from ._answers import BatchGetDeploymentTargetsOutput as Output
 from ._botocore import Twin, check_client, default_client
-from ._errors import error_code
-from ._models import BatchGetDeploymentTargetsOutput as Output
+from ._errors import Exceptions, error_code
 from ._models import DeploymentTarget, TargetFilters
 from ._requests import Batcher, Params, Steps, check_target_ids, get_targets, list_params, merge
 from ._watching import Watch
-
-if TYPE_CHECKING:
-    from botocore.client import BaseClient
-
-    from ._errors import Exceptions
 
 
 class ClientBase:
@@ -44,7 +40,8 @@ class ClientBase:
     @property
     def exceptions(self) -> Exceptions:
         """The wrapped client's own, for `except client.exceptions.…Exception`."""
-        return cast("Exceptions", self.client.exceptions)
+        exceptions: Exceptions = self.client.exceptions
+        return exceptions
 
 
 class DeploymentTargetsClient(ClientBase):

@@ -20,6 +20,8 @@ class _OpenEnum(str, Enum):
         if not isinstance(value, str):
             return None
         plain = str.__str__(value)  # str() of a user's own string enum is the member's name
+        # Half a character, which no JSON can hold, becomes U+FFFD.
+        plain = plain.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
         member = str.__new__(cls, plain)
         member._name_ = member._value_ = plain
         return member

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
+from botocore import exceptions
 from botocore.exceptions import BotoCoreError, ClientError
-
-if TYPE_CHECKING:
-    from botocore import exceptions
 
 # With one of these codes the service refuses a whole batch because a target in it does not exist.
 MISSING_CODES = {"DeploymentTargetDoesNotExistException", "InstanceDoesNotExistException"}

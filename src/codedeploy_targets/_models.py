@@ -3,106 +3,28 @@
 botocore's service model for CodeDeploy (2014-10-06) is the truth behind them. An attribute is
 AWS's member name in snake_case. What the service leaves out is `None`, or an empty list.
 
-A model's own JSON has the attributes' names, and is read strictly. AWS's shape goes in by
-`from_boto3` and out by `to_boto3`; its names are the validation aliases, which count only in the
-validation calls that ask for them.
+A model's own JSON has the attributes' names. AWS's shape, one envelope a target, goes in by
+`from_boto3` and out by `to_boto3`.
 """
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from contextlib import suppress
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, get_args
+from datetime import timedelta
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import (
-    AliasGenerator,
-    AliasPath,
-    AwareDatetime,
-    BaseModel,
-    Field,
-    PlainValidator,
-    StrictFloat,
-    StrictInt,
-    ValidationError,
-    WithJsonSchema,
-    model_validator,
-)
-from pydantic.alias_generators import to_camel
+from pydantic import AwareDatetime, Field, ValidationError, model_validator
+from pydantic_core import SchemaValidator, core_schema
 from typing_extensions import Self, TypedDict
 
+from . import _enums  # `TargetStatus` in TargetFilters is the name of a key, and hides the enum
 from ._enums import LifecycleErrorCode, LifecycleEventStatus, TargetLabel, TargetStatus
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from . import _enums  # `TargetStatus` in TargetFilters is the name of a key, and hides the enum
+from ._shapes import Shape, UnreadableError, aws_names, drop_nulls, mend, structure_schema, to_aws
 
 
-def _parse_timestamp(value: Any) -> datetime:
-    # Imported late: only what pydantic refuses comes here, so a cold start need not pay.
-    from botocore.utils import parse_to_aware_datetime
-
-    try:
-        parsed: datetime = parse_to_aware_datetime(value)
-    except (ArithmeticError, RuntimeError, TypeError) as error:
-        raise ValueError("not a timestamp") from error
-    return parsed
-
-
-# pydantic refuses a time without a zone; botocore's parser reads it as UTC.
-_Timestamp = Annotated[
-    AwareDatetime | Annotated[datetime, PlainValidator(_parse_timestamp)],
-    Field(union_mode="left_to_right"),
-    WithJsonSchema({"type": "string", "format": "date-time"}),
-]
-# How AWS's shape is validated: by the validation aliases.
-AWS_NAMES: dict[str, Any] = {"by_alias": True, "by_name": False, "extra": "ignore"}
-
-
-def _inside(member: str) -> AliasGenerator:
-    """Alias each attribute to AWS's member in the payload; the type stands beside the payload."""
-
-    def alias(name: str) -> str | AliasPath:
-        aws_name = to_camel(name)
-        return aws_name if name == "deployment_target_type" else AliasPath(member, aws_name)
-
-    return AliasGenerator(validation_alias=alias)
-
-
-# Type checkers do not inherit `frozen`, so each class repeats it.
-class _Shape(
-    BaseModel,
-    frozen=True,
-    extra="forbid",
-    alias_generator=AliasGenerator(validation_alias=to_camel),
-    validate_by_name=True,
-    validate_by_alias=False,
-    json_schema_serialization_defaults_required=True,
-    # JSON has no infinite numbers; pydantic would write them as null.
-    allow_inf_nan=False,
-    # Without this, pydantic takes a number above 2e10 for milliseconds.
-    val_temporal_unit="seconds",
-):
-    pass
-
-
-def _to_boto3(value: Any) -> Any:
-    """Return a value as boto3 has it: members that were set, under AWS's names, as plain types."""
-    if isinstance(value, _Shape):
-        members: dict[str, Any] = {}
-        for name, field in type(value).model_fields.items():
-            member = getattr(value, name)
-            if name in value.model_fields_set and member is not None:
-                alias = field.validation_alias
-                aws_name = alias.path[-1] if isinstance(alias, AliasPath) else alias
-                members[str(aws_name)] = _to_boto3(member)
-        return members
-    if isinstance(value, list):
-        return [_to_boto3(item) for item in value]
-    return str.__str__(value) if isinstance(value, str) else value
-
-
-class Diagnostics(_Shape, frozen=True):
+class Diagnostics(Shape, frozen=True):
     """What the script of a lifecycle event left behind; `log_tail` is its log's last 4 KB."""
 
     error_code: LifecycleErrorCode | None = None
@@ -111,13 +33,13 @@ class Diagnostics(_Shape, frozen=True):
     log_tail: str | None = None
 
 
-class LifecycleEvent(_Shape, frozen=True):
+class LifecycleEvent(Shape, frozen=True):
     """One step on one target, such as `BeforeInstall`; `end_time` is `None` while it runs."""
 
     lifecycle_event_name: str | None = None
     diagnostics: Diagnostics | None = None
-    start_time: _Timestamp | None = None
-    end_time: _Timestamp | None = None
+    start_time: AwareDatetime | None = None
+    end_time: AwareDatetime | None = None
     status: LifecycleEventStatus | None = None
 
     @property
@@ -128,37 +50,41 @@ class LifecycleEvent(_Shape, frozen=True):
         return self.end_time - self.start_time
 
 
-class LambdaFunctionInfo(_Shape, frozen=True):
+class LambdaFunctionInfo(Shape, frozen=True):
     """A Lambda function; `target_version_weight` is its new version's percentage of traffic."""
 
     function_name: str | None = None
     function_alias: str | None = None
     current_version: str | None = None
     target_version: str | None = None
-    target_version_weight: StrictFloat | None = None
+    target_version_weight: float | None = None
 
 
-class TargetGroupInfo(_Shape, frozen=True):
+class TargetGroupInfo(Shape, frozen=True):
     """The load balancer's target group that sends traffic to a task set."""
 
     name: str | None = None
 
 
-class ECSTaskSet(_Shape, frozen=True):
+class ECSTaskSet(Shape, frozen=True):
     """One side of an ECS deployment: the tasks of the old or the new version.
 
-    `status` is ECS's own (`PRIMARY`, `ACTIVE` or `DRAINING`), `traffic_weight` a percentage. AWS
-    spells `identifier` as `identifer` on the wire.
+    `status` is ECS's own (`PRIMARY`, `ACTIVE` or `DRAINING`), `traffic_weight` a percentage.
     """
 
-    identifier: str | None = Field(default=None, validation_alias="identifer")
-    desired_count: StrictInt | None = None
-    pending_count: StrictInt | None = None
-    running_count: StrictInt | None = None
+    identifier: str | None = None
+    desired_count: int | None = None
+    pending_count: int | None = None
+    running_count: int | None = None
     status: str | None = None
-    traffic_weight: StrictFloat | None = None
+    traffic_weight: float | None = None
     target_group: TargetGroupInfo | None = None
     task_set_label: TargetLabel | None = None
+
+    @classmethod
+    def _aws_name(cls, attribute: str) -> str:
+        # AWS misspells this one.
+        return "identifer" if attribute == "identifier" else super()._aws_name(attribute)
 
 
 def _require_type(schema: dict[str, Any]) -> None:
@@ -167,11 +93,11 @@ def _require_type(schema: dict[str, Any]) -> None:
         schema["required"].append("deployment_target_type")
 
 
-class _Target(_Shape, frozen=True, json_schema_extra=_require_type):
+class _Target(Shape, frozen=True, json_schema_extra=_require_type):
     deployment_id: str | None = None
     target_id: str | None = None
     status: TargetStatus | None = None
-    last_updated_at: _Timestamp | None = None
+    last_updated_at: AwareDatetime | None = None
     lifecycle_events: list[LifecycleEvent] = []
 
     @property
@@ -196,71 +122,58 @@ class _Target(_Shape, frozen=True, json_schema_extra=_require_type):
         Raises:
             ValueError: it is no envelope for this type; the message tells where, and no value.
         """
-        # Imported late: `_parsing.py` imports this module.
-        from ._parsing import read_envelope
-
-        target: Self = read_envelope(envelope, cls)
+        target = read_envelope(mend(envelope), "the envelope")
+        unnamed = isinstance(target, UnknownTarget) and target.raw_type is None
+        if unnamed or not isinstance(target, cls):
+            raise UnreadableError(f"expected the envelope of one {cls.__name__}")
         return target
 
 
 class _KnownTarget(_Target, frozen=True):
-    # The member of AWS's `DeploymentTarget` that holds the payload.
-    MEMBER: ClassVar[str]
-
     def to_boto3(self) -> dict[str, Any]:
         """Return the dict that boto3 returns for this target, its envelope included."""
-        label = {"deploymentTargetType": type(self).model_fields["deployment_target_type"].default}
-        # The service sent no payload. Of an empty payload not even the type is set.
-        if self.model_fields_set == {"deployment_target_type"}:
-            return label
-        payload = _to_boto3(self)
-        payload.pop("deploymentTargetType", None)
-        return {**label, self.MEMBER: payload}
+        label = type(self).model_fields["deployment_target_type"].default
+        envelope = {"deploymentTargetType": label}
+        if self.model_fields_set != {"deployment_target_type"}:  # else, the service sent no payload
+            payload = to_aws(self)
+            payload.pop("deploymentTargetType", None)
+            envelope[_MEMBERS[label]] = payload
+        return envelope
 
 
-class InstanceTarget(_KnownTarget, frozen=True, alias_generator=_inside("instanceTarget")):
+class InstanceTarget(_KnownTarget, frozen=True):
     """An EC2 or on-premises instance; `instance_label` is its side of a blue/green deployment."""
 
-    MEMBER: ClassVar[str] = "instanceTarget"
     deployment_target_type: Literal["InstanceTarget"] = "InstanceTarget"
     target_arn: str | None = None
     instance_label: TargetLabel | None = None
 
 
-class LambdaTarget(_KnownTarget, frozen=True, alias_generator=_inside("lambdaTarget")):
+class LambdaTarget(_KnownTarget, frozen=True):
     """A Lambda function whose alias moves to a new version."""
 
-    MEMBER: ClassVar[str] = "lambdaTarget"
     deployment_target_type: Literal["LambdaTarget"] = "LambdaTarget"
     target_arn: str | None = None
     lambda_function_info: LambdaFunctionInfo | None = None
 
 
-class ECSTarget(_KnownTarget, frozen=True, alias_generator=_inside("ecsTarget")):
+class ECSTarget(_KnownTarget, frozen=True):
     """An ECS service; its `target_id` is `<cluster name>:<service name>`."""
 
-    MEMBER: ClassVar[str] = "ecsTarget"
     deployment_target_type: Literal["ECSTarget"] = "ECSTarget"
     target_arn: str | None = None
     task_sets_info: list[ECSTaskSet] = []
 
 
-class CloudFormationTarget(
-    _KnownTarget, frozen=True, alias_generator=_inside("cloudFormationTarget")
-):
+class CloudFormationTarget(_KnownTarget, frozen=True):
     """A resource in a blue/green deployment that a CloudFormation stack update began.
 
     `target_version_weight` is the percentage of traffic on the new version.
     """
 
-    MEMBER: ClassVar[str] = "cloudFormationTarget"
     deployment_target_type: Literal["CloudFormationTarget"] = "CloudFormationTarget"
     resource_type: str | None = None
-    target_version_weight: StrictFloat | None = None
-
-
-KnownTarget = InstanceTarget | LambdaTarget | ECSTarget | CloudFormationTarget
-TARGET_BY_MEMBER: dict[str, type[KnownTarget]] = {cls.MEMBER: cls for cls in get_args(KnownTarget)}
+    target_version_weight: float | None = None
 
 
 class UnknownTarget(_Target, frozen=True):
@@ -283,30 +196,23 @@ class UnknownTarget(_Target, frozen=True):
     @classmethod
     def _read_raw(cls, data: Any) -> Any:
         raw = data.get("raw") if isinstance(data, dict) else None
-        if not isinstance(raw, dict):
-            return data
-        payload = next((value for value in raw.values() if isinstance(value, dict)), {})
-        readable = {}
-        for name in _Target.model_fields:
-            with suppress(KeyError, ValidationError):
-                member = {to_camel(name): payload[to_camel(name)]}
-                shape = _Target.model_validate(member, **AWS_NAMES)
-                readable[name] = getattr(shape, name)
-        return {**readable, **data}
+        return {**_read_shared(raw), **data} if isinstance(raw, dict) else data
 
     def to_boto3(self) -> dict[str, Any]:
         """Return the dict that boto3 returns for this target: what its service model knows.
 
         boto3 has no place for the payload of an unknown type; `raw` holds it.
         """
-        envelope = {} if self.raw_type is None else {"deploymentTargetType": self.raw_type}
-        for member, cls in TARGET_BY_MEMBER.items():
-            with suppress(ValueError):
-                target = cls.from_boto3({member: self.raw.get(member)})
-                envelope |= {member: target.to_boto3()[member]}
-        return envelope
+        envelope: dict[str, Any] = {}
+        for member in _LABELS:
+            payload = drop_nulls(self.raw.get(member))
+            with suppress(UnreadableError):
+                if isinstance(payload, dict):
+                    envelope |= _read_payload(member, payload, member).to_boto3()
+        return {**envelope, "deploymentTargetType": self.raw_type} if self.raw_type else envelope
 
 
+KnownTarget = InstanceTarget | LambdaTarget | ECSTarget | CloudFormationTarget
 DeploymentTarget = Annotated[
     KnownTarget | UnknownTarget, Field(discriminator="deployment_target_type")
 ]
@@ -331,43 +237,77 @@ class TargetFilters(TypedDict, total=False):
     ServerInstanceLabel: Sequence[Literal["Blue", "Green"] | TargetLabel]
 
 
-class ResponseMetadata(_Shape, frozen=True):
-    """What botocore tells of one call; `retry_attempts` does not count the first attempt."""
+_CLASSES: dict[str, type[KnownTarget]] = {cls.__name__: cls for cls in get_args(KnownTarget)}
+# The member of AWS's `DeploymentTarget` that holds the payload of a type.
+_MEMBERS = {label: label[0].lower() + label[1:] for label in _CLASSES} | {"ECSTarget": "ecsTarget"}
+_LABELS = {member: label for label, member in _MEMBERS.items()}
 
-    request_id: str | None = None
-    http_status_code: StrictInt | None = None
-    http_headers: dict[str, str] = {}
-    retry_attempts: StrictInt = 0
+# One envelope, as AWS sends almost all of them: flattened and read in one pass. It refuses all
+# that needs a second look, which `read_envelope` takes.
+ENVELOPE_SCHEMA = core_schema.tagged_union_schema(
+    {label: structure_schema(_CLASSES[label], member) for label, member in _MEMBERS.items()},
+    discriminator="deploymentTargetType",
+)
+_ENVELOPE = SchemaValidator(ENVELOPE_SCHEMA)
+_SHARED = SchemaValidator(structure_schema(_Target))
 
 
-class BatchGetDeploymentTargetsOutput(_Shape, frozen=True):
-    """The answers of all the calls that one request took.
+def read_envelope(envelope: Any, place: str) -> DeploymentTarget:
+    """Read one envelope, however odd it is, or raise UnreadableError with its place."""
+    if not isinstance(envelope, dict):
+        raise UnreadableError(f"{place} is no object")
+    label = envelope.get("deploymentTargetType")
+    if not isinstance(label, (str, type(None))):
+        raise UnreadableError(f"{place}.deploymentTargetType is no string")
+    held = [member for member in _LABELS if envelope.get(member) is not None]
+    # AWS's documentation has types in camelCase, and puts Lambda functions under `instanceTarget`:
+    # if the payload that the label names is absent, the payload that is present decides.
+    member = _MEMBERS.get(label or "", label)
+    if label is None or (member in _LABELS and member not in held):
+        member = held[0] if held else member
+    if member not in _LABELS:
+        if drop_nulls(envelope) and not envelope.keys() & {"deploymentTargetType", *_LABELS}:
+            raise UnreadableError(f"{place} has neither a type nor a payload that AWS knows")
+        # What botocore parsed may hold times, which are text in JSON.
+        raw = json.loads(json.dumps(envelope, default=str, skipkeys=True))
+        return UnknownTarget(deployment_target_type="UnknownTarget", raw=raw)
+    payload, place = drop_nulls(envelope.get(member)), f"{place}.{member}"
+    if isinstance(payload, dict):
+        names = aws_names(_CLASSES[_LABELS[member]])
+        if payload and not envelope[member].keys() & {*names.values()}:
+            raise UnreadableError(f"{place} has no member that AWS knows")
+        if "targetId" not in payload and payload.keys() & {*names} - {*names.values()}:
+            raise UnreadableError(f"{place} has names of the models, not AWS's")
+    return _read_payload(member, payload, place)
 
-    `deployment_targets` are in the order of the ids. `missing_target_ids` were asked for and not
-    returned. `response_metadata` has one entry a call.
-    """
 
-    deployment_targets: list[DeploymentTarget] = []
-    missing_target_ids: list[str] = []
-    response_metadata: list[ResponseMetadata] = []
+def _read_payload(member: str, payload: Any, place: str) -> KnownTarget:
+    label = _LABELS[member]
+    given = {"deployment_target_type": label}
+    if payload is None:
+        return _CLASSES[label].model_validate(given)
+    if not isinstance(payload, dict):
+        raise UnreadableError(f"{place} is no object")
+    try:
+        target = _ENVELOPE.validate_python({"deploymentTargetType": label, member: payload})
+    except ValidationError as error:
+        # The first part is the label, the second the member.
+        where = ".".join(str(part) for part in error.errors()[0]["loc"][2:] if part != "")
+        raise UnreadableError(f"{place}.{where} is not as expected") from None
+    # Unlike a target without payload, one with an empty payload has another field set.
+    empty = target.model_fields_set == {*given}
+    return _CLASSES[label].model_validate({**given, "target_id": None}) if empty else target
 
-    @staticmethod
-    def from_boto3(answer: Any) -> BatchGetDeploymentTargetsOutput:
-        """Read an answer to BatchGetDeploymentTargets, as leniently as the service's own.
 
-        It is boto3's dict, with or without `ResponseMetadata`, or the text (`str` or `bytes`)
-        that `aws deploy batch-get-deployment-targets` prints.
-
-        Raises:
-            ValueError: it is no such answer; the message tells where, and shows no value.
-        """
-        # Imported late: `_parsing.py` imports this module.
-        from ._parsing import read_answer
-
-        return read_answer(answer)
-
-    def to_boto3(self) -> dict[str, Any]:
-        """Return the dict that boto3 returns, without `ResponseMetadata`."""
-        if "deployment_targets" not in self.model_fields_set:
-            return {}
-        return {"deploymentTargets": [target.to_boto3() for target in self.deployment_targets]}
+def _read_shared(raw: dict[str, Any]) -> dict[str, Any]:
+    """Return the attributes that all targets share, of a target whose type is unknown."""
+    payloads = {member.lower(): each for member, each in raw.items() if isinstance(each, dict)}
+    identified = (payload for payload in payloads.values() if "targetId" in payload)
+    named = payloads.get(str(raw.get("deploymentTargetType")).lower())
+    payload = drop_nulls(named or next(identified, {}))
+    shared = {}
+    for attribute, aws_name in aws_names(_Target).items():
+        with suppress(KeyError, ValidationError):
+            target = _SHARED.validate_python({aws_name: payload[aws_name]})
+            shared[attribute] = getattr(target, attribute)
+    return shared

@@ -11,10 +11,10 @@ from collections.abc import Set as AbstractSet
 from functools import partial
 from typing import Any
 
+from ._answers import BatchGetDeploymentTargetsOutput as Output
+from ._answers import read_metadata
 from ._errors import MISSING_CODES, error_code
-from ._models import BatchGetDeploymentTargetsOutput as Output
 from ._models import TargetFilters
-from ._parsing import read_metadata
 
 BATCH_SIZE = 25  # AWS's maximum for `targetIds`
 _logger = logging.getLogger("codedeploy_targets")

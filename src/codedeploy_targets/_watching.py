@@ -8,7 +8,7 @@ from __future__ import annotations
 from threading import TIMEOUT_MAX
 from typing import TYPE_CHECKING, Any
 
-from ._models import BatchGetDeploymentTargetsOutput as Output
+from ._answers import BatchGetDeploymentTargetsOutput as Output
 from ._requests import Params, list_params
 
 if TYPE_CHECKING:

@@ -11,20 +11,18 @@ from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable
 from contextlib import aclosing
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
+from aiobotocore.client import AioBaseClient
 from botocore.exceptions import ClientError
 
+from ._answers import BatchGetDeploymentTargetsOutput as Output
 from ._botocore import AsyncTwin
 from ._client import ClientBase
 from ._errors import error_code
-from ._models import BatchGetDeploymentTargetsOutput as Output
 from ._models import DeploymentTarget, TargetFilters
 from ._requests import Batcher, Params, Steps, check_target_ids, get_targets, list_params, merge
 from ._watching import Watch
-
-if TYPE_CHECKING:
-    from aiobotocore.client import AioBaseClient
 
 # asyncio itself keeps only weak references to tasks.
 _producers: set[asyncio.Task[None]] = set()

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from unittest.mock import patch
 
 from moto.codedeploy.exceptions import CodeDeployException
@@ -19,9 +20,6 @@ from moto.codedeploy.responses import CodeDeployResponse
 from ._enums import TargetLabel, TargetStatus
 from ._models import DeploymentTarget, UnknownTarget
 from ._requests import BATCH_SIZE
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
 
 __all__ = ["MockDeploymentTargets", "mock_deployment_targets"]
 
