@@ -8,6 +8,7 @@ import hypothesis
 import pytest
 from moto.server import ThreadedMotoServer
 from support.clients import AsyncClients, SyncClients
+from support.clock import Clock
 from support.command_line import Server, is_kept
 
 from codedeploy_targets.testing import mock_deployment_targets
@@ -39,6 +40,16 @@ def retry_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     backoff = "botocore.retries.standard.ExponentialBackoff.delay_amount"
     monkeypatch.setattr(backoff, lambda *_: 0.0)
     monkeypatch.setattr("botocore.retryhandler.delay_exponential", lambda **_: 0.0)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """Let pauses take no time, though the clock goes on by as much."""
+    clock = Clock()
+    monkeypatch.setattr("time.monotonic", clock.monotonic)
+    monkeypatch.setattr("time.sleep", clock.pause)
+    monkeypatch.setattr("asyncio.sleep", clock.pause_task)
+    return clock
 
 
 @pytest.fixture

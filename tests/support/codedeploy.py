@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 OPERATIONS = ("GetDeployment", "ListDeploymentTargets", "BatchGetDeploymentTargets")
 GET, LIST, READ = OPERATIONS
+BUSY = {"TargetStatus": ["Pending", "InProgress", "Ready", "Unknown"]}
 PATIENCE = 10  # seconds after which a test fails
 MISSING = "DeploymentTargetDoesNotExistException"
 THROTTLED = error("ThrottlingException")
@@ -51,17 +52,20 @@ class Step:
         targets: models or envelopes of those that the deployment has; `None` if it has not started.
         left_out: ids that are listed, and never answered.
         info: members of GetDeployment's answer besides the usual ones, or in place of them.
+        read: the targets as they are after the listing, if that differs.
     """
 
     status: str
     targets: Iterable[DeploymentTarget | Envelope] | None = None
     left_out: frozenset[str] = frozenset()
     info: Mapping[str, Any] = field(default_factory=dict)
+    read: Iterable[DeploymentTarget | Envelope] | None = None
 
-    def envelopes(self) -> dict[str, Envelope]:
-        """Return what the service sends of each target, by id."""
-        sent = [each if isinstance(each, dict) else _envelope(each) for each in self.targets or ()]
-        return {_payload(envelope)["targetId"]: envelope for envelope in sent}
+
+def _envelopes(targets: Iterable[DeploymentTarget | Envelope] | None) -> dict[str, Envelope]:
+    """Return what the service sends of each target, by id."""
+    sent = [each if isinstance(each, dict) else _envelope(each) for each in targets or ()]
+    return {_payload(envelope)["targetId"]: envelope for envelope in sent}
 
 
 def _envelope(target: DeploymentTarget) -> Envelope:
@@ -151,7 +155,7 @@ class CodeDeploy:
         self._page_size = page_size
         self._lock = threading.Lock()
         self._under_way = 0
-        self._step, self._targets = self._steps[0], self._steps[0].envelopes()
+        self._step, self._targets = self._steps[0], _envelopes(self._steps[0].targets)
         self._left = iter(self._steps)
 
     def __call__(self, operation: str, params: dict[str, Any]) -> Response:
@@ -235,6 +239,18 @@ class CodeDeploy:
             for calls in self.rounds()
         ]
 
+    def yielded(self, watch: Iterable[DeploymentTarget]) -> list[dict[str, DeploymentTarget]]:
+        """Follow the deployment to its end; return, by id, what each round yields.
+
+        The order within a round is not promised.
+        """
+        rounds: list[dict[str, DeploymentTarget]] = []
+        for target in watch:
+            rounds += ({} for _ in self.rounds()[len(rounds) :])
+            assert str(target.target_id) not in rounds[-1]
+            rounds[-1][str(target.target_id)] = target
+        return rounds + [{} for _ in self.rounds()[len(rounds) :]]
+
     # What is answered.
 
     def _answer(self, operation: str, params: dict[str, Any]) -> Response:
@@ -248,7 +264,7 @@ class CodeDeploy:
     def _get(self) -> Response:
         before, self._step = self._step, next(self._left, self._step)
         if self._step is not before:
-            self._targets = self._step.envelopes()
+            self._targets = _envelopes(self._step.targets)
         counts = Counter(_payload(each).get("status") for each in self._targets.values())
         usual = {
             "deploymentId": "d-1",
@@ -275,6 +291,8 @@ class CodeDeploy:
         start = int(params.get("nextToken", 0))
         end = start + self._page_size
         more = {"nextToken": str(end)} if end < len(listed) else {}
+        if not more and self._step.read is not None:
+            self._targets = _envelopes(self._step.read)
         return _response({"targetIds": listed[start:end], **more})
 
     def _read(self, params: dict[str, Any]) -> Response:
