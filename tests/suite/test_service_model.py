@@ -107,15 +107,14 @@ def test_the_exceptions_are_those_of_the_operation() -> None:
 
 def public() -> dict[str, Any]:
     """Return the public classes, functions and methods, by name."""
-    modules = (codedeploy_targets.aio, codedeploy_targets.testing)
     found = {name: each for name, each in vars(codedeploy_targets).items() if is_ours(each)}
-    for module in modules:
+    for module in (codedeploy_targets.aio, codedeploy_targets.testing):
         names = vars(module).items()
         found |= {name: each for name, each in names if is_ours(each, module.__name__)}
     found = {name: each for name, each in found.items() if not name.startswith("_")}
     for each in [*found.values()]:
         bases = filter(is_ours, reversed(inspect.getmro(each)) if inspect.isclass(each) else ())
-        for name, member in (pair for base in bases for pair in vars(base).items()):
+        for name, member in [pair for base in bases for pair in vars(base).items()]:
             function = getattr(member, "fget", getattr(member, "__func__", member))
             is_public = not name.startswith("_") or name in {"__init__", "__iter__", "__next__"}
             if is_public and inspect.isfunction(function):
