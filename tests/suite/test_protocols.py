@@ -186,9 +186,7 @@ def test_an_answer_in_cbor_that_is_cut_short_is_never_read(
     cbor_client: MakeClient, operation: str, encode: Callable[[Any], bytes]
 ) -> None:
     bodies = {READ: encode(TWO_TARGETS), LIST: encode(TWO_IDS)}
-    client = cbor_client(
-        lambda name, _: Response(bodies[name]), retries={"total_max_attempts": 1}
-    )
+    client = cbor_client(lambda name, _: Response(bodies[name]), retries={"total_max_attempts": 1})
 
     def read(target_ids: list[str] | None) -> list[str | None]:
         return got(itertools.islice(client.iterate(target_ids), 2))
