@@ -38,6 +38,13 @@ MISSING = "DeploymentTargetDoesNotExistException"
 THROTTLED = error("ThrottlingException")
 
 
+def wait_until(condition: Callable[[], bool], pause: Callable[[float], None] = time.sleep) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, f"it did not come about in {PATIENCE} seconds"
+        pause(0.005)
+
+
 def cut_short(response: Response) -> Response:
     """Return an answer as it is where the connection broke: the script goes on all the same."""
     return Response(response.body[:-9], response.status)
