@@ -46,7 +46,7 @@ def test_one_call_at_a_time_needs_no_thread(clients: Clients) -> None:
 
 def test_calls_overlap_after_a_pause(clients: Clients) -> None:
     both = threading.Barrier(2)
-    codedeploy = CodeDeploy(before=lambda *_: both.wait(10) and None)
+    codedeploy = CodeDeploy(before=lambda *_: both.wait(10))
     targets = clients.canned(codedeploy, max_concurrency=2).iterate(ids(150))
     for _ in range(3):
         next(targets)

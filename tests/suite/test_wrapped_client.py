@@ -250,6 +250,8 @@ def test_a_handler_may_change_mend_or_break_the_body(clients: Clients, when: str
 
 @pytest.mark.usefixtures("retry_at_once")
 def test_calls_from_a_handler_leave_the_typed_call_alone(clients: Clients) -> None:
+    cut, busy, seen = [CUT], False, list[Any]()
+
     def cut_once(_: str, params: Any) -> Response | None:
         return cut.pop() if cut and params["targetIds"] == ids(3) else None
 
@@ -266,7 +268,6 @@ def test_calls_from_a_handler_leave_the_typed_call_alone(clients: Clients) -> No
                 await clients.result(another.wrapped.batch_get_deployment_targets(**REQUEST))
             busy = False
 
-    cut, busy, seen = [CUT], False, list[Any]()
     client = clients.canned(CodeDeploy(before=cut_once), retries=TWO_ATTEMPTS)
     another = clients.canned(unanswered)
     another.on("request-created", fail)
@@ -280,6 +281,8 @@ def test_calls_from_a_handler_leave_the_typed_call_alone(clients: Clients) -> No
 
 
 def test_a_typed_call_from_a_handler_leaves_the_direct_one_alone(clients: Clients) -> None:
+    busy, outputs = False, list[Any]()
+
     async def call_typed(**_: Any) -> None:
         nonlocal busy
         if not busy:
@@ -289,7 +292,6 @@ def test_a_typed_call_from_a_handler_leaves_the_direct_one_alone(clients: Client
 
     client = clients.canned(CodeDeploy())
     plain = client.call("batch_get_deployment_targets", **REQUEST)
-    busy, outputs = False, list[Any]()
     client.on("before-send", clients.handler(call_typed), first=True)
     assert client.call("batch_get_deployment_targets", **REQUEST) == plain
     assert [got(output.deployment_targets) for output in outputs] == [ids(3)]

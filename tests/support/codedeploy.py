@@ -145,7 +145,7 @@ class CodeDeploy:
         *steps: Step,
         known: int | Sequence[str] = 1_000,
         instead: Mapping[str, Iterable[Instead]] | None = None,
-        before: Callable[[str, Any], Response | None] | None = None,
+        before: Callable[[str, Any], object] | None = None,
         throttle: TokenBucket | None = None,
         delay: float = 0,
         page_size: int = 100,
@@ -156,7 +156,7 @@ class CodeDeploy:
         self.calls: list[tuple[str, dict[str, Any]]] = []
         self.most = 0
         self._instead = {name: iter(answers) for name, answers in (instead or {}).items()}
-        self._before = [before] if before else []
+        self._before: list[Callable[[str, Any], object]] = [before] if before else []
         self._throttle = throttle
         self._delay = delay
         self._page_size = page_size
@@ -175,7 +175,8 @@ class CodeDeploy:
             self.most = max(self.most, self._under_way)
         try:
             for before in self._before:
-                if answered := before(operation, params):
+                answered = before(operation, params)
+                if isinstance(answered, Response):
                     return answered
             if self._delay:
                 time.sleep(self._delay)
