@@ -53,6 +53,13 @@ def test_nothing_is_read_or_called_before_the_first_next(clients: Clients) -> No
         assert list(targets) == []
 
 
+def test_a_list_of_ids_may_be_changed_before_it_is_read(clients: Clients) -> None:
+    given = ids(60)
+    targets = clients.canned(CodeDeploy()).iterate(given)
+    given.clear()
+    assert got(targets) == ids(60)
+
+
 @pytest.mark.parametrize("own", [True, False])
 def test_a_slow_consumer_holds_back_calls_and_ids(clients: Clients, *, own: bool) -> None:
     all_three = threading.Barrier(3)
