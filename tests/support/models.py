@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_
 from hypothesis import strategies as st
 from pydantic import AwareDatetime, BaseModel
 
+import codedeploy_targets
 from codedeploy_targets import (
-    BatchGetDeploymentTargetsOutput,
     CloudFormationTarget,
     Diagnostics,
     ECSTarget,
@@ -19,9 +19,12 @@ from codedeploy_targets import (
     InstanceTarget,
     LambdaFunctionInfo,
     LambdaTarget,
+    LifecycleErrorCode,
     LifecycleEvent,
-    ResponseMetadata,
+    LifecycleEventStatus,
     TargetGroupInfo,
+    TargetLabel,
+    TargetStatus,
     UnknownTarget,
 )
 
@@ -36,21 +39,86 @@ TARGETS: list[type[BaseModel]] = [
     UnknownTarget,
 ]
 MODELS: list[type[BaseModel]] = [
-    *TARGETS,
-    LifecycleEvent,
-    Diagnostics,
-    LambdaFunctionInfo,
-    ECSTaskSet,
-    TargetGroupInfo,
-    ResponseMetadata,
-    BatchGetDeploymentTargetsOutput,
+    each
+    for each in vars(codedeploy_targets).values()
+    if isinstance(each, type) and issubclass(each, BaseModel)
 ]
+
+MOMENT = datetime(2019, 1, 1, 12, 30, 0, 250_000, tzinfo=timezone.utc)
+EVENT = LifecycleEvent(
+    lifecycle_event_name="BeforeInstall",
+    diagnostics=Diagnostics(
+        error_code=LifecycleErrorCode.SCRIPT_FAILED,
+        script_name="a.sh",
+        message="exit 1",
+        log_tail="☃",
+    ),
+    start_time=MOMENT,
+    end_time=MOMENT + timedelta(seconds=90),
+    status=LifecycleEventStatus.FAILED,
+)
+# One target of each known type, with each of its members.
+FULL: list[Any] = [
+    InstanceTarget(
+        deployment_id="d-1",
+        target_id="i-1",
+        target_arn="arn:aws:ec2:eu-west-1:1:instance/i-1",
+        status=TargetStatus.FAILED,
+        last_updated_at=MOMENT,
+        lifecycle_events=[EVENT],
+        instance_label=TargetLabel.BLUE,
+    ),
+    LambdaTarget(
+        target_id="f",
+        status=TargetStatus("Paused"),
+        lambda_function_info=LambdaFunctionInfo(
+            function_name="f",
+            function_alias="live",
+            current_version="1",
+            target_version="2",
+            target_version_weight=0.5,
+        ),
+    ),
+    ECSTarget(
+        target_id="cluster:service",
+        task_sets_info=[
+            ECSTaskSet(
+                identifier="ecs-svc/1",
+                desired_count=1,
+                pending_count=2,
+                running_count=3,
+                status="PRIMARY",
+                traffic_weight=100.0,
+                target_group=TargetGroupInfo(name="tg"),
+                task_set_label=TargetLabel.GREEN,
+            )
+        ],
+    ),
+    CloudFormationTarget(
+        target_id="stack", resource_type="AWS::ECS::Service", target_version_weight=12.5
+    ),
+]
+RAW: dict[str, Any] = {
+    "deploymentTargetType": "MarsTarget",
+    "marsTarget": {
+        "targetId": "rover",
+        "deploymentId": "d-1",
+        "status": "Failed",
+        "lastUpdatedAt": 1546345800.25,
+        "lifecycleEvents": [{"status": "Failed", "startTime": -1.75}],
+        "crater": "Gale",
+        "crew": None,
+    },
+}
+ONE_OF_EACH: list[Any] = [*FULL, UnknownTarget(raw=RAW)]
 
 _text = st.text(max_size=12)
 # JSON has no infinity; what the models make of it has a test of its own.
 _finite = st.floats(allow_nan=False, allow_infinity=False)
+# An integer may have a decimal point in JSON; with 19 digits and a point, pydantic refuses it.
+_short = st.floats(-1e15, 1e15)
 json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | _finite | _text,
+    st.none() | st.booleans() | st.integers() | _short | _text,
     lambda children: st.lists(children, max_size=2) | st.dictionaries(_text, children, max_size=2),
     max_leaves=4,
 )
