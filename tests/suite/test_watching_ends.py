@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from support.codedeploy import PATIENCE, CodeDeploy, Step
@@ -110,74 +110,72 @@ def test_a_keyboard_interrupt_while_waiting_ends_the_watch(clients: Clients, clo
     assert len(codedeploy.rounds()) == 1
 
 
-BEGIN = {
+FOLLOW = {
     "sync": """
-import threading
 from support.endpoint import boto3_client
 from codedeploy_targets import DeploymentTargetsClient
 
-def follow(then):
+def follow(waits):
     with contextlib.closing(boto3_client(sys.argv[1])) as wrapped:
         client = DeploymentTargetsClient(wrapped)
-        targets = client.watch_deployment_targets(deploymentId="d-1", delay=60)
-        next(targets), next(targets)
-        then()
-        next(targets)
+        watch = client.watch_deployment_targets(deploymentId="d-1", delay=60)
+        next(watch), next(watch), waits(), next(watch)
 """,
     "async": """
-import asyncio
 from support.clients import aiobotocore_client
 from codedeploy_targets.aio import AsyncDeploymentTargetsClient
 
-async def main(then):
+async def main(waits):
     # What takes long on a busy machine is no fault, so asyncio need not tell.
     asyncio.get_running_loop().slow_callback_duration = 60
     async with aiobotocore_client(sys.argv[1]) as wrapped:
         client = AsyncDeploymentTargetsClient(wrapped)
-        targets = client.watch_deployment_targets(deploymentId="d-1", delay=60)
-        await anext(targets), await anext(targets)
-        then()
-        await anext(targets)
+        watch = client.watch_deployment_targets(deploymentId="d-1", delay=60)
+        await anext(watch), await anext(watch), waits(), await anext(watch)
 
-def follow(then):
-    asyncio.run(main(then))
+def follow(waits):
+    asyncio.run(main(waits))
 """,
 }
-
-
-@contextmanager
-def program(text: str) -> Iterator[subprocess.Popen[str]]:
-    """Run a program in a process of its own, in Python's development mode.
-
-    The deployment that it follows is never over.
-    """
-    with serve(CodeDeploy(NOT_OVER)) as endpoint:
-        command: list[Any] = [sys.executable, "-X", "dev", "-W", "error", "-c"]
-        with subprocess.Popen(  # noqa: S603
-            [*command, f"import contextlib, sys\n{text}", endpoint.url],
-            env={"PYTHONPATH": ":".join(sys.path)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        ) as process:
-            try:
-                yield process
-            finally:
-                process.kill()
-
-
-@pytest.mark.usefixtures("interruptible")
-@pytest.mark.parametrize("kind", ["sync", "async"])
-def test_ctrl_c_while_a_process_waits_ends_it_without_a_word(kind: str) -> None:
-    if kind == "async":
-        pytest.importorskip("aiobotocore")
-    text = f"""{BEGIN[kind]}
+INTERRUPTED = """
 try:
     follow(lambda: print("waits", flush=True))
 except KeyboardInterrupt:
     print("interrupted")
 """
-    with program(text) as process:
+IN_A_THREAD = """
+waits = threading.Event()
+threading.Thread(target=follow, args=(waits.set,), daemon=True).start()
+print("waits" if waits.wait(10) else "does not wait")
+"""
+
+
+@contextmanager
+def program(kind: str, then: str) -> Iterator[subprocess.Popen[str]]:
+    """Run a process, in Python's development mode, that follows a deployment without an end."""
+    text = f"import asyncio, contextlib, sys, threading\n{FOLLOW[kind]}{then}"
+    with (
+        serve(CodeDeploy(NOT_OVER)) as endpoint,
+        subprocess.Popen(  # noqa: S603
+            [sys.executable, "-X", "dev", "-W", "error", "-c", text, endpoint.url],
+            env={"PYTHONPATH": ":".join(sys.path)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process,
+    ):
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+@pytest.mark.usefixtures("interruptible")
+@pytest.mark.parametrize("kind", FOLLOW)
+def test_ctrl_c_while_a_process_waits_ends_it_without_a_word(kind: str) -> None:
+    if kind == "async":
+        pytest.importorskip("aiobotocore")
+    with program(kind, INTERRUPTED) as process:
         assert process.stdout is not None
         first = process.stdout.readline()
         process.send_signal(signal.SIGINT)
@@ -186,12 +184,6 @@ except KeyboardInterrupt:
 
 
 def test_a_process_ends_while_a_thread_of_it_waits() -> None:
-    text = f"""{BEGIN["sync"]}
-waits = threading.Event()
-threading.Thread(target=follow, args=(waits.set,), daemon=True).start()
-waits.wait({PATIENCE})
-print("ends")
-"""
-    with program(text) as process:
+    with program("sync", IN_A_THREAD) as process:
         output, errors = process.communicate(timeout=2 * PATIENCE)
-    assert (output, errors, process.returncode) == ("ends\n", "", 0)
+    assert (output, errors, process.returncode) == ("waits\n", "", 0)

@@ -18,11 +18,10 @@ from botocore.errorfactory import ClientExceptionsFactory
 from botocore.exceptions import ClientError
 from support.clients import AsyncClients, Clients, got
 from support.codedeploy import LIST, OPERATIONS, READ, CodeDeploy, Step
-from support.endpoint import Response, canned, error, unanswered
+from support.endpoint import Response, error, unanswered
 from support.pages import fleet, ids, instance, page
 
-from codedeploy_targets import DeploymentTargetsClient, InstanceTarget, InvalidResponseError
-from codedeploy_targets.aio import AsyncDeploymentTargetsClient
+from codedeploy_targets import InstanceTarget, InvalidResponseError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -187,34 +186,30 @@ BODIES = {
 def test_handlers_find_the_body_and_plain_values(
     clients: Clients, name: str, operation: str
 ) -> None:
+    def handle(event_name: str, **kwargs: Any) -> None:
+        if response := kwargs.get("response_dict"):
+            bodies.append(response["body"])
+        if event_name.startswith("before-parse"):
+            assert kwargs["response_dict"]["status_code"] == 200
+        parsed = [kwargs[each] for each in PARSED & kwargs.keys()] or [kwargs["response"][1]]
+        assert_plain(parsed)
+        fired.append(event_name)
+
     instead = {READ: [Response(b"{}")], operation: map(Response, BODIES[name])}
     client = clients.canned(CodeDeploy(instead=instead), retries=TWO_ATTEMPTS)
-    parsed: list[Any] = []
-    bodies: list[tuple[bytes, int]] = []
-
-    def before_parse(response_dict: Any, customized_response_dict: Any, **_: Any) -> None:
-        bodies.append((response_dict["body"], response_dict["status_code"]))
-        parsed.append(customized_response_dict)
-
-    def response_received(response_dict: Any, parsed_response: Any, **_: Any) -> None:
-        bodies.append((response_dict["body"], 200))
-        parsed.append(parsed_response)
-
-    for event, handler in {
-        "before-parse": before_parse,
-        "response-received": response_received,
-        "needs-retry": lambda response, **_: parsed.append(response[1]),
-        "after-call": lambda parsed, seen=parsed, **_: seen.append(parsed),
-    }.items():
-        events = client.wrapped.meta.events
-        events.register_first(f"{event}.codedeploy.{operation}", handler)
-        events.register(f"{event}.codedeploy.{operation}", handler)
+    bodies, fired = list[bytes](), list[str]()
+    events = client.wrapped.meta.events
+    for event in EVENTS[-4:]:
+        events.register_first(f"{event}.codedeploy.{operation}", handle)
+        events.register_last(f"{event}.codedeploy.{operation}", handle)
     with suppress(InvalidResponseError):
         list(client.iterate(None if operation == LIST else ["i-1"]))
     # Each of the two handlers of each event sees the whole body of each attempt.
-    assert bodies == [(body, 200) for body in BODIES[name] for _ in range(4)]
-    assert len(parsed) == 6 * len(BODIES[name]) + 2
-    assert_plain(parsed)
+    assert bodies == [body for body in BODIES[name] for _ in range(4)]
+    assert len(fired) == 6 * len(BODIES[name]) + 2
+
+
+PARSED = {"customized_response_dict", "parsed_response", "parsed"}
 
 
 def assert_plain(value: Any) -> None:
@@ -255,6 +250,8 @@ def test_a_handler_may_change_mend_or_break_the_body(clients: Clients, when: str
 
 @pytest.mark.usefixtures("retry_at_once")
 def test_calls_from_a_handler_leave_the_typed_call_alone(clients: Clients) -> None:
+    cut, busy, seen = [CUT], False, list[Any]()
+
     def cut_once(_: str, params: Any) -> Response | None:
         return cut.pop() if cut and params["targetIds"] == ids(3) else None
 
@@ -271,7 +268,6 @@ def test_calls_from_a_handler_leave_the_typed_call_alone(clients: Clients) -> No
                 await clients.result(another.wrapped.batch_get_deployment_targets(**REQUEST))
             busy = False
 
-    cut, busy, seen = [CUT], False, list[Any]()
     client = clients.canned(CodeDeploy(before=cut_once), retries=TWO_ATTEMPTS)
     another = clients.canned(unanswered)
     another.on("request-created", fail)
@@ -285,6 +281,8 @@ def test_calls_from_a_handler_leave_the_typed_call_alone(clients: Clients) -> No
 
 
 def test_a_typed_call_from_a_handler_leaves_the_direct_one_alone(clients: Clients) -> None:
+    busy, outputs = False, list[Any]()
+
     async def call_typed(**_: Any) -> None:
         nonlocal busy
         if not busy:
@@ -294,7 +292,6 @@ def test_a_typed_call_from_a_handler_leaves_the_direct_one_alone(clients: Client
 
     client = clients.canned(CodeDeploy())
     plain = client.call("batch_get_deployment_targets", **REQUEST)
-    busy, outputs = False, list[Any]()
     client.on("before-send", clients.handler(call_typed), first=True)
     assert client.call("batch_get_deployment_targets", **REQUEST) == plain
     assert [got(output.deployment_targets) for output in outputs] == [ids(3)]
@@ -311,30 +308,21 @@ def test_a_client_of_another_service_is_refused(clients: Clients) -> None:
         ):
             clients.wrap(wrong)
     s3.close()
-    nothing: Any = None
-    with pytest.raises(TypeError, match="client must be a CodeDeploy client"):
-        AsyncDeploymentTargetsClient(nothing)
 
 
 def test_a_client_of_the_other_kind_is_refused() -> None:
-    boto3_client: Any = canned(unanswered)
-    with pytest.raises(TypeError, match=r"is of botocore\b.* to DeploymentTargetsClient$"):
-        AsyncDeploymentTargetsClient(boto3_client)
     pytest.importorskip("aiobotocore")
-    with AsyncClients() as clients:
-        wrapped = clients.answered(unanswered)
+    with Clients() as sync, AsyncClients() as clients:
+        with pytest.raises(TypeError, match=r"is of botocore\b.* to DeploymentTargetsClient$"):
+            clients.wrap(sync.answered(unanswered))
         with pytest.raises(
             TypeError, match=r"is of aiobotocore\b.*\.AsyncDeploymentTargetsClient$"
         ):
-            DeploymentTargetsClient(wrapped)
+            sync.wrap(clients.answered(unanswered))
+        with pytest.raises(TypeError, match="client must be a CodeDeploy client"):
+            clients.wrap(None)
 
 
 def test_the_sync_user_needs_no_aiobotocore() -> None:
-    script = """
-import sys
-sys.modules["aiobotocore"] = None
-import codedeploy_targets
-assert "codedeploy_targets.aio" not in sys.modules
-import codedeploy_targets.aio
-"""
+    script = "import sys; sys.modules['aiobotocore'] = None; import codedeploy_targets"
     subprocess.run([sys.executable, "-c", script], check=True)  # noqa: S603
