@@ -176,6 +176,9 @@ def test_a_terminal_shows_it_live(cli: CommandLine) -> None:
         assert re.fullmatch(r"i-0 +Pending", screen.rows[2])
         assert len(screen.rows) == 23
         assert screen.colours_of("1 of 32 done") == {"green"}
+        screen.resize(10, 90)
+        screen.wait_for("and 24 more")
+        assert len(screen.rows) == 9
         broken = target("i-hanging", "Failed", "AfterInstall", log_tail="out of memory")
         cli.answer = CodeDeploy(Step("InProgress", [*others, broken]))
         screen.wait_for("2 of 32 done, 1 failed", "i-hanging Failed AfterInstall")

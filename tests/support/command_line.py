@@ -14,6 +14,8 @@ from typing import IO, TYPE_CHECKING, Any
 from unittest.mock import patch
 
 import pytest
+from support.codedeploy import CodeDeploy
+from support.endpoint import serve
 
 from codedeploy_targets.__main__ import main
 
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from support.endpoint import Answer, Endpoint
+    from support.endpoint import Answer
     from support.terminal import Terminal
 
     Env = Mapping[str, str | None]
@@ -78,7 +80,7 @@ class Process:
 
 
 class CommandLine:
-    """Runs the command line against an endpoint on loopback, away from this machine's settings.
+    """Runs the command line against an endpoint, away from this machine's settings.
 
     Attributes:
         answer: what answers its calls, such as a CodeDeploy; a test may change it at any time.
@@ -86,9 +88,8 @@ class CommandLine:
         pid: of the process that it ran in last.
     """
 
-    def __init__(self, endpoint: Endpoint, home: Path) -> None:
-        self.answer: Answer = endpoint.answer
-        endpoint.answer = lambda operation, params: self.answer(operation, params)  # noqa: PLW0108 - it may change
+    def __init__(self, home: Path) -> None:
+        self.answer: Answer = CodeDeploy()
         self._home = home
         self.pid = os.getpid()
         kept = {name: text for name, text in os.environ.items() if _is_kept(name)}
@@ -96,7 +97,6 @@ class CommandLine:
             **kept,
             **KEYS,
             "AWS_DEFAULT_REGION": "us-east-1",
-            "AWS_ENDPOINT_URL": endpoint.url,
             "AWS_EC2_METADATA_DISABLED": "true",
             "AWS_MAX_ATTEMPTS": "1",
             "HOME": str(home),
@@ -180,6 +180,15 @@ class CommandLine:
     def _changed(self, env: Env | None) -> dict[str, str]:
         merged = {**self.env, **(env or {})}
         return {name: text for name, text in merged.items() if text is not None}
+
+
+@contextmanager
+def command_line(home: Path) -> Iterator[CommandLine]:
+    """Yield the command line; its endpoint, on loopback, answers as `answer` does."""
+    cli = CommandLine(home)
+    with serve(lambda operation, params: cli.answer(operation, params)) as endpoint:  # noqa: PLW0108 - it may change
+        cli.env["AWS_ENDPOINT_URL"] = endpoint.url
+        yield cli
 
 
 def _is_kept(name: str) -> bool:
