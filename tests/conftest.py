@@ -9,12 +9,13 @@ import pytest
 from moto.server import ThreadedMotoServer
 from support.clients import AsyncClients, SyncClients
 from support.clock import Clock
-from support.command_line import Server, is_kept
-
-from codedeploy_targets.testing import mock_deployment_targets
+from support.codedeploy import CodeDeploy
+from support.command_line import CommandLine
+from support.endpoint import serve
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from support.clients import Clients
 
@@ -69,18 +70,7 @@ def moto_url() -> Iterator[str]:
     moto.stop()
 
 
-@pytest.fixture(scope="module")
-def server(moto_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with mock_deployment_targets() as targets:
-        yield Server(moto_url, tmp_path_factory.mktemp("home"), targets)
-
-
 @pytest.fixture
-def in_process(server: Server, monkeypatch: pytest.MonkeyPatch) -> Server:
-    """Give this process the environment that the server's processes have."""
-    for name in [*os.environ]:
-        if not is_kept(name):
-            monkeypatch.delenv(name)
-    for name, text in server.env.items():
-        monkeypatch.setenv(name, text)
-    return server
+def command_line(tmp_path: Path, interruptible: None) -> Iterator[CommandLine]:  # noqa: ARG001
+    with serve(CodeDeploy()) as endpoint:
+        yield CommandLine(endpoint, tmp_path)

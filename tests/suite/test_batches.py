@@ -95,7 +95,7 @@ def test_the_order_within_a_batch_is_that_of_the_service(clients: Clients) -> No
 @pytest.mark.parametrize("most", [3, 8])
 def test_at_most_max_concurrency_calls_are_under_way(clients: Clients, most: int) -> None:
     all_under_way = threading.Barrier(most)
-    codedeploy = CodeDeploy(before=lambda *_: all_under_way.wait(10) and None, delay=0.01)
+    codedeploy = CodeDeploy(before=lambda *_: all_under_way.wait(10), delay=0.01)
     wrapped = clients.served(codedeploy).wrapped
     # Eight is the default.
     client = clients.wrap(wrapped, **({} if most == 8 else {"max_concurrency": most}))

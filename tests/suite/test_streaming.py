@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from support.clients import got
-from support.codedeploy import LIST, READ, CodeDeploy, Step
+from support.codedeploy import LIST, MISSING, READ, CodeDeploy, Step, wait_until
 from support.endpoint import error, unanswered
 from support.pages import ids, instance
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from support.clients import Clients
+    from support.endpoint import Response
 
 REFUSED = error("DeploymentDoesNotExistException")
 
@@ -52,7 +53,15 @@ def test_nothing_is_read_or_called_before_the_first_next(clients: Clients) -> No
         assert list(targets) == []
 
 
-def test_a_slow_consumer_holds_back_calls_and_ids(clients: Clients) -> None:
+def test_a_list_of_ids_may_be_changed_before_it_is_read(clients: Clients) -> None:
+    given = ids(60)
+    targets = clients.canned(CodeDeploy()).iterate(given)
+    given.clear()
+    assert got(targets) == ids(60)
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_a_slow_consumer_holds_back_calls_and_ids(clients: Clients, *, own: bool) -> None:
     all_three = threading.Barrier(3)
     read = []
 
@@ -66,7 +75,9 @@ def test_a_slow_consumer_holds_back_calls_and_ids(clients: Clients) -> None:
             yield target_id
 
     codedeploy = CodeDeploy(before=wait_for_three)
-    targets = clients.served(codedeploy, max_concurrency=3).iterate(produce())
+    producer = clients.each(produce()) if own else produce()
+    targets = clients.served(codedeploy, max_concurrency=3).iterate(producer)
+    assert read == []
     assert next(targets).target_id == ids(1)[0]
     clients.pause(0.1)
     assert (len(codedeploy.batches), len(read)) == (3, 75)
@@ -93,16 +104,53 @@ def test_the_listing_goes_no_further_than_the_calls_need(clients: Clients) -> No
     targets.close()
 
 
-@pytest.mark.parametrize("listed", [True, False])
-def test_closing_the_iterator_ends_it(clients: Clients, *, listed: bool) -> None:
+@pytest.mark.parametrize("given", ["nothing", "a list", "an iterator"])
+def test_closing_the_iterator_ends_it(clients: Clients, given: str) -> None:
     codedeploy = CodeDeploy()
-    targets = clients.canned(codedeploy).iterate(None if listed else ids(1000))
+    target_ids = {"nothing": None, "a list": ids(1000), "an iterator": clients.each(ids(1000))}
+    targets = clients.served(codedeploy).iterate(target_ids.pop(given))
     next(targets)
     targets.close()  # for the async client, this asserts that no task is left
     targets.close()
     assert list(targets) == []
-    clients.pause(0.05)
+    clients.no_thread_is_left()
     assert 1 <= len(codedeploy.batches) <= 8
+
+
+@pytest.mark.parametrize("how", ["batch_get", "iterate"])
+@pytest.mark.parametrize("refused", [0, 2])
+def test_after_a_failure_nothing_more_is_sent_or_waited_for(
+    clients: Clients, how: str, refused: int
+) -> None:
+    all_sent, release, under_way = threading.Barrier(4), threading.Event(), []
+
+    def before(_: str, params: dict[str, Any]) -> Response | None:
+        position = ids(1000).index(params["targetIds"][0]) // 25
+        under_way.append(clients.under_way())
+        all_sent.wait(10)
+        if position == refused:
+            return REFUSED
+        if position < refused:  # answered once the later one has failed
+            wait_until(lambda: clients.under_way() < max(under_way))
+            return None
+        release.wait(10)
+        return error(MISSING)
+
+    codedeploy, read = CodeDeploy(before=before), iter(ids(1000))
+    client = clients.served(codedeploy, max_concurrency=4)
+    if how == "iterate":
+        targets = client.iterate(read, skip_missing=True)
+        assert got(itertools.islice(targets, refused * 25)) == ids(refused * 25)
+        with pytest.raises(client.exceptions.DeploymentDoesNotExistException):
+            next(targets)
+        assert next(read) in ids(151)
+    else:
+        with pytest.raises(client.exceptions.DeploymentDoesNotExistException):
+            client.batch_get(read, skip_missing=True)
+    # Nor is a batch split for which nobody waits.
+    release.set()
+    clients.no_thread_is_left()
+    assert len(codedeploy.batches) == 4
 
 
 def test_the_targets_before_a_failed_batch_come_first(clients: Clients) -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from support.clients import Clients, got
-from support.codedeploy import MISSING, READ, CodeDeploy
+from support.codedeploy import READ, CodeDeploy
 from support.endpoint import error, serve
 from support.pages import ids
 
@@ -44,57 +44,9 @@ def test_one_call_at_a_time_needs_no_thread(clients: Clients) -> None:
     assert threads == {threading.current_thread()}
 
 
-def test_all_threads_are_daemons_and_at_most_max_concurrency(clients: Clients) -> None:
-    all_three, daemons = threading.Barrier(3), set()
-
-    def before(*_: object) -> None:
-        daemons.add(threading.current_thread().daemon)
-        all_three.wait(10)
-
-    codedeploy = CodeDeploy(before=before, delay=0.01)
-    clients.canned(codedeploy, max_concurrency=3).batch_get(ids(525))
-    assert (codedeploy.most, daemons) == (3, {True})
-
-
-@pytest.mark.parametrize("how", ["batch_get", "iterate"])
-def test_after_a_failure_nothing_more_is_sent_or_read(clients: Clients, how: str) -> None:
-    all_sent, release = threading.Barrier(4), threading.Event()
-    threads: dict[int, threading.Thread] = {}
-
-    def before(_: str, params: dict[str, Any]) -> Response | None:
-        position = ids(1000).index(params["targetIds"][0]) // 25
-        threads[position] = threading.current_thread()
-        all_sent.wait(10)
-        if position == 0:
-            clients.wait_until(lambda: not threads[1].is_alive())
-            return None
-        if position == 1:
-            return REFUSED
-        release.wait(10)
-        return error(MISSING)
-
-    codedeploy, read = CodeDeploy(before=before), iter(ids(1000))
-    client = clients.canned(codedeploy, max_concurrency=4)
-    if how == "iterate":
-        targets = client.iterate(read, skip_missing=True)
-        assert got(itertools.islice(targets, 25)) == ids(25)
-        with pytest.raises(client.exceptions.InvalidDeploymentIdException):
-            next(targets)
-        assert next(read) == ids(101)[-1]
-    else:
-        with pytest.raises(client.exceptions.InvalidDeploymentIdException):
-            client.batch_get(read, skip_missing=True)
-    # The calls under way are not waited for.
-    assert [thread.is_alive() for _, thread in sorted(threads.items())] == [False] * 2 + [True] * 2
-    release.set()
-    clients.no_thread_is_left()
-    # Nor are their batches split, for which nobody waits.
-    assert len(codedeploy.batches) == 4
-
-
 def test_calls_overlap_after_a_pause(clients: Clients) -> None:
     both = threading.Barrier(2)
-    codedeploy = CodeDeploy(before=lambda *_: both.wait(10) and None)
+    codedeploy = CodeDeploy(before=lambda *_: both.wait(10))
     targets = clients.canned(codedeploy, max_concurrency=2).iterate(ids(150))
     for _ in range(3):
         next(targets)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from functools import cache
 from typing import TYPE_CHECKING, Any
-from unittest.mock import MagicMock
+from unittest.mock import MagicMock, NonCallableMock
 
 from botocore.stub import Stubber
-from support.codedeploy import GET, LIST, PATIENCE, READ
+from support.codedeploy import GET, LIST, READ, wait_until
 from support.endpoint import (
     aws_response,
     boto3_client,
@@ -23,7 +24,6 @@ from support.endpoint import (
 from typing_extensions import Self
 
 from codedeploy_targets import DeploymentTargetsClient
-from codedeploy_targets.aio import AsyncDeploymentTargetsClient
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable, Iterator
@@ -124,7 +124,7 @@ class Clients:
         return Client(self, self.cls(wrapped, **options))
 
     def mocked(self, codedeploy: CodeDeploy, mock: Any = None) -> Any:
-        """Return a mock of a client, or the one that is given, whose methods are answered."""
+        """Return a mock, or what is given in its place, with methods that are answered."""
         mock = MagicMock() if mock is None else mock
         mock.get_deployment = self.method(codedeploy.method(GET))
         mock.list_deployment_targets = self.method(codedeploy.method(LIST))
@@ -135,23 +135,16 @@ class Clients:
             while "nextToken" in page:
                 yield (page := codedeploy.method(LIST)(**params, nextToken=page["nextToken"]))
 
-        mock.get_paginator.return_value.paginate = lambda **params: self.each(pages(**params))
+        if isinstance(mock, NonCallableMock):
+            mock.get_paginator.return_value.paginate = lambda **params: self.each(pages(**params))
         return mock
 
     def wait_until(self, condition: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + PATIENCE
-        while not condition():
-            assert time.monotonic() < deadline, f"it did not come about in {PATIENCE} seconds"
-            self.pause(0.005)
+        wait_until(condition, self.pause)
 
     def no_thread_is_left(self) -> None:
         """Assert that the threads of the calls end, once their last call has."""
-        self.wait_until(lambda: not [*filter(self._is_of_a_call, threading.enumerate())])
-
-    def _is_of_a_call(self, thread: threading.Thread) -> bool:
-        # The threads of the endpoint bear the names of their functions, and asyncio's the loop's.
-        theirs = ("process_request_thread", "serve_forever", "asyncio_")
-        return thread not in self._threads and not any(name in thread.name for name in theirs)
+        self.wait_until(lambda: not Clients.under_way(self))
 
     # What differs between the two kinds.
 
@@ -172,6 +165,18 @@ class Clients:
     def finish_alone(self, call: Any) -> Any:
         """Do the same, and assert that the call leaves no task behind."""
         return call
+
+    def under_way(self) -> int:
+        """Return the number of threads or tasks at work; any thread may ask."""
+        # The threads of the endpoint bear the names of their functions, and asyncio's the loop's.
+        theirs = ("process_request_thread", "serve_forever", "asyncio_")
+        threads = set(threading.enumerate()) - self._threads
+        return sum(not any(name in thread.name for name in theirs) for thread in threads)
+
+    def at_once(self, functions: list[Callable[[], Any]]) -> list[Any]:
+        """Return the results of functions that make a call each, in threads or tasks."""
+        with ThreadPoolExecutor(8) as pool:
+            return [*pool.map(lambda function: function(), functions)]
 
     def pause(self, seconds: float) -> None:
         """Sleep, and let the calls that are under way go on."""
@@ -212,12 +217,15 @@ class Clients:
 class AsyncClients(Clients):
     """Makes async clients, and asserts that nothing that they do leaves a task behind."""
 
-    cls = AsyncDeploymentTargetsClient
-
     def __init__(self) -> None:
+        from codedeploy_targets.aio import AsyncDeploymentTargetsClient
+
         super().__init__()
+        self.cls = AsyncDeploymentTargetsClient
         self.loop = asyncio.new_event_loop()
         self.loop.set_debug(True)
+        self._reported: list[dict[str, Any]] = []
+        self.loop.set_exception_handler(lambda _, told: self._reported.append(told))
         self._stack.callback(self.loop.close)
 
     def __exit__(self, *_: object) -> None:
@@ -225,6 +233,7 @@ class AsyncClients(Clients):
         self.wait_until(lambda: not self.tasks())
         self.finish(self.loop.shutdown_asyncgens())
         super().__exit__()
+        assert self._reported == []
 
     def tasks(self) -> set[Any]:
         return asyncio.all_tasks(self.loop)
@@ -252,6 +261,16 @@ class AsyncClients(Clients):
             return self.finish(call)
         finally:
             assert self.tasks() <= before
+
+    def under_way(self) -> int:
+        return len(self.tasks())
+
+    def at_once(self, functions: list[Callable[[], Any]]) -> list[Any]:
+        async def gather() -> list[Any]:
+            return await asyncio.gather(*(function() for function in functions))
+
+        results: list[Any] = self.finish_alone(gather())
+        return results
 
     def pause(self, seconds: float) -> None:
         self.finish(asyncio.sleep(seconds))

@@ -38,8 +38,15 @@ MISSING = "DeploymentTargetDoesNotExistException"
 THROTTLED = error("ThrottlingException")
 
 
+def wait_until(condition: Callable[[], bool], pause: Callable[[float], None] = time.sleep) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, f"it did not come about in {PATIENCE} seconds"
+        pause(0.005)
+
+
 def cut_short(response: Response) -> Response:
-    """Return an answer as it is where the connection broke before its end."""
+    """Return an answer as it is where the connection broke: the script goes on all the same."""
     return Response(response.body[:-9], response.status)
 
 
@@ -138,7 +145,7 @@ class CodeDeploy:
         *steps: Step,
         known: int | Sequence[str] = 1_000,
         instead: Mapping[str, Iterable[Instead]] | None = None,
-        before: Callable[[str, Any], Response | None] | None = None,
+        before: Callable[[str, Any], object] | None = None,
         throttle: TokenBucket | None = None,
         delay: float = 0,
         page_size: int = 100,
@@ -149,7 +156,7 @@ class CodeDeploy:
         self.calls: list[tuple[str, dict[str, Any]]] = []
         self.most = 0
         self._instead = {name: iter(answers) for name, answers in (instead or {}).items()}
-        self._before = [before] if before else []
+        self._before: list[Callable[[str, Any], object]] = [before] if before else []
         self._throttle = throttle
         self._delay = delay
         self._page_size = page_size
@@ -168,7 +175,8 @@ class CodeDeploy:
             self.most = max(self.most, self._under_way)
         try:
             for before in self._before:
-                if answered := before(operation, params):
+                answered = before(operation, params)
+                if isinstance(answered, Response):
                     return answered
             if self._delay:
                 time.sleep(self._delay)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
@@ -34,17 +34,9 @@ class Response:
         return {"x-amzn-RequestId": "request-1", "content-length": str(len(self.body))}
 
 
-@dataclass
+@dataclass(frozen=True)
 class Endpoint:
-    """What was asked, in the order of arrival, and what is to be answered."""
-
-    answer: Answer
-    url: str = ""
-    calls: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
-
-    def client(self, **config: Any) -> Any:
-        """Return a boto3 client for this endpoint, with the given botocore configuration."""
-        return boto3_client(self.url, **config)
+    url: str
 
 
 def connection(url: str) -> dict[str, Any]:
@@ -79,7 +71,7 @@ def unanswered(operation: str, params: dict[str, Any]) -> Response:
 
 @contextmanager
 def serve(answer: Answer) -> Iterator[Endpoint]:
-    endpoint = Endpoint(answer)
+    """Answer over HTTP; where the answer is an exception, break the connection."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -88,12 +80,10 @@ def serve(answer: Answer) -> Iterator[Endpoint]:
         def do_POST(self) -> None:
             operation = self.headers["X-Amz-Target"].partition(".")[2]
             params = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            endpoint.calls.append((operation, params))
-            response = endpoint.answer(operation, params)
+            response = answer(operation, params)
             self.send_response(response.status)
-            self.send_header("Content-Type", "application/x-amz-json-1.1")
-            self.send_header("Content-Length", str(len(response.body)))
-            self.send_header("x-amzn-RequestId", f"request-{len(endpoint.calls)}")
+            for name, value in response.headers.items():
+                self.send_header(name, value)
             self.end_headers()
             self.wfile.write(response.body)
 
@@ -108,11 +98,10 @@ def serve(answer: Answer) -> Iterator[Endpoint]:
             pass
 
     with Server(("127.0.0.1", 0), Handler) as server:
-        endpoint.url = f"http://127.0.0.1:{server.server_port}"
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         try:
-            yield endpoint
+            yield Endpoint(f"http://127.0.0.1:{server.server_port}")
         finally:
             server.shutdown()
             thread.join()

@@ -4,11 +4,29 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import boto3
+from support.endpoint import connection
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from codedeploy_targets import DeploymentTarget
     from codedeploy_targets.testing import MockDeploymentTargets
+
+MOTO_ACCOUNT = "123456789012"
+
+
+def client_of(account: str, region: str, url: str | None = None) -> Any:
+    """Return boto3's client for CodeDeploy in an account of moto, by a role that it assumes."""
+    aws: Any = {**connection(url or ""), "endpoint_url": url, "region_name": region}
+    sts: Any = boto3.client("sts", **aws)
+    role = f"arn:aws:iam::{account}:role/reader"
+    keys = sts.assume_role(RoleArn=role, RoleSessionName="test")["Credentials"]
+    aws["aws_access_key_id"], aws["aws_secret_access_key"] = (
+        keys["AccessKeyId"],
+        keys["SecretAccessKey"],
+    )
+    return boto3.client("codedeploy", **aws, aws_session_token=keys["SessionToken"])
 
 
 def deploy(
