@@ -13,7 +13,7 @@ from moto.codedeploy.responses import CodeDeployResponse
 from support.clients import AsyncClients
 from support.endpoint import boto3_client
 from support.mock_aws import MOTO_ACCOUNT, client_of, deploy
-from support.models import MOMENT, ONE_OF_EACH
+from support.models import FULL, MOMENT
 from support.pages import fleet, target
 
 import codedeploy_targets as ct
@@ -61,15 +61,18 @@ def refused(client: Any, operation: str, **params: Any) -> tuple[str, str]:
 
 
 def test_every_type_comes_back_as_it_was_put(client: Any, targets: Any) -> None:
-    deployment_id = deploy(client, targets, put=ONE_OF_EACH)
+    rover = {"targetId": "rover", "deploymentId": "d-2", "new": [1], "crew": None}
+    raw = {"deploymentTargetType": "MarsTarget", "marsTarget": rover}
+    every_type = [*FULL, target("i-2"), ct.UnknownTarget(raw=raw)]
+    deployment_id = deploy(client, targets, put=every_type)
     iterate = ct.DeploymentTargetsClient(client).iter_deployment_targets
-    for found, put in zip(iterate(deploymentId=deployment_id), ONE_OF_EACH, strict=True):
+    for found, put in zip(iterate(deploymentId=deployment_id), every_type, strict=True):
         own = put.deployment_id or deployment_id
         assert found == put.model_copy(update={"deployment_id": own})
 
 
 def test_boto3_gets_its_own_dicts_in_the_order_of_the_ids(client: Any, targets: Any) -> None:
-    own = [each.model_copy(update={"deployment_id": "d-own"}) for each in ONE_OF_EACH[3::-1]]
+    own = [each.model_copy(update={"deployment_id": "d-own"}) for each in FULL[::-1]]
     deployment_id = deploy(client, targets, put=reversed(own))
     bodies: list[bytes] = []
     client.meta.events.register(
