@@ -184,7 +184,8 @@ def check_no_answer(ended: Ended, advice: str) -> None:
 @pytest.mark.parametrize("name", NO_ANSWER)
 def test_no_answer_is_2_and_one_line_that_says_what_to_do(name: str, cli: CommandLine) -> None:
     args, env, cli.answer, advice = NO_ANSWER[name]
-    check_no_answer(cli.run_here(*args.split(), env=env), advice)
+    cli.env = {name: text for name, text in {**cli.env, **env}.items() if text is not None}
+    check_no_answer(cli.run_here(*args.split()), advice)
 
 
 def test_no_answer_and_wrong_usage_are_2_in_a_real_process(cli: CommandLine) -> None:
@@ -237,7 +238,8 @@ def test_region_and_profile_reach_the_client(
         deployment_id = deploy(client, targets, put=[target("i-1")], status="Succeeded")
         assert cli.run_here(deployment_id).status == 2
         # The region of the environment would come before the profile's.
-        ended = cli.run_here(deployment_id, *options, env={"AWS_DEFAULT_REGION": None})
+        del cli.env["AWS_DEFAULT_REGION"]
+        ended = cli.run_here(deployment_id, *options)
     assert (ended.status, ended.err) == (0, "")
     assert ended.out.endswith(f"{deployment_id} Succeeded: 1 Succeeded\n")
 
@@ -269,10 +271,10 @@ stopped, 2 wrong usage, or no answer from AWS, 124 timeout, 130 interrupted.
 def test_help_tells_each_option_and_exit_status(
     cli: CommandLine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    env = {"COLUMNS": "100"}
-    assert cli.run_here("--help", env=env) == Ended(0, HELP)
+    cli.env["COLUMNS"] = "100"
+    assert cli.run_here("--help") == Ended(0, HELP)
     program = [SCRIPT] if SCRIPT.exists() else PROGRAM
-    assert cli.run("--help", program=program, env=env) == Ended(0, HELP)
+    assert cli.run("--help", program=program) == Ended(0, HELP)
     # As `python -m` does, but in this process.
     monkeypatch.setenv("COLUMNS", "100")
     monkeypatch.delitem(sys.modules, "codedeploy_targets.__main__")
@@ -292,8 +294,8 @@ def test_an_import_of_the_library_brings_nothing_of_the_command_line(cli: Comman
 
 
 def test_the_demo_shows_three_failed_of_sixty(cli: CommandLine) -> None:
-    program = [sys.executable, str(DEMO)]
-    ended = cli.run(program=program, env={"AWS_ENDPOINT_URL": None})
+    del cli.env["AWS_ENDPOINT_URL"]
+    ended = cli.run(program=[sys.executable, DEMO])
     assert (ended.status, ended.err) == (0, "")
     assert ended.out.endswith(" Failed: 57 Succeeded, 3 Failed\n")
     assert "\n2 failed in AfterInstall: ScriptFailed\n" in ended.out

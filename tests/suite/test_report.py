@@ -136,7 +136,8 @@ def test_what_the_service_sends_steers_no_terminal(cli: CommandLine) -> None:
     other = target("i-5", "Failed", "Install", message="Größe: 漢")
     cli.answer = CodeDeploy(Step("Failed", [*evil_targets(), other]))
     # Nor does it need characters that the locale's encoding lacks.
-    ended = cli.run("d-1", env={"PYTHONIOENCODING": "ascii"})
+    cli.env["PYTHONIOENCODING"] = "ascii"
+    ended = cli.run("d-1")
     assert (ended.status, ended.err) == (1, "")
     assert not any(text in ended.out for text in (*STEERING, "\x1b", "\r"))
     assert ended.out.isascii()
@@ -149,7 +150,8 @@ def test_what_the_service_sends_steers_no_terminal(cli: CommandLine) -> None:
 def test_the_json_is_that_of_the_models_and_nothing_else(cli: CommandLine) -> None:
     failed = target("i-1", "Failed", "Install", message="é…\u2028").to_boto3()
     cli.answer = CodeDeploy(Step("Failed", [*evil_targets(), failed]))
-    ended = cli.run("d-1", "--json", env={"PYTHONIOENCODING": "ascii"})
+    cli.env["PYTHONIOENCODING"] = "ascii"
+    ended = cli.run("d-1", "--json")
     assert (ended.status, ended.err) == (1, "")
     assert ended.out.isascii()
     assert not any(text in ended.out for text in (*STEERING, "\r"))
@@ -198,9 +200,10 @@ def test_a_terminal_shows_it_live(cli: CommandLine) -> None:
 
 
 def test_an_interrupt_leaves_the_terminal_as_it_was(cli: CommandLine) -> None:
+    cli.env["NO_COLOR"] = "1"
     failed = target("i-2", "Failed")
     cli.answer = CodeDeploy(Step("InProgress", [BUSY, failed]))
-    with cli.terminal("d-1", "--delay", "0.05", env={"NO_COLOR": "1"}) as screen:
+    with cli.terminal("d-1", "--delay", "0.05") as screen:
         screen.wait_for("1 of 2 done, 1 failed")
         # Once a later round is drawn, the line of the failure is surely written.
         later = target("i-1", "InProgress", "ValidateService")
@@ -246,16 +249,17 @@ sys.modules["rich"] = None
 runpy.run_module("codedeploy_targets", run_name="__main__")"""
 
 
-@pytest.mark.parametrize("options", [
-    {"program": [sys.executable, "-c", HIDE_RICH]},
-    {"env": {"TERM": "dumb"}},
-    {"program": [*PROGRAM, "--no-watch"]},
+@pytest.mark.parametrize(("program", "term"), [
+    ([sys.executable, "-c", HIDE_RICH], "xterm"),
+    (PROGRAM, "dumb"),
+    ([*PROGRAM, "--no-watch"], "xterm"),
 ], ids=["no rich", "a dumb terminal", "nothing to watch"])  # fmt: skip
 def test_a_terminal_shows_plain_lines_where_it_cannot_be_live(
-    cli: CommandLine, options: dict[str, Any]
+    cli: CommandLine, program: Sequence[str], term: str
 ) -> None:
+    cli.env["TERM"] = term
     cli.answer = CodeDeploy(Step("Succeeded", [target("i-1")]))
-    with cli.terminal("d-1", **options) as screen:
+    with cli.terminal("d-1", program=program) as screen:
         assert screen.finish() == 0
         lines = screen.written.decode().splitlines()
     assert without_times(lines) == ["i-1 Succeeded", "d-1 Succeeded: 1 Succeeded"]

@@ -20,13 +20,11 @@ from support.endpoint import serve
 from codedeploy_targets.__main__ import main
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from support.endpoint import Answer
     from support.terminal import Terminal
-
-    Env = Mapping[str, str | None]
 
 PROGRAM = (sys.executable, "-m", "codedeploy_targets")
 DEADLINE = 60  # seconds that a busy machine may take for anything
@@ -84,7 +82,7 @@ class CommandLine:
 
     Attributes:
         answer: what answers its calls, such as a CodeDeploy; a test may change it at any time.
-        env: the environment that it runs in.
+        env: the environment that it runs in; a test may change it, too.
         pid: of the process that it ran in last.
     """
 
@@ -110,16 +108,13 @@ class CommandLine:
 
     @contextmanager
     def started(
-        self, *args: str, program: Sequence[str] = PROGRAM, env: Env | None = None, **options: Any
+        self, *args: str, program: Sequence[str | Path] = PROGRAM, **options: Any
     ) -> Iterator[Process]:
-        """Start it in a process, which ends with the block.
-
-        `env` changes the environment, None takes a variable away; the options are those of Popen.
-        """
+        """Start it in a process, which ends with the block; the options are those of Popen."""
         with TemporaryFile("w+", encoding="utf-8") as stderr:
             streams = {"stdout": subprocess.PIPE, "stderr": stderr, **options}
             with subprocess.Popen(  # noqa: S603
-                [*program, *args], env=self._changed(env), encoding="utf-8", **streams
+                [*program, *args], env=self.env, encoding="utf-8", **streams
             ) as popen:
                 self.pid = popen.pid
                 deadline = Timer(DEADLINE, popen.kill)
@@ -131,11 +126,7 @@ class CommandLine:
                     popen.kill()
 
     def run_here(
-        self,
-        *args: str,
-        env: Env | None = None,
-        stdout: IO[str] | None = None,
-        size: tuple[int, int] | None = None,
+        self, *args: str, stdout: IO[str] | None = None, size: tuple[int, int] | None = None
     ) -> Ended:
         """Run it in this process, which is quicker, and seen by mutmut and debuggers.
 
@@ -148,7 +139,7 @@ class CommandLine:
             err.open("w", encoding="utf-8") as stderr,
             redirect_stdout(stdout or own),
             redirect_stderr(stderr),
-            patch.dict(os.environ, self._changed(env), clear=True),
+            patch.dict(os.environ, self.env, clear=True),
         ):
             if size is not None:
                 os.environ.update(LINES=str(size[0]), COLUMNS=str(size[1]))
@@ -163,23 +154,15 @@ class CommandLine:
 
     @contextmanager
     def terminal(
-        self,
-        *args: str,
-        size: tuple[int, int] = (24, 100),
-        program: Sequence[str] = PROGRAM,
-        env: Env | None = None,
+        self, *args: str, size: tuple[int, int] = (24, 100), program: Sequence[str] = PROGRAM
     ) -> Iterator[Terminal]:
         """Start it in a terminal of so many rows and columns, which ends with the block."""
         for module in ("rich", "pyte", "pty"):
             pytest.importorskip(module)
         from support.terminal import terminal
 
-        with terminal([*program, *args], self._changed(env), size) as opened:
+        with terminal([*program, *args], self.env, size) as opened:
             yield opened
-
-    def _changed(self, env: Env | None) -> dict[str, str]:
-        merged = {**self.env, **(env or {})}
-        return {name: text for name, text in merged.items() if text is not None}
 
 
 @contextmanager

@@ -14,13 +14,12 @@ from threading import Timer
 from typing import TYPE_CHECKING
 
 import pyte
+from support.command_line import DEADLINE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     Size = tuple[int, int]
-
-DEADLINE = 60  # seconds that a busy machine may take for anything
 
 
 class Terminal:
