@@ -1,6 +1,6 @@
 """`DeploymentTargetsClient` for asyncio, over an aiobotocore client (extra `async`).
 
-The sync client in `_client.py` has the same outline.
+The same methods, parameters, models, order and errors.
 """
 
 from __future__ import annotations
