@@ -13,8 +13,10 @@ import nox
 
 # pip trusts the machine's certificates; uv does so only with this setting.
 os.environ.setdefault("UV_SYSTEM_CERTS", "1")
+# The tests start many processes, which would each compile botocore and pydantic anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
-nox.needs_version = ">=2025.2.9"
+nox.needs_version = ">=2025.10.16"
 nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.download_python = "never"
 nox.options.error_on_missing_interpreters = False
