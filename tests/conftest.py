@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING
 import hypothesis
 import pytest
 from moto.server import ThreadedMotoServer
-from support.clients import AsyncClients, SyncClients
-from support.command_line import Server, is_kept
-
-from codedeploy_targets.testing import mock_deployment_targets
+from support.clients import AsyncClients, Clients
+from support.clock import Clock
+from support.command_line import CommandLine, command_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
-    from support.clients import Clients
 
 # A slow machine fails no test, and each run of the check draws the same examples.
 hypothesis.settings.register_profile("check", deadline=None, derandomize=True, max_examples=200)
@@ -29,7 +28,7 @@ def clients(request: pytest.FixtureRequest) -> Iterator[Clients]:
     """Run a test for both clients: for the async one where aiobotocore is installed."""
     if request.param == "async":
         pytest.importorskip("aiobotocore")
-    with AsyncClients() if request.param == "async" else SyncClients() as made:
+    with AsyncClients() if request.param == "async" else Clients() as made:
         yield made
 
 
@@ -42,6 +41,16 @@ def retry_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """Let pauses take no time, though the clock goes on by as much."""
+    clock = Clock()
+    monkeypatch.setattr("time.monotonic", clock.monotonic)
+    monkeypatch.setattr("time.sleep", clock.pause)
+    monkeypatch.setattr("asyncio.sleep", clock.pause_task)
+    return clock
+
+
+@pytest.fixture
 def interruptible() -> Iterator[None]:
     """Let processes be interrupted even where this one, started in the background, is not."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -49,22 +58,16 @@ def interruptible() -> Iterator[None]:
     signal.signal(signal.SIGINT, before)
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    moto = ThreadedMotoServer("127.0.0.1", port=0)
+@pytest.fixture(scope="session")
+def moto_url() -> Iterator[str]:
+    """Start moto's server, whose accounts keep what a test made in them."""
+    moto = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
     moto.start()
-    url = "http://{}:{}".format(*moto.get_host_and_port())
-    with mock_deployment_targets() as targets:
-        yield Server(url, tmp_path_factory.mktemp("home"), targets)
+    yield "http://{}:{}".format(*moto.get_host_and_port())
     moto.stop()
 
 
 @pytest.fixture
-def in_process(server: Server, monkeypatch: pytest.MonkeyPatch) -> Server:
-    """Give this process the environment that the server's processes have."""
-    for name in [*os.environ]:
-        if not is_kept(name):
-            monkeypatch.delenv(name)
-    for name, text in server.env.items():
-        monkeypatch.setenv(name, text)
-    return server
+def cli(tmp_path: Path, interruptible: None) -> Iterator[CommandLine]:  # noqa: ARG001
+    with command_line(tmp_path) as cli:
+        yield cli

@@ -15,14 +15,7 @@ from typing import Any
 import boto3
 from moto import mock_aws
 
-from codedeploy_targets import (
-    Diagnostics,
-    InstanceTarget,
-    LifecycleErrorCode,
-    LifecycleEvent,
-    LifecycleEventStatus,
-    TargetStatus,
-)
+from codedeploy_targets import InstanceTarget
 from codedeploy_targets.__main__ import main as codedeploy_targets
 from codedeploy_targets.testing import MockDeploymentTargets, mock_deployment_targets
 
@@ -38,42 +31,27 @@ FAILURES = {
 
 def instance(number: int, step: int, begin: datetime) -> InstanceTarget:
     """Return an instance as CodeDeploy would describe it at a step of the deployment."""
-    target_id, wait = f"i-{number:017x}", number // AT_ONCE * len(EVENTS) + number % 3
     failing, log = FAILURES.get(number, ("", ""))
-    ended = EVENTS[: max(step - wait, 0)]
-    if failing in ended:
-        ended = ended[: ended.index(failing) + 1]
-    going_on = failing not in ended and len(ended) < len(EVENTS)
-    if step < wait:
-        return InstanceTarget(target_id=target_id, status=TargetStatus.PENDING)
-
-    def event(name: str) -> LifecycleEvent:
-        start = begin + timedelta(seconds=(wait + EVENTS.index(name)) * SECONDS_A_STEP)
-        end = start + timedelta(seconds=SECONDS_A_STEP)
-        why = Diagnostics(
-            error_code=LifecycleErrorCode.SCRIPT_FAILED,
-            script_name=f"{name}.sh",
-            message=f"Script at specified location: {name}.sh failed with exit code 1",
-            log_tail=log,
-        )
-        return LifecycleEvent(
-            lifecycle_event_name=name,
-            start_time=start,
-            end_time=end if name in ended else None,
-            status=LifecycleEventStatus.IN_PROGRESS
-            if name not in ended
-            else LifecycleEventStatus.FAILED
-            if name == failing
-            else LifecycleEventStatus.SUCCEEDED,
-            diagnostics=why if name == failing and name in ended else None,
-        )
-
-    status = TargetStatus.FAILED if failing in ended else TargetStatus.SUCCEEDED
-    return InstanceTarget(
-        target_id=target_id,
-        status=TargetStatus.IN_PROGRESS if going_on else status,
-        lifecycle_events=[event(name) for name in EVENTS[: len(ended) + going_on]],
-    )
+    events: list[dict[str, Any]] = []
+    for start, name in enumerate(EVENTS, number // AT_ONCE * len(EVENTS) + number % 3):
+        if step < start or (events and events[-1]["status"] == "Failed"):
+            break
+        at = begin + timedelta(seconds=start * SECONDS_A_STEP)
+        event = {"lifecycleEventName": name, "startTime": at, "status": "InProgress"}
+        if step > start:
+            event["endTime"] = at + timedelta(seconds=SECONDS_A_STEP)
+            event["status"] = "Failed" if name == failing else "Succeeded"
+        if event["status"] == "Failed":
+            event["diagnostics"] = {
+                "errorCode": "ScriptFailed",
+                "scriptName": f"{name}.sh",
+                "message": f"Script at specified location: {name}.sh failed with exit code 1",
+                "logTail": log,
+            }
+        events.append(event)
+    status = events[-1]["status"] if events else "Pending"
+    payload = {"targetId": f"i-{number:017x}", "status": status, "lifecycleEvents": events}
+    return InstanceTarget.from_boto3({"instanceTarget": payload})
 
 
 def deploy(codedeploy: Any) -> str:

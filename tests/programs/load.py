@@ -8,24 +8,29 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import signal
 import threading
-import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from typing import Any
+from itertools import islice
+from typing import TYPE_CHECKING, Any
 
-import boto3
-from aiobotocore.session import get_session
-from support.endpoint import connection
-from support.loopback import loopback
+from support.clients import aiobotocore_client, got
+from support.endpoint import boto3_client
+from support.loopback import loopback, wait_until
 from support.pages import ids
 
 from codedeploy_targets import DeploymentTargetsClient
 from codedeploy_targets.aio import AsyncDeploymentTargetsClient
 
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterable, AsyncIterator, Iterable
+
+    from codedeploy_targets import DeploymentTarget
+
 TARGETS = 100_000
-DEPLOYMENT = f"d-{TARGETS}"
+DEPLOYMENT: Any = {"deploymentId": f"d-{TARGETS}"}
 MOST_GROWTH_MIB = 32
 
 
@@ -34,64 +39,51 @@ def size_mib() -> float:
         return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
-class Watch:
-    """Sees that the targets come in order, and how the process grows after the first 2,000."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        self.sizes: list[float] = []
-
-    def see(self, target_id: str | None) -> None:
-        assert target_id == f"i-{self.count:017x}"
-        self.count += 1
-        if self.count % 2_000 == 0:
-            self.sizes.append(size_mib())
-
-    def report(self, who: str) -> None:
-        growth = max(self.sizes) - self.sizes[0]
-        print(f"{who}: {self.count:,} targets streamed, {growth:.1f} MiB of growth")
-        assert self.count == TARGETS
-        assert growth < MOST_GROWTH_MIB
+async def each(targets: Iterable[DeploymentTarget]) -> AsyncIterator[DeploymentTarget]:
+    for target in targets:
+        yield target
 
 
-def stream(url: str) -> None:
-    client = DeploymentTargetsClient(boto3.client("codedeploy", **connection(url)))
-    watch = Watch()
-    for target in client.iter_deployment_targets(deploymentId=DEPLOYMENT):
-        watch.see(target.target_id)
-    watch.report("sync")
+async def check_stream(targets: AsyncIterable[DeploymentTarget], size: int) -> float:
+    """See that the targets come in order; return the MiB by which the process grows meanwhile."""
+    number, sizes = 0, []
+    async for target in targets:
+        assert target.target_id == f"i-{number:017x}"
+        number += 1
+        if number % 2_000 == 0:
+            sizes.append(size_mib())
+    assert number == size
+    return max(sizes) - sizes[0]
 
 
-def stream_async(url: str) -> None:
-    async def main() -> None:
-        async with get_session().create_client("codedeploy", **connection(url)) as wrapped:
-            client = AsyncDeploymentTargetsClient(wrapped)
-            watch = Watch()
-            async for target in client.iter_deployment_targets(deploymentId=DEPLOYMENT):
-                watch.see(target.target_id)
-            watch.report("async")
-            assert len(asyncio.all_tasks()) == 1
-
-    asyncio.run(main())
+async def stream(kind: str, url: str, size: int) -> float:
+    """Stream a deployment of so many targets, and return the growth in MiB."""
+    params: Any = {"deploymentId": f"d-{size}"}
+    if kind == "sync":
+        client = DeploymentTargetsClient(boto3_client(url))
+        return await check_stream(each(client.iter_deployment_targets(**params)), size)
+    async with aiobotocore_client(url) as wrapped:
+        targets = AsyncDeploymentTargetsClient(wrapped).iter_deployment_targets(**params)
+        growth = await check_stream(targets, size)
+        assert len(asyncio.all_tasks()) == 1
+    return growth
 
 
 def share(url: str) -> None:
     """Let 16 threads share one client for 2,000 calls, a third of them on the wrapped client."""
-    wrapped: Any = boto3.client("codedeploy", **connection(url))
+    wrapped = boto3_client(url)
     client = DeploymentTargetsClient(wrapped)
     known = ids(2_100)
 
     def call(number: int) -> None:
         wanted = known[number : number + 1 + number % 60]
-        if number % 3 == 0:
-            response = wrapped.batch_get_deployment_targets(
-                deploymentId="d-1", targetIds=wanted[:25]
-            )
-            answered = [one["instanceTarget"]["targetId"] for one in response["deploymentTargets"]]
-            assert answered == wanted[:25]
-        else:
+        if number % 3:
             output = client.batch_get_deployment_targets(deploymentId="d-1", targetIds=wanted)
-            assert [target.target_id for target in output.deployment_targets] == wanted
+            assert got(output.deployment_targets) == wanted
+            return
+        get, wanted = wrapped.batch_get_deployment_targets, wanted[:25]
+        answered = get(deploymentId="d-1", targetIds=wanted)["deploymentTargets"]
+        assert [each["instanceTarget"]["targetId"] for each in answered] == wanted
 
     with ThreadPoolExecutor(16) as pool:
         for future in [pool.submit(call, number) for number in range(2_000)]:
@@ -100,19 +92,18 @@ def share(url: str) -> None:
 
 
 def stop_half_way(client: DeploymentTargetsClient) -> None:
-    for number, _ in enumerate(client.iter_deployment_targets(deploymentId=DEPLOYMENT)):
-        if number == 500:
-            return
+    for _ in islice(client.iter_deployment_targets(**DEPLOYMENT), 500):
+        pass
 
 
 def fail_in_the_loop(client: DeploymentTargetsClient) -> None:
     with suppress(ZeroDivisionError):
-        for number, _ in enumerate(client.iter_deployment_targets(deploymentId=DEPLOYMENT)):
+        for number, _ in enumerate(client.iter_deployment_targets(**DEPLOYMENT)):
             1 / (number - 500)
 
 
 def forget(client: DeploymentTargetsClient) -> None:
-    cycle: list[Any] = [client.iter_deployment_targets(deploymentId=DEPLOYMENT)]
+    cycle: list[Any] = [client.iter_deployment_targets(**DEPLOYMENT)]
     cycle.append(cycle)
     next(cycle[0])
     del cycle
@@ -120,40 +111,38 @@ def forget(client: DeploymentTargetsClient) -> None:
 
 
 def fork(client: DeploymentTargetsClient) -> None:
+    def count() -> int:
+        get = client.batch_get_deployment_targets
+        return len(get(deploymentId="d-1", targetIds=ids(60)).deployment_targets)
+
     # After use, not amid it: parent and child have the connections of botocore's pool in common.
-    client.batch_get_deployment_targets(deploymentId="d-1", targetIds=ids(60))
+    count()
     child = os.fork()
     if child == 0:
-        output = client.batch_get_deployment_targets(deploymentId="d-1", targetIds=ids(60))
-        os._exit(0 if len(output.deployment_targets) == 60 else 1)
-    ended, status = 0, 0
-    deadline = time.monotonic() + 30
-    while not ended:
-        assert time.monotonic() < deadline, "the child hangs"
-        ended, status = os.waitpid(child, os.WNOHANG)
-        time.sleep(0.01)
-    assert status == 0
+        os._exit(0 if count() == 60 else 1)
+    signal.alarm(30)  # ends this program if the child hangs
+    assert os.waitpid(child, 0) == (child, 0)
+    signal.alarm(0)
 
 
 def give_up(url: str) -> None:
     """Stop half way, fail in the loop, forget the iterator, fork: nothing stays, nothing hangs."""
-    client = DeploymentTargetsClient(boto3.client("codedeploy", **connection(url)))
+    client = DeploymentTargetsClient(boto3_client(url))
     before = threading.active_count()
     for function in (fork, stop_half_way, fail_in_the_loop, forget):
         for _ in range(20):
             function(client)
-        deadline = time.monotonic() + 10
-        while threading.active_count() > before:
-            assert time.monotonic() < deadline, "a thread stays"
-            time.sleep(0.01)
+        wait_until(lambda: threading.active_count() <= before, "a thread stays")
         print(f"{function.__name__}: 20 times, nothing stays")
 
 
 def main() -> None:
     warnings.simplefilter("error")
     with loopback() as url:
-        stream(url)
-        stream_async(url)
+        for kind in ("sync", "async"):
+            growth = asyncio.run(stream(kind, url, TARGETS))
+            print(f"{kind}: {TARGETS:,} targets streamed, {growth:.1f} MiB of growth")
+            assert growth < MOST_GROWTH_MIB
         share(url)
         give_up(url)
 

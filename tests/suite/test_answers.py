@@ -1,395 +1,350 @@
-"""Answers that are odd, and answers that are broken."""
+"""Answers that are odd, and answers that are broken: from the wire and by `from_boto3` alike."""
 
 from __future__ import annotations
 
-import json
+import copy
 import logging
 import pickle
-import traceback
-from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, cast
+from datetime import timedelta
+from typing import Any
 
 import pytest
-from botocore.exceptions import BotoCoreError, ClientError
-from botocore.stub import Stubber
-from support.endpoint import Response, canned, serve, unanswered
-from support.pages import ids, instance, page
+from botocore.utils import parse_to_aware_datetime
+from hypothesis import given
+from support import doors
+from support.doors import CONFIDENTIAL, GOOD, MARS, UNKNOWN, each_door, page_of, read_one
+from support.endpoint import Response, canned
+from support.models import EPOCH, MOMENT, any_target
+from support.pages import page
+from support.strategies import PAYLOADS
 
-from codedeploy_targets import (
-    CloudFormationTarget,
-    DeploymentTargetsClient,
-    ECSTarget,
-    InstanceTarget,
-    InvalidResponseError,
-    LambdaTarget,
-    UnknownTarget,
-)
+import codedeploy_targets
+from codedeploy_targets import BatchGetDeploymentTargetsOutput as Output
+from codedeploy_targets import DeploymentTargetsClient, InvalidResponseError, UnknownTarget
 
-if TYPE_CHECKING:
-    from codedeploy_targets import BatchGetDeploymentTargetsOutput
-
-CONFIDENTIAL = "hunter2"
-GOOD = instance("i-1")
+each_type = pytest.mark.parametrize(("kind", "member"), PAYLOADS.items())
 
 
-def read(body: bytes | dict[str, Any]) -> BatchGetDeploymentTargetsOutput:
-    if isinstance(body, dict):
-        body = json.dumps(body).encode()
-    client = DeploymentTargetsClient(canned(lambda *_: Response(body), retries=NO_RETRIES))
-    return client.batch_get_deployment_targets(deploymentId="d-1", targetIds=["i-1"])
+def own_json(target: Any) -> Any:
+    """Return what was set, but for the type, which always is."""
+    members = target.model_dump(mode="json", exclude_unset=True)
+    assert members.pop("deployment_target_type") == type(target).__name__
+    return members
 
 
-NO_RETRIES = {"mode": "standard", "total_max_attempts": 1}
+@each_door
+def test_an_unknown_member_is_ignored(door: str) -> None:
+    event = {"status": "Failed", "cause": {"deep": [1]}, "zone": 5}
+    payload = {"targetId": "i-2", "zone": "a", "lifecycleEvents": [event]}
+    target = read_one(door, {"status": "Ready", "instanceTarget": payload})
+    assert own_json(target) == {"target_id": "i-2", "lifecycle_events": [{"status": "Failed"}]}
 
 
-def read_one(envelope: dict[str, Any]) -> Any:
-    good, odd = read({"deploymentTargets": [GOOD, envelope]}).deployment_targets
-    assert good == InstanceTarget.from_boto3(GOOD)
-    return odd
+@each_door
+@each_type
+@pytest.mark.parametrize("label", ["AWS's", "absent", "null", "in camelCase", "of another"])
+def test_the_payload_tells_the_type(door: str, kind: str, member: str, label: str) -> None:
+    other = "LambdaTarget" if kind == "InstanceTarget" else "InstanceTarget"
+    labels = {"AWS's": kind, "null": None, "in camelCase": member, "of another": other}
+    given_ = {} if label == "absent" else {"deploymentTargetType": labels[label]}
+    target = read_one(door, {**given_, member: {"targetId": "t"}})
+    assert target == getattr(codedeploy_targets, kind)(target_id="t")
+    assert own_json(target) == {"target_id": "t"}
+    assert target.to_boto3() == {"deploymentTargetType": kind, member: {"targetId": "t"}}
 
 
-def test_an_unknown_member_is_ignored() -> None:
-    event = {"status": "Failed", "cause": {"deep": [1]}, "start_time": 5}
-    target = read_one({
-        "deploymentTargetType": "InstanceTarget",
-        "status": "Ready",
-        "instanceTarget": {"targetId": "i-2", "zone": "a", "lifecycleEvents": [event]},
-    })  # fmt: skip
-    assert target.target_id == "i-2"
-    assert target.status is None
-    assert target.lifecycle_events[0].model_fields_set == {"status"}
-    assert "zone" not in target.to_boto3()["instanceTarget"]
+@each_door
+@each_type
+def test_a_label_without_its_payload(door: str, kind: str, member: str) -> None:
+    envelope = {"deploymentTargetType": kind}
+    for payload in ({}, {member: {}}):
+        target = read_one(door, envelope | payload)
+        assert target == getattr(codedeploy_targets, kind)()
+        for same in (target, pickle.loads(pickle.dumps(target)), copy.deepcopy(target)):
+            assert same.to_boto3() == envelope | payload
 
 
-@pytest.mark.parametrize(
-    ("member", "cls"),
-    [
-        ("instanceTarget", InstanceTarget),
-        ("lambdaTarget", LambdaTarget),
-        ("ecsTarget", ECSTarget),
-        ("cloudFormationTarget", CloudFormationTarget),
-    ],
-)
-@pytest.mark.parametrize("label", ["absent", "null", "camelCase", "of another member"])
-def test_a_payload_without_its_label(member: str, cls: Any, label: str) -> None:
-    envelope: dict[str, Any] = {member: {"targetId": "i-2"}}
-    if label == "null":
-        envelope["deploymentTargetType"] = None
-    if label == "camelCase":
-        envelope["deploymentTargetType"] = member
-    if label == "of another member":
-        other = "lambdaTarget" if member == "instanceTarget" else "instanceTarget"
-        envelope["deploymentTargetType"] = other
-    target = read_one(envelope)
-    assert type(target) is cls
-    assert target.deployment_target_type == cls.__name__
-    assert target.target_id == "i-2"
-    assert target.to_boto3() == {
-        "deploymentTargetType": cls.__name__,
-        member: {"targetId": "i-2"},
-    }
+@each_door
+@pytest.mark.parametrize("label", ["LambdaTarget", "lambdaTarget", "ECSTarget", None])
+@pytest.mark.parametrize("members", ["instanceTarget lambdaTarget", "lambdaTarget instanceTarget"])
+def test_two_payloads_in_one_envelope(door: str, label: str | None, members: str) -> None:
+    payloads = {member: {"targetId": member} for member in members.split()}
+    target = read_one(door, {"deploymentTargetType": label, **payloads})
+    # Where the label names neither, the first of AWS's order is read.
+    member = "lambdaTarget" if (label or "").lower() == "lambdatarget" else "instanceTarget"
+    kind = type(target).__name__
+    assert PAYLOADS[kind] == member
+    assert target.to_boto3() == {"deploymentTargetType": kind, member: payloads[member]}
 
 
-def test_a_label_without_its_payload() -> None:
-    envelope = {"deploymentTargetType": "ECSTarget"}
-    target = read_one(envelope)
-    assert target == ECSTarget()
-    assert target.to_boto3() == envelope
-    assert pickle.loads(pickle.dumps(target)).to_boto3() == envelope
-    assert read_one(envelope | {"ecsTarget": {}}).to_boto3() == envelope | {"ecsTarget": {}}
+@each_door
+@pytest.mark.parametrize("place", ["the payload", "an event", "diagnostics"])
+def test_null_is_as_if_absent(door: str, place: str) -> None:
+    def part(envelope: Any) -> dict[str, Any]:
+        payload = envelope["instanceTarget"]
+        (event,) = payload["lifecycleEvents"]
+        parts = {"the payload": payload, "an event": event, "diagnostics": event["diagnostics"]}
+        return parts[place]  # type: ignore[no-any-return]
+
+    for name in part(GOOD):
+        null, absent = copy.deepcopy(GOOD), copy.deepcopy(GOOD)
+        part(null)[name] = None
+        del part(absent)[name]
+        target = read_one(door, {**null, "deploymentTargetType": None, "ecsTarget": None})
+        doors.assert_same(target, read_one(door, absent))
+        assert target.to_boto3() == type(target).from_boto3(absent).to_boto3()
 
 
 # A member of the envelope may be called as an attribute of the model is.
+@each_door
 @pytest.mark.parametrize("member", ["marsTarget", "status", "raw"])
-def test_an_unknown_type(member: str) -> None:
-    envelope = {
-        "deploymentTargetType": "MarsTarget",
-        member: {"targetId": "rover", "status": "Failed", "lifecycleEvents": None},
-    }
-    target = read_one(envelope)
-    assert type(target) is UnknownTarget
-    assert target.deployment_target_type == "UnknownTarget"
-    assert target.raw_type == "MarsTarget"
-    assert target.raw[member]["targetId"] == "rover"
-    assert (target.target_id, target.status, target.lifecycle_events) == ("rover", "Failed", [])
+def test_an_unknown_type_is_kept_whole(door: str, member: str) -> None:
+    payload = {"targetId": "r", "status": "Failed", "crew": None, "lifecycleEvents": None}
+    envelope = {**MARS, "orbit": None, member: payload}
+    target = read_one(door, envelope)
+    assert own_json(target) == {"raw": envelope, "target_id": "r", "status": "Failed"}
+    assert (target.raw_type, target.lifecycle_events, target.to_boto3()) == ("MarsTarget", [], MARS)
+    assert UnknownTarget.from_boto3(target.raw) == target
+    empty = read_one(door, {})
+    assert (own_json(empty), empty.raw_type, empty.to_boto3()) == ({"raw": {}}, None, {})
 
 
-def test_an_unknown_type_around_a_known_payload() -> None:
-    envelope = {"deploymentTargetType": "MarsTarget", **GOOD["instanceTarget"]} | {
-        "instanceTarget": {"targetId": "i-2", "status": "Failed"},
-        "lambdaTarget": {"targetId": 5},
-    }
-    target = read_one(envelope)
-    assert isinstance(target, UnknownTarget)
-    assert target.to_boto3() == {
-        "deploymentTargetType": "MarsTarget",
-        "instanceTarget": {"targetId": "i-2", "status": "Failed"},
-    }
+@each_door
+@pytest.mark.parametrize(("label", "target_id"), [
+    ("MarsTarget", "mars"), ("EKSTarget", "eks"), ("StationTarget", None), ("Other", "first")
+])  # fmt: skip
+def test_the_payload_of_an_unknown_type_is_the_one_that_the_label_names(
+    door: str, label: str, target_id: str | None
+) -> None:
+    members = {"orbit": "first", "marsTarget": "mars", "eksTarget": "eks"}
+    payloads = {member: {"targetId": each} for member, each in members.items()}
+    envelope = {"deploymentTargetType": label, "tags": {"a": "b"}, **payloads}
+    target = read_one(door, {**envelope, "stationTarget": {"modules": 3}})
+    assert target.target_id == target_id
 
 
-@pytest.mark.parametrize("label", ["LambdaTarget", "lambdaTarget", "ECSTarget", None])
-@pytest.mark.parametrize("reverse", [False, True])
-def test_two_payloads_in_one_envelope(label: str | None, reverse: bool) -> None:  # noqa: FBT001
-    payloads = {"instanceTarget": {"targetId": "i-2"}, "lambdaTarget": {"targetId": "f"}}
-    if reverse:
-        payloads = dict(reversed(payloads.items()))
-    target = read_one({"deploymentTargetType": label, **payloads})
-    named = label is not None and label.lower() == "lambdatarget"
-    # Where the label names neither, the first of AWS's order is read.
-    cls, member = (LambdaTarget, "lambdaTarget") if named else (InstanceTarget, "instanceTarget")
-    assert type(target) is cls
-    assert target.to_boto3() == {"deploymentTargetType": cls.__name__, member: payloads[member]}
+@each_door
+def test_an_unknown_type_around_known_payloads(door: str) -> None:
+    payload = {"targetId": "i-2", "status": "Failed"}
+    envelope = {**MARS, "targetId": "i-1", "instanceTarget": payload}
+    target = read_one(door, {**envelope, "lambdaTarget": {"targetId": 5}})
+    assert target.to_boto3() == {**MARS, "instanceTarget": payload}
 
 
-def test_an_empty_envelope() -> None:
-    target = read_one({})
-    assert target == UnknownTarget(raw={})
-    assert target.raw_type is None
-    assert target.to_boto3() == {}
+# Text, numbers and times ------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", GOOD["instanceTarget"])
-def test_null_is_as_if_absent(name: str) -> None:
-    payload = {**GOOD["instanceTarget"], name: None}
-    target = read_one({"deploymentTargetType": "InstanceTarget", "instanceTarget": payload})
-    assert name not in target.to_boto3()["instanceTarget"]
-    del payload[name]
-    assert target == InstanceTarget.from_boto3({"instanceTarget": payload})
+@each_door
+@pytest.mark.parametrize("half", ["\ud83d", "log \ude00 \U0001f600 \ud83d"])
+def test_half_a_character_is_u_fffd(door: str, half: str) -> None:
+    def envelopes(text: str) -> list[dict[str, Any]]:
+        events = [{"diagnostics": {name: text}} for name in ("errorCode", "logTail")]
+        return [
+            {"instanceTarget": {"targetId": text, "deploymentId": "d-1"}},
+            {"instanceTarget": {"targetId": "i-2", "status": text}},
+            *({"ecsTarget": {"targetId": "s", "lifecycleEvents": [each]}} for each in events),
+            {"instanceTarget": {"targetId": text, "zone": {text: text}}},
+            {"deploymentTargetType": text, "marsTarget": {"targetId": "r"}},
+            {**UNKNOWN, text: {text: [text]}},
+            {**MARS, "marsTarget": {"targetId": text, "status": text}},
+        ]
+
+    mended = half.replace("\ud83d", "\ufffd").replace("\ude00", "\ufffd")
+    for cut, expected in zip(envelopes(half), envelopes(mended), strict=True):
+        target = read_one(door, cut)
+        assert target == read_one(door, expected) == type(target).from_boto3(cut)
+        assert mended in target.model_dump_json()
+
+
+@pytest.mark.parametrize("door", ["wire", "bytes"])
+@pytest.mark.parametrize(("log", "expected"), [
+    (b"\xf0\x9f\x98", "\ufffd"), (b"log \xff\xc3\xa9", "log \ufffd\xe9")
+])  # fmt: skip
+def test_bytes_that_are_not_utf_8_are_u_fffd(door: str, log: bytes, expected: str) -> None:
+    body = page([GOOD, UNKNOWN]).replace(b"[stdout] one line of the log", log, 1)
+    target, unknown = doors.DOORS[door](body.replace(b"rover", log)).deployment_targets
+    assert target.lifecycle_events[0].diagnostics.log_tail.startswith(expected)
+    assert (target.target_id, unknown.target_id) == ("i-1", expected)
+
+
+@each_door
+def test_counts_and_weights_are_numbers_as_boto3_has_them(door: str) -> None:
+    task_set = {"desiredCount": 2.0, "pendingCount": 3, "runningCount": -0.0, "trafficWeight": 100}
+    target = read_one(door, {"ecsTarget": {"taskSetsInfo": [task_set]}})
+    (plain,) = target.to_boto3()["ecsTarget"]["taskSetsInfo"]
+    assert plain == task_set
+    assert [type(number) for number in plain.values()] == [int, int, int, float]
+
+
+@each_door
+@pytest.mark.parametrize("time", [
+    1546345800.25, "1546345800.25", "2019-01-01T12:30:00.250000+00:00",
+    "2019-01-01T13:30:00.250+01:00", "2019-01-01T12:30:00.25Z", "2019-01-01T12:30:00.25",
+    "20190101T123000.25Z", "Tue, 01 Jan 2019 12:30:00.25 GMT",
+])  # fmt: skip
+def test_a_time_is_read_in_each_form(door: str, time: Any) -> None:
+    event = {"startTime": time, "endTime": time}
+    target = read_one(door, {"instanceTarget": {"lastUpdatedAt": time, "lifecycleEvents": [event]}})
+    (ours,) = target.lifecycle_events
+    assert target.last_updated_at == ours.start_time == ours.end_time == MOMENT
+    assert target.last_updated_at.utcoffset() is not None
+
+
+@each_door
+@pytest.mark.parametrize(
+    "seconds", [-86_400.125, -1.75, -0.5, -1.000001, 0, 0.25, 20_000_000_001, 200_000_000_000.5]
+)
+def test_a_number_is_seconds_in_any_year(door: str, seconds: float) -> None:
+    parse: Any = parse_to_aware_datetime
+    for time in (seconds, str(seconds)):
+        target = read_one(door, {"instanceTarget": {"lastUpdatedAt": time}})
+        assert target.last_updated_at == EPOCH + timedelta(seconds=seconds) == parse(seconds)
+
+
+# What a page has beside its targets -------------------------------------------------------------
+
+
+@each_door
+@pytest.mark.parametrize("depth", [150, 300, 900, 5_000, 200_000])
+def test_deep_nesting_never_crashes(door: str, depth: int) -> None:
+    body = page([GOOD])[:-1] + b', "future": ' + b"[" * depth + b"]" * depth + b"}"
+    try:
+        output = doors.DOORS[door](body)
+    except (InvalidResponseError, ValueError):
+        assert depth > 150
+    else:
+        assert output.deployment_targets == Output.from_boto3(page_of(GOOD)).deployment_targets
+
+
+@pytest.mark.parametrize("door", ["wire", "str", "bytes"])
+def test_the_last_of_two_members_of_one_name_counts(door: str) -> None:
+    kinds = '"deploymentTargetType": "ECSTarget", "deploymentTargetType": "InstanceTarget"'
+    payloads = '"instanceTarget": {}, "instanceTarget": {"targetId": "a", "targetId": "i-1"}'
+    body = f'{{"deploymentTargets": [], "deploymentTargets": [{{{kinds}, {payloads}}}]}}'.encode()
+    (target,) = doors.DOORS[door](body).deployment_targets
+    assert own_json(target) == {"target_id": "i-1"}
 
 
 def test_null_for_all_targets() -> None:
-    output = read(b'{"deploymentTargets": null}')
-    assert output.to_boto3() == {}
-    assert output.missing_target_ids == ["i-1"]
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        (rb"log \ud83d", "log \ufffd"),
-        (rb"log \ude00 \ud83d\ude00", "log \ufffd \U0001f600"),
-        (b"log \xf0\x9f\x98", "log \ufffd"),
-        (b"log \xff\xc3\xa9", "log \ufffd\xe9"),
-    ],
-)
-def test_text_that_is_cut_within_a_character(text: bytes, expected: str) -> None:
-    body = page([instance("i-1", events=1)]).replace(b"[stdout] one line of the log", text, 1)
-    (target,) = read(body).deployment_targets
-    assert target.target_id == "i-1"
-    (event,) = target.lifecycle_events
-    assert event.diagnostics is not None
-    assert event.diagnostics.log_tail is not None
-    assert event.diagnostics.log_tail.startswith(expected)
-
-
-CUT_SHORT = page([GOOD])[:-20]
-NOT_JSON = [
-    b"",
-    b'{"deploymentTargets": null, "future": NaN}',
-    b"<html>busy</html>",
-    CUT_SHORT,
-    b"{",
-    page([GOOD]) + b"}",
-    b"\xef\xbb\xbf{}",
-]
-OTHER_SHAPES: list[Any] = [
-    [],
-    5,
-    "text",
-    None,
-    {"deploymentTargets": {}},
-    {"deploymentTargets": "i-1"},
-    {"deploymentTargets": [5]},
-    {"deploymentTargets": [None]},
-    {"deploymentTargets": [GOOD, []]},
-    {"deploymentTargets": [{"deploymentTargetType": 5}]},
-    {"deploymentTargets": [{"deploymentTargetType": [], "instanceTarget": {}}]},
-    {"deploymentTargets": [{"deploymentTargetType": "InstanceTarget", "instanceTarget": [5]}]},
-    {"deploymentTargets": [{"deploymentTargetType": "ECSTarget", "ecsTarget": CONFIDENTIAL}]},
-    {"deploymentTargets": [{"instanceTarget": {"status": 5}}]},
-    {"deploymentTargets": [{"instanceTarget": {"lastUpdatedAt": CONFIDENTIAL}}]},
-    {"deploymentTargets": [{"instanceTarget": {"lifecycleEvents": [CONFIDENTIAL]}}]},
-    {"deploymentTargets": [{"ecsTarget": {"taskSetsInfo": [{"desiredCount": CONFIDENTIAL}]}}]},
-]
-
-
-@pytest.mark.parametrize("shape", OTHER_SHAPES, ids=str)
-def test_json_of_another_shape_is_refused_at_once(shape: Any) -> None:
-    calls = []
-
-    def answer(_: str, params: dict[str, Any]) -> Response:
-        calls.append(params)
-        return Response(json.dumps(shape).encode())
-
-    client = DeploymentTargetsClient(canned(answer))
-    with pytest.raises(InvalidResponseError) as refused:
-        client.batch_get_deployment_targets(deploymentId="d-1", targetIds=ids(3))
-    assert len(calls) == 1
-    assert_tells_what_it_may(refused.value, json.dumps(shape).encode())
-
-
-def assert_tells_what_it_may(error: InvalidResponseError, body: bytes) -> None:
-    assert isinstance(error, BotoCoreError)
-    assert error.request_id == "request-1"
-    assert error.deployment_id == "d-1"
-    assert type(error.deployment_id) is str
-    assert error.target_ids == ids(3)
-    assert error.body == body
-    text = "".join(traceback.format_exception(error))
-    assert CONFIDENTIAL not in text
-    assert "one line of the log" not in text
-    again = pickle.loads(pickle.dumps(error))
-    assert (str(again), again.body) == (str(error), body)
-
-
-def test_the_place_is_told_where_the_shape_is_wrong() -> None:
-    with pytest.raises(
-        InvalidResponseError,
-        match=r"deploymentTargets\[1\]\.instanceTarget\.lifecycleEvents\.0\.status",
-    ):
-        read(
-            {"deploymentTargets": [GOOD, {"instanceTarget": {"lifecycleEvents": [{"status": 5}]}}]}
-        )
-
-
-@pytest.mark.usefixtures("retry_at_once")
-@pytest.mark.parametrize("mode", ["legacy", "standard", "adaptive"])
-@pytest.mark.parametrize("body", NOT_JSON, ids=range(len(NOT_JSON)))
-def test_what_is_not_json_is_retried(mode: str, body: bytes) -> None:
-    answers: list[bytes] = []
-
-    def answer(*_: object) -> Response:
-        return Response(answers.pop(0))
-
-    wrapped = canned(answer, retries={"mode": mode, "total_max_attempts": 3})
-    client = DeploymentTargetsClient(wrapped)
-    answers[:] = [body, body, page([GOOD])]
-    output = client.batch_get_deployment_targets(deploymentId="d-1", targetIds=["i-1"])
-    assert output.deployment_targets == [InstanceTarget.from_boto3(GOOD)]
-    assert output.response_metadata[0].retry_attempts == 2
-    answers[:] = [body, body, body, page([GOOD])]
-    with pytest.raises(InvalidResponseError) as refused:
-        client.batch_get_deployment_targets(deploymentId="d-1", targetIds=ids(3))
-    assert len(answers) == 1
-    assert_tells_what_it_may(refused.value, body)
-
-
-@pytest.mark.usefixtures("retry_at_once")
-def test_what_is_not_json_is_retried_over_http() -> None:
-    bodies = [CUT_SHORT, b"", page([GOOD])]
-    with serve(lambda *_: Response(bodies.pop(0))) as endpoint:
-        wrapped = endpoint.client(retries={"mode": "standard", "total_max_attempts": 3})
-        output = DeploymentTargetsClient(wrapped).batch_get_deployment_targets(
-            deploymentId="d-1", targetIds=["i-1"]
-        )
-        wrapped.close()
-    assert output.deployment_targets == [InstanceTarget.from_boto3(GOOD)]
-    assert output.response_metadata[0].retry_attempts == 2
-
-
-def test_an_error_of_the_service_is_not_read() -> None:
-    client = DeploymentTargetsClient(
-        canned(lambda *_: Response(CUT_SHORT, 503), retries=NO_RETRIES)
-    )
-    with pytest.raises(ClientError) as refused:
-        client.batch_get_deployment_targets(deploymentId="d-1", targetIds=["i-1"])
-    assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == 503
-
-
-NOT_A_LIST = [b"[]", b"5", b'{"targetIds": "i-1"}', b'{"targetIds": [5]}', b'{"nextToken": 5}']
-
-
-@pytest.mark.usefixtures("retry_at_once")
-@pytest.mark.parametrize("body", [*NOT_JSON, b'{"targetIds": ["\xff"]}'])
-def test_a_listing_that_is_not_json_is_retried(body: bytes) -> None:
-    bodies = [body, b'{"targetIds": null}']
-    client = DeploymentTargetsClient(canned(lambda *_: Response(bodies.pop(0)), retries={
-        "mode": "standard", "total_max_attempts": 2
-    }))  # fmt: skip
-    assert list(client.iter_deployment_targets(deploymentId="d-1")) == []
-    bodies[:] = [body, body, b"{}"]
-    with pytest.raises(
-        InvalidResponseError, match="ListDeploymentTargets cannot be read"
-    ) as refused:
-        list(client.iter_deployment_targets(deploymentId="d-1"))
-    assert (refused.value.body, refused.value.target_ids) == (body, [])
-
-
-@pytest.mark.parametrize("body", NOT_A_LIST)
-def test_a_listing_of_another_shape_is_refused_at_once(body: bytes) -> None:
-    bodies = [body, b"{}"]
-    client = DeploymentTargetsClient(canned(lambda *_: Response(bodies.pop(0))))
-    with pytest.raises(InvalidResponseError, match=r": it is no (object|list of target ids) \("):
-        list(client.iter_deployment_targets(deploymentId="d-1"))
-    assert len(bodies) == 1
-
-
-def test_an_odd_member_of_a_listing_is_ignored() -> None:
-    body = b'{"targetIds": ["i-1"], "message": "\\ud83d"}'
-    answers = [body, page([GOOD])]
-    client = DeploymentTargetsClient(canned(lambda *_: Response(answers.pop(0))))
-    (target,) = client.iter_deployment_targets(deploymentId="d-1")
-    assert target.target_id == "i-1"
-
-
-def test_an_error_while_listing_is_botocore_s_own() -> None:
-    body = b'{"__type": "DeploymentDoesNotExistException", "message": "no"}'
-    client = DeploymentTargetsClient(canned(lambda *_: Response(body, 400)))
-    with pytest.raises(client.exceptions.DeploymentDoesNotExistException):
-        list(client.iter_deployment_targets(deploymentId="d-1"))
-
-
-@pytest.mark.parametrize("depth", [150, 300, 900, 5_000, 200_000])
-def test_deep_nesting_never_crashes(depth: int) -> None:
-    body = page([GOOD])[:-1] + b', "future": ' + b"[" * depth + b"]" * depth + b"}"
-    try:
-        output = read(body)
-    except InvalidResponseError:
-        assert depth > 150
-    else:
-        assert output.deployment_targets == [InstanceTarget.from_boto3(GOOD)]
-
-
-def test_the_last_of_two_members_of_one_name_counts() -> None:
-    payload = b'{"targetId": "a", "targetId": "i-1"}'
-    kinds = b'"deploymentTargetType": "ECSTarget", "deploymentTargetType": "InstanceTarget"'
-    targets = b'[{"instanceTarget": {}, "instanceTarget": ' + payload + b", " + kinds + b"}]"
-    body = b'{"deploymentTargets": [], "deploymentTargets": ' + targets + b"}"
-    (target,) = read(body).deployment_targets
-    assert target.target_id == "i-1"
-
-
-def test_a_parsed_dict_of_another_shape_is_refused() -> None:
-    wrapped = canned(unanswered)
-    client = DeploymentTargetsClient(wrapped)
-    with Stubber(wrapped) as stubber:
-        stubber.add_response(
-            "batch_get_deployment_targets",
-            {"deploymentTargets": [], "ResponseMetadata": {"RequestId": "request-1"}},
-        )
-        # Stubber checks what it is given; a mock would not.
-        cast("Any", stubber)._queue[0]["response"][1]["deploymentTargets"] = CONFIDENTIAL  # noqa: SLF001
-        with pytest.raises(InvalidResponseError, match="deploymentTargets is no list") as refused:
-            client.batch_get_deployment_targets(deploymentId="d-1", targetIds=["i-1"])
-    assert CONFIDENTIAL not in str(refused.value)
-    assert refused.value.request_id == "request-1"
-
-
-def test_a_client_that_does_not_offer_the_body() -> None:
-    wrapped = canned(lambda *_: Response(page([GOOD])))
-    # Not botocore's own class: what a tracing library, or a mock, puts around a client.
-    around = SimpleNamespace(batch_get_deployment_targets=wrapped.batch_get_deployment_targets)
-    client = DeploymentTargetsClient(cast("Any", around))
-    output = client.batch_get_deployment_targets(deploymentId="d-1", targetIds=["i-1"])
-    assert output.deployment_targets == [InstanceTarget.from_boto3(GOOD)]
-    assert output.to_boto3() == {"deploymentTargets": [output.deployment_targets[0].to_boto3()]}
+    output = doors.call({"deploymentTargets": None})
+    assert (output.to_boto3(), output.missing_target_ids) == ({}, ["i-1"])
 
 
 def test_no_line_of_a_log_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    bodies = [page([GOOD]), page([GOOD])[:-20]]
+    wrapped = canned(lambda *_: Response(bodies.pop(0)), retries={"total_max_attempts": 1})
+    client = DeploymentTargetsClient(wrapped)
     with caplog.at_level(logging.DEBUG, "codedeploy_targets"):
-        read({"deploymentTargets": [GOOD]})
+        client.batch_get_deployment_targets(**doors.REQUEST)
         with pytest.raises(InvalidResponseError):
-            read(CUT_SHORT)
+            client.batch_get_deployment_targets(**doors.REQUEST)
     assert caplog.records
-    text = " ".join(record.getMessage() for record in caplog.records)
-    assert "one line" not in text
+    assert "one line" not in " ".join(record.getMessage() for record in caplog.records)
+
+
+# What is refused --------------------------------------------------------------------------------
+
+
+def of(member: str, payload: object) -> dict[str, Any]:
+    return page_of({member: payload})
+
+
+def of_event(event: object) -> dict[str, Any]:
+    return of("ecsTarget", {"lifecycleEvents": [event]})
+
+
+def of_task_set(task_set: object) -> dict[str, Any]:
+    return of("ecsTarget", {"taskSetsInfo": [{}, task_set]})
+
+
+NO_ANSWER: list[Any] = [
+    [], [GOOD], 5, CONFIDENTIAL, None, GOOD, GOOD["instanceTarget"], {"deploymentTarget": GOOD},
+    {"future": [GOOD]}, {"deployment_targets": [], "secret": CONFIDENTIAL},
+    {"Error": {"Code": "ThrottlingException", "Message": CONFIDENTIAL}},
+    {"__type": "DeploymentDoesNotExistException", "message": CONFIDENTIAL},
+]  # fmt: skip
+NO_TIMES: list[Any] = [
+    CONFIDENTIAL, "", [], {}, {"a": 1}, 1e300, "1e300",
+    # Milliseconds, which would be a time in 2019.
+    1546345800000, "1546345800000", 1546345800250.5,
+]  # fmt: skip
+SECOND, FIRST = r"deploymentTargets\[1\]", r"deploymentTargets\[0\]"
+EVENT = rf"{FIRST}\.ecsTarget\.lifecycleEvents\.0"
+TASK_SET = rf"{FIRST}\.ecsTarget\.taskSetsInfo\.1"
+REFUSED: list[tuple[Any, str]] = [
+    ({"deploymentTargets": CONFIDENTIAL}, "deploymentTargets is no list"),
+    ({"deploymentTargets": {CONFIDENTIAL: CONFIDENTIAL}}, "deploymentTargets is no list"),
+    *((page_of(each), f"{FIRST} is no object") for each in (CONFIDENTIAL, None, 5)),
+    (page_of(GOOD, [CONFIDENTIAL]), f"{SECOND} is no object"),
+    *((page_of({**GOOD, "deploymentTargetType": label}), rf"{FIRST}\.deploymentTargetType is no s")
+      for label in (5, [CONFIDENTIAL])),
+    *((of(member, payload), rf"{FIRST}\.{member} is no object")
+      for member in PAYLOADS.values() for payload in (CONFIDENTIAL, [CONFIDENTIAL], 5, True)),
+    # An object of which nothing is known.
+    (of("future", {"targetId": "i-1"}), FIRST),
+    (page_of(GOOD, GOOD["instanceTarget"]), SECOND),
+    *((of(member, {"zone": CONFIDENTIAL}), rf"{FIRST}\.{member}") for member in PAYLOADS.values()),
+    *((of("instanceTarget", {name: each}), rf"{FIRST}\.instanceTarget\.{name} ")
+      for name in ("targetId", "status") for each in (5, [CONFIDENTIAL], {CONFIDENTIAL: 5})),
+    (of("ecsTarget", {"lifecycleEvents": {}}), rf"{FIRST}\.ecsTarget\.lifecycleEvents "),
+    (of_event(CONFIDENTIAL), f"{EVENT} "),
+    (of_event({"status": [CONFIDENTIAL]}), rf"{EVENT}\.status "),
+    (of_event({"diagnostics": {"logTail": {CONFIDENTIAL: 1}}}), rf"{EVENT}\.diagnostics\.logTail "),
+    (of_event({CONFIDENTIAL: 1, "startTime": CONFIDENTIAL}), rf"{EVENT}\.startTime "),
+    *((of_task_set({"desiredCount": count}), rf"{TASK_SET}\.desiredCount ")
+      for count in (CONFIDENTIAL, "3", True, 3.5, [3])),
+    (of_task_set({"targetGroup": {"name": [CONFIDENTIAL]}}), rf"{TASK_SET}\.targetGroup\.name "),
+    *((of("cloudFormationTarget", {"targetVersionWeight": weight}),
+       rf"{FIRST}\.cloudFormationTarget\.targetVersionWeight ")
+      for weight in (CONFIDENTIAL, "0.5", True)),
+    *((of("lambdaTarget", {"lastUpdatedAt": time}),
+       rf"{FIRST}\.lambdaTarget\.lastUpdatedAt is not as expected") for time in NO_TIMES),
+]  # fmt: skip
+
+
+@each_door
+@pytest.mark.parametrize(("answer", "says"), REFUSED, ids=range(len(REFUSED)))
+def test_json_of_another_shape_is_refused(door: str, answer: Any, says: str) -> None:
+    doors.assert_refused(door, answer, says)
+
+
+@each_door
+@pytest.mark.parametrize("answer", NO_ANSWER, ids=range(len(NO_ANSWER)))
+def test_what_has_no_targets_is_refused(door: str, answer: Any) -> None:
+    says = "expected boto3's dict, or the CLI's JSON, with deploymentTargets"
+    if door == "wire":
+        says = "The response to BatchGetDeploymentTargets cannot be read"
+    elif door == "dict" and isinstance(answer, str):
+        says = "it is not JSON"
+    doors.assert_refused(door, answer, says)
+
+
+@pytest.mark.parametrize("door", ["wire", "dict"])
+@given(target=any_target)
+def test_the_models_own_json_is_refused(door: str, target: Any) -> None:
+    own, kind = target.model_dump(mode="json"), type(target).__name__
+    envelopes = [own]
+    if member := PAYLOADS.get(kind):
+        envelopes += [{member: own}, {"deploymentTargetType": kind, member: own}]
+    for envelope in envelopes:
+        doors.assert_refused(door, page_of(GOOD, envelope), SECOND)
+    output = Output(deployment_targets=[target]).model_dump(mode="json")
+    for answer in (own, output):
+        doors.assert_refused(door, answer, "deploymentTargets")
+    with pytest.raises(ValueError, match="the envelope"):
+        type(target).from_boto3(own)
+
+
+@pytest.mark.parametrize("body", [
+    b'{"targetIds": [5]}', b'{"nextToken": 5}', b'{"targetIds": [], "nextToken": {}}',
+    b'{"targetIds": ["i-1"], "message": "\\ud83d"}',
+])  # fmt: skip
+def test_a_listing_is_read_as_strictly_and_as_leniently(body: bytes) -> None:
+    answers = [body, page([GOOD])]
+    client = DeploymentTargetsClient(canned(lambda *_: Response(answers.pop(0))))
+    targets = client.iter_deployment_targets(deploymentId="d-1")
+    if b"message" in body:
+        assert [target.target_id for target in targets] == ["i-1"]
+    else:
+        with pytest.raises(InvalidResponseError, match=r": it is no list of target ids \("):
+            next(targets)

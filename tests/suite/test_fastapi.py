@@ -12,61 +12,29 @@ import urllib3
 import uvicorn
 from fastapi import FastAPI
 from openapi_spec_validator import OpenAPIV31SpecValidator
-from support.models import MODELS
-from support.pages import instance
+from support.doors import BESIDE, from_boto3
+from support.models import FULL, ONE_OF_EACH, TARGETS
 
 from codedeploy_targets import (
     BatchGetDeploymentTargetsOutput,
-    CloudFormationTarget,
     DeploymentTarget,
     DeploymentTargetType,
-    ECSTarget,
-    ECSTaskSet,
     InstanceTarget,
-    LambdaFunctionInfo,
-    LambdaTarget,
     ResponseMetadata,
-    TargetGroupInfo,
-    TargetLabel,
+    TargetFilters,
     TargetStatus,
-    UnknownTarget,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-FULL = InstanceTarget.from_boto3(instance("i-1", events=2))
-ONE_OF_EACH: list[DeploymentTarget] = [
-    FULL,
-    LambdaTarget(
-        target_id="f",
-        status=TargetStatus("Paused"),
-        lambda_function_info=LambdaFunctionInfo(function_name="f", target_version_weight=0.5),
-    ),
-    ECSTarget(
-        target_id="cluster:service",
-        lifecycle_events=FULL.lifecycle_events,
-        task_sets_info=[
-            ECSTaskSet(
-                identifier="ecs-svc/1",
-                desired_count=3,
-                traffic_weight=100.0,
-                target_group=TargetGroupInfo(name="tg"),
-                task_set_label=TargetLabel.GREEN,
-            )
-        ],
-    ),
-    CloudFormationTarget(target_id="stack", target_version_weight=12.5),
-    UnknownTarget(
-        raw={
-            "deploymentTargetType": "MarsTarget",
-            "marsTarget": {"targetId": "rover", "lastUpdatedAt": -1.75, "status": "Failed"},
-        }
-    ),
-    InstanceTarget(),
-]
+# What was read of a page with odd targets, so that not all members were set.
+READ = from_boto3({"deploymentTargets": [each for beside in BESIDE.values() for each in beside]})
+TARGETS_OF_ALL_KINDS: list[DeploymentTarget] = [
+    *ONE_OF_EACH, InstanceTarget(), *READ.deployment_targets
+]  # fmt: skip
 OUTPUT = BatchGetDeploymentTargetsOutput(
-    deployment_targets=ONE_OF_EACH,
+    deployment_targets=TARGETS_OF_ALL_KINDS,
     missing_target_ids=["i-2"],
     response_metadata=[ResponseMetadata(request_id="r", http_headers={"a": "b"})],
 )
@@ -76,12 +44,17 @@ APP = FastAPI()
 
 @APP.get("/target/{number}")
 def get_target(number: int) -> DeploymentTarget:
-    return ONE_OF_EACH[number]
+    return TARGETS_OF_ALL_KINDS[number]
 
 
 @APP.get("/targets")
 def get_targets() -> list[DeploymentTarget]:
-    return ONE_OF_EACH
+    return TARGETS_OF_ALL_KINDS
+
+
+@APP.get("/unset", response_model_exclude_unset=True)
+def get_what_was_set() -> list[DeploymentTarget]:
+    return READ.deployment_targets
 
 
 @APP.get("/output")
@@ -107,6 +80,11 @@ def take_output(output: BatchGetDeploymentTargetsOutput) -> BatchGetDeploymentTa
     return output
 
 
+@APP.post("/filters")
+def take_filters(filters: TargetFilters) -> None:
+    TAKEN.append(filters)
+
+
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -126,8 +104,9 @@ def http() -> Iterator[urllib3.PoolManager]:
 
 
 @pytest.mark.parametrize(("returns", "takes", "expected"), [
-    *((f"/target/{number}", "/target", target) for number, target in enumerate(ONE_OF_EACH)),
-    ("/targets", "/targets", ONE_OF_EACH),
+    *((f"/target/{n}", "/target", target) for n, target in enumerate(TARGETS_OF_ALL_KINDS)),
+    ("/targets", "/targets", TARGETS_OF_ALL_KINDS),
+    ("/unset", "/targets", READ.deployment_targets),
     ("/output", "/output", OUTPUT),
 ], ids=lambda value: value if isinstance(value, str) else "")  # fmt: skip
 def test_an_endpoint_takes_what_another_returns(
@@ -136,27 +115,32 @@ def test_an_endpoint_takes_what_another_returns(
     returned = http.request("GET", url + returns)
     assert returned.status == 200
     answer = http.request("POST", url + takes, body=returned.data)
-    assert (answer.status, answer.data) == (200, returned.data)
+    assert answer.status == 200
     assert TAKEN.pop() == expected
-    # A client in another language, or a log, has each member and no name of AWS's.
-    members = json.loads(returned.data)
-    if isinstance(members, list):
-        assert [member.keys() for member in members] == [
-            type(target).model_fields.keys() for target in ONE_OF_EACH
-        ]
-    else:
-        assert members.keys() == type(expected).model_fields.keys()
+    said = json.loads(returned.data)
+    for members, model in zip(*map(as_list, (said, expected)), strict=True):
+        if returns == "/unset":
+            assert members.keys() == model.model_fields_set
+        else:
+            # A client in another language, or a log, has each member and no name of AWS's.
+            assert members.keys() == type(model).model_fields.keys()
+            assert answer.data == returned.data
+
+
+def as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
 
 
 @pytest.mark.parametrize(("takes", "body"), [
-    ("/target", FULL.to_boto3()),
-    ("/target", {"deploymentTarget": FULL.to_boto3()}),
+    ("/target", FULL[0].to_boto3()),
+    ("/target", {"deploymentTarget": FULL[0].to_boto3()}),
     ("/target", {"target_id": "i-1"}),
     ("/target", {"targetId": "i-1", "deployment_target_type": "InstanceTarget"}),
-    ("/targets", [FULL.to_boto3()]),
-    ("/output", {"deploymentTargets": [FULL.to_boto3()]}),
-    ("/output", {"deploymentTarget": {}}),
+    ("/targets", [FULL[0].to_boto3()]),
+    ("/output", {"deploymentTargets": [FULL[0].to_boto3()]}),
     ("/output", {"Error": {"Code": "ThrottlingException"}}),
+    ("/filters", {"TargetStatus": [5]}),
+    ("/filters", {"TargetStatus": "Failed"}),
 ])  # fmt: skip
 def test_an_endpoint_refuses_what_the_models_do_not_write(
     url: str, http: urllib3.PoolManager, takes: str, body: Any
@@ -166,31 +150,38 @@ def test_an_endpoint_refuses_what_the_models_do_not_write(
     assert TAKEN == []
 
 
+def test_an_endpoint_takes_filters(url: str, http: urllib3.PoolManager) -> None:
+    filters = {"TargetStatus": ["Failed", "Paused"], "ServerInstanceLabel": ["Blue"]}
+    body = json.dumps(filters).encode()
+    assert http.request("POST", url + "/filters", body=body).status == 200
+    taken = TAKEN.pop()
+    assert {name: [*values] for name, values in taken.items()} == filters
+    assert taken["TargetStatus"][0] == TargetStatus.FAILED
+
+
 def test_its_openapi_document_is_valid_and_complete(url: str, http: urllib3.PoolManager) -> None:
     document = json.loads(http.request("GET", url + "/openapi.json").data)
     OpenAPIV31SpecValidator(document).validate()
-    schemas = document["components"]["schemas"]
-    names = get_args(DeploymentTargetType)
+    schemas, paths = document["components"]["schemas"], document["paths"]
+    assert set(schemas["TargetFilters"]["properties"]) == {"TargetStatus", "ServerInstanceLabel"}
     for suffix, places in {
-        "-Input": [document["paths"]["/target"]["post"]["requestBody"]],
+        "-Input": [paths["/target"]["post"]["requestBody"]],
         "-Output": [
-            document["paths"][path][method]["responses"]["200"]
+            paths[path][method]["responses"]["200"]
             for path, method in (("/target", "post"), ("/target/{number}", "get"))
         ],
     }.items():
         output = schemas[f"BatchGetDeploymentTargetsOutput{suffix}"]
         unions = [place["content"]["application/json"]["schema"] for place in places]
+        refs = {n: f"#/components/schemas/{n}{suffix}" for n in get_args(DeploymentTargetType)}
         for union in (*unions, output["properties"]["deployment_targets"]["items"]):
-            refs = {name: f"#/components/schemas/{name}{suffix}" for name in names}
             assert union["oneOf"] == [{"$ref": ref} for ref in refs.values()]
             assert union["discriminator"] == {
                 "propertyName": "deployment_target_type",
                 "mapping": refs,
             }
-    for cls in MODELS:
-        attributes = list(cls.model_fields)
-        written, read = (schemas[f"{cls.__name__}{suffix}"] for suffix in ("-Output", "-Input"))
-        assert sorted(written["required"]) == sorted(attributes)
-        assert list(written["properties"]) == list(read["properties"]) == attributes
-        needed = {"deployment_target_type", "raw"} & set(attributes)
-        assert set(read.get("required", [])) == needed
+        for cls in TARGETS:
+            schema, attributes = schemas[f"{cls.__name__}{suffix}"], list(cls.model_fields)
+            needed = {"deployment_target_type", "raw"} if suffix == "-Input" else set(attributes)
+            assert list(schema["properties"]) == attributes
+            assert set(schema["required"]) == needed & set(attributes)

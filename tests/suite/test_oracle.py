@@ -5,80 +5,79 @@ from __future__ import annotations
 import copy
 import json
 import pickle
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
 from botocore.stub import Stubber
 from hypothesis import example, given
 from hypothesis import strategies as st
-from support.endpoint import Response, canned, unanswered
+from support.doors import BESIDE, DOORS, REQUEST, assert_same, boto3_reads, call, from_boto3
+from support.endpoint import canned, unanswered
 from support.labels import with_aws_labels
-from support.strategies import answers
+from support.strategies import answers, envelopes, milliseconds
 
-from codedeploy_targets import (
-    BatchGetDeploymentTargetsOutput,
-    DeploymentTargetsClient,
-    UnknownTarget,
-)
+from codedeploy_targets import DeploymentTargetsClient, UnknownTarget
 
-BODY = {"bytes": b""}
-BOTO3 = canned(lambda *_: Response(BODY["bytes"]))
-CLIENT = DeploymentTargetsClient(BOTO3)
 STUBBED = canned(unanswered)
-REQUEST: dict[str, Any] = {"deploymentId": "d-1", "targetIds": ["i-1"]}
-# pydantic below 2.14.2 gets times before 1970 with a fraction wrong by itself.
-BEFORE_1970: dict[str, Any] = {
+# Versions of pydantic get times before 1970 with a fraction, and large numbers, wrong by themselves.
+ODD_TIMES: dict[str, Any] = {
     "deploymentTargets": [
         {
             "deploymentTargetType": "InstanceTarget",
             "instanceTarget": {
                 "lastUpdatedAt": -1.75,
-                "lifecycleEvents": [{"startTime": -86_400.125, "endTime": -0.25}],
+                "lifecycleEvents": [{"startTime": -86_400.125, "endTime": 20_000_000_001}],
             },
         }
     ]
 }
 
 
-def boto3_reads(body: bytes) -> dict[str, Any]:
-    BODY["bytes"] = body
-    response: dict[str, Any] = BOTO3.batch_get_deployment_targets(**REQUEST)
-    del response["ResponseMetadata"]
-    return response
-
-
 @given(answers, st.booleans())
-@example(BEFORE_1970, False)  # noqa: FBT003
-def test_the_same_bytes_give_the_same_dict(answer: dict[str, Any], escaped: object) -> None:
-    plain = boto3_reads(json.dumps(answer, ensure_ascii=bool(escaped)).encode())
-    output = CLIENT.batch_get_deployment_targets(**REQUEST)
-    assert output.to_boto3() == with_aws_labels(plain)
+@example(ODD_TIMES, False)  # noqa: FBT003
+def test_the_same_bytes_give_the_same_dict_by_each_door(
+    answer: dict[str, Any], escaped: object
+) -> None:
+    body = json.dumps(answer, ensure_ascii=bool(escaped)).encode()
+    plain = boto3_reads(body)
+    expected = with_aws_labels(plain)
+    output = call(body)
+    assert output.to_boto3() == expected
+    if not plain:
+        return  # it names no targets at all, which `from_boto3` refuses
+    for door in ("dict", "str", "bytes"):
+        read = DOORS[door](json.loads(body) if door == "dict" else body)
+        assert read.to_boto3() == expected
+        assert read.deployment_targets == output.deployment_targets
+        assert read.missing_target_ids == read.response_metadata == []
 
 
 @given(answers)
-@example(BEFORE_1970)
+@example(ODD_TIMES)
 def test_an_already_parsed_dict_comes_back_as_it_was(answer: dict[str, Any]) -> None:
-    plain = boto3_reads(json.dumps(answer).encode())
-    before = copy.deepcopy(plain)
+    plain = boto3_reads(answer)
+    before, expected = copy.deepcopy(plain), with_aws_labels(plain)
     with Stubber(STUBBED) as stubber:
         stubber.add_response("batch_get_deployment_targets", plain, REQUEST)
         output = DeploymentTargetsClient(STUBBED).batch_get_deployment_targets(**REQUEST)
-    assert output.to_boto3() == with_aws_labels(plain)
+    assert output.to_boto3() == expected
+    assert not plain or from_boto3(plain).to_boto3() == expected
     assert plain == before
 
 
 @given(answers)
-@example(BEFORE_1970)
-def test_a_target_comes_back_from_each_of_its_dumps(answer: dict[str, Any]) -> None:
-    boto3_reads(json.dumps(answer).encode())
-    output = CLIENT.batch_get_deployment_targets(**REQUEST)
+@example(ODD_TIMES)
+def test_what_was_read_comes_back_from_each_of_its_dumps(answer: dict[str, Any]) -> None:
+    output = call(answer)
     for model in (output, *output.deployment_targets):
         cls = type(model)
         assert cls.model_validate(model.model_dump()) == model
         assert cls.model_validate_json(model.model_dump_json()) == model
-        assert pickle.loads(pickle.dumps(model)) == model
         assert copy.deepcopy(model) == model
-        assert pickle.loads(pickle.dumps(model)).to_boto3() == model.to_boto3()
+        again = pickle.loads(pickle.dumps(model))
+        assert_same(again, model)
+        assert again.to_boto3() == model.to_boto3()
     for target in output.deployment_targets:
         # boto3's dict has no place for the payload of an unknown type; `raw` holds it.
         plain = target.raw if isinstance(target, UnknownTarget) else target.to_boto3()
@@ -87,24 +86,34 @@ def test_a_target_comes_back_from_each_of_its_dumps(answer: dict[str, Any]) -> N
             with pytest.raises(ValueError, match="expected the envelope of one UnknownTarget"):
                 UnknownTarget.from_boto3(plain)
         else:
-            assert type(target).from_boto3(plain) == target
+            assert_same(type(target).from_boto3(plain), target)
 
 
-@given(answers)
-@example(BEFORE_1970)
-def test_an_answer_is_read_alike_from_boto3_s_dict_and_from_text(answer: dict[str, Any]) -> None:
-    text = json.dumps(answer)
-    plain = boto3_reads(text.encode())
-    if not plain:
-        return  # it names no targets at all, which `from_boto3` refuses
-    read = BatchGetDeploymentTargetsOutput.from_boto3(plain)
-    assert read.to_boto3() == with_aws_labels(plain)
-    assert read.missing_target_ids == []
-    assert read.response_metadata == []
-    for same in (text, text.encode(), json.loads(text)):
-        assert BatchGetDeploymentTargetsOutput.from_boto3(same).to_boto3() == read.to_boto3()
-    typed = CLIENT.batch_get_deployment_targets(**REQUEST)
-    assert (
-        BatchGetDeploymentTargetsOutput.from_boto3(text).deployment_targets
-        == typed.deployment_targets
-    )
+@given(st.lists(envelopes, min_size=1, max_size=3), st.sampled_from([*BESIDE.values()]))
+def test_a_target_is_the_same_whatever_stands_beside_it(
+    drawn: list[dict[str, Any]], beside: list[dict[str, Any]]
+) -> None:
+    together = call({"deploymentTargets": [*beside, *drawn]}).deployment_targets[len(beside) :]
+    for envelope, one in zip(drawn, together, strict=True):
+        alone = {"deploymentTargets": [envelope]}
+        parsed = boto3_reads(alone)
+        for read in DOORS.values():
+            (other,) = read(alone).deployment_targets
+            assert_same(one, other)
+        if not isinstance(one, UnknownTarget):
+            assert_same(one, from_boto3(parsed).deployment_targets[0])
+            assert_same(one, type(one).from_boto3(envelope))
+        assert type(one).model_validate_json(one.model_dump_json(exclude_unset=True)) == one
+
+
+@given(milliseconds)
+@example(16_725_225_599_999)
+def test_a_time_is_that_of_boto3_to_the_microsecond(number: int) -> None:
+    payload = {"targetId": "i-1", "lastUpdatedAt": number / 1000}
+    answer = {"deploymentTargets": [{"instanceTarget": payload}]}
+    plain = boto3_reads(answer)["deploymentTargets"][0]["instanceTarget"]["lastUpdatedAt"]
+    moment = datetime(1970, 1, 1, tzinfo=timezone.utc) + timedelta(milliseconds=number)
+    assert abs(plain - moment) <= timedelta(microseconds=1)
+    for read in DOORS.values():
+        (target,) = read(answer).deployment_targets
+        assert target.last_updated_at == plain

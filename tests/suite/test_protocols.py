@@ -11,18 +11,13 @@ import pytest
 from botocore.exceptions import ClientError
 from cbor2 import CBORTag, dumps
 from hypothesis import given
-from support.cbor import (
-    BOTOCORE_SPEAKS_CBOR,
-    CBOR,
-    in_cbor,
-    read_cbor_request,
-    write_model,
-)
-from support.clients import AsyncClients, SyncClients, got
+from support.cbor import BOTOCORE_SPEAKS_CBOR, CBOR, in_cbor, read_cbor_request, write_model
+from support.clients import AsyncClients, Clients, got
+from support.codedeploy import LIST, READ, CodeDeploy
+from support.doors import REQUEST, UNKNOWN, assert_same
 from support.endpoint import Response, canned, error
 from support.labels import with_aws_labels
 from support.pages import ids, instance, page
-from support.service import Service
 from support.strategies import answers, cbor_answers
 
 from codedeploy_targets import InstanceTarget, InvalidResponseError, UnknownTarget
@@ -30,13 +25,10 @@ from codedeploy_targets import InstanceTarget, InvalidResponseError, UnknownTarg
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from support.clients import Client, Clients
+    from support.clients import Client
     from support.endpoint import Answer
 
     MakeClient = Callable[..., Client]
-
-NO_RETRIES = {"total_max_attempts": 1}
-REQUEST: dict[str, Any] = {"deploymentId": "d-1", "targetIds": ["i-1"]}
 
 
 @pytest.fixture(scope="module")
@@ -66,24 +58,23 @@ def cbor_client(clients: Clients, cbor_model: str) -> MakeClient:
 
 @pytest.mark.parametrize("max_concurrency", [1, 8])
 def test_any_number_of_ids_over_cbor(cbor_client: MakeClient, max_concurrency: int) -> None:
-    service = Service()
+    service = CodeDeploy()
     client = cbor_client(in_cbor(service), max_concurrency=max_concurrency)
     output = client.batch_get(ids(130))
-    assert got(output.deployment_targets) == ids(130)
+    assert got(output.deployment_targets) == got(client.iterate(ids(130))) == ids(130)
     assert output.missing_target_ids == []
-    assert sorted(map(len, service.batches)) == [5, 25, 25, 25, 25, 25]
-    assert [call.request_id for call in output.response_metadata] == ["request-1"] * 6
-    assert [call.http_status_code for call in output.response_metadata] == [200] * 6
+    assert sorted(map(len, service.batches)) == [5, 5] + [25] * 10
+    told = [(call.request_id, call.http_status_code) for call in output.response_metadata]
+    assert told == [("request-1", 200)] * 6
     assert output.deployment_targets[0] == InstanceTarget.from_boto3(instance(ids(1)[0], events=1))
-    assert got(client.iterate(ids(130))) == ids(130)
 
 
 def test_a_whole_deployment_over_cbor(cbor_client: MakeClient) -> None:
-    service = Service(130)
+    service = CodeDeploy(known=130, page_size=40)
     client = cbor_client(in_cbor(service))
-    filters = {"TargetStatus": ["Failed"]}
+    filters = {"TargetStatus": ["Succeeded"]}
     assert got(client.iterate(targetFilters=filters)) == ids(130)
-    assert [params["targetFilters"] for params in service.listed] == [filters] * 4
+    assert [params["targetFilters"] for params in service.asked(LIST)] == [filters] * 4
     targets = client.iterate()
     assert got(itertools.islice(targets, 30)) == ids(30)
     targets.close()
@@ -92,8 +83,7 @@ def test_a_whole_deployment_over_cbor(cbor_client: MakeClient) -> None:
 
 
 def test_missing_targets_over_cbor(cbor_client: MakeClient) -> None:
-    service = Service(60)
-    client = cbor_client(in_cbor(service))
+    client = cbor_client(in_cbor(CodeDeploy(known=60)))
     wanted = [*ids(40), "i-gone", *ids(60)[40:]]
     output = client.batch_get(wanted, skip_missing=True)
     assert got(output.deployment_targets) == ids(60)
@@ -103,15 +93,8 @@ def test_missing_targets_over_cbor(cbor_client: MakeClient) -> None:
     assert targets.missing_target_ids == ["i-gone"]
     with pytest.raises(client.exceptions.DeploymentTargetDoesNotExistException):
         client.batch_get(wanted)
-    # Calls of the request that failed may still be under way, so another service counts these.
-    counting = Service(60)
-    cbor_client(in_cbor(counting)).batch_get([*ids(24), "i-gone"], skip_missing=True)
-    assert len(counting.batches) == 6
-
-
-def test_ids_that_are_left_out_over_cbor_are_named(cbor_client: MakeClient) -> None:
-    answer = in_cbor(lambda *_: Response(page([instance("i-2")])))
-    assert cbor_client(answer).batch_get(["i-1", "i-2"]).missing_target_ids == ["i-1"]
+    left_out = cbor_client(in_cbor(lambda *_: Response(page([instance("i-2")]))))
+    assert left_out.batch_get(["i-1", "i-2"]).missing_target_ids == ["i-1"]
 
 
 @pytest.mark.parametrize("code", [
@@ -136,12 +119,10 @@ def test_an_error_over_cbor_is_botocore_s_own(cbor_client: MakeClient, code: str
 def test_an_error_over_cbor_is_retried_as_the_client_is_told(
     cbor_client: MakeClient, mode: str
 ) -> None:
-    answered = [error("ThrottlingException"), Response(page([instance("i-1")]))]
-    client = cbor_client(
-        in_cbor(lambda *_: answered.pop(0)), retries={"mode": mode, "total_max_attempts": 2}
-    )
-    output = client.batch_get(["i-1"])
-    assert got(output.deployment_targets) == ["i-1"]
+    service = CodeDeploy(instead={READ: [error("ThrottlingException")]})
+    client = cbor_client(in_cbor(service), retries={"mode": mode, "total_max_attempts": 2})
+    output = client.batch_get(ids(1))
+    assert got(output.deployment_targets) == ids(1)
     assert output.response_metadata[0].retry_attempts == 1
 
 
@@ -160,7 +141,7 @@ def test_the_same_bytes_give_boto3_s_dict_over_cbor(cbor_client: MakeClient) -> 
 
 
 def test_handlers_over_cbor_find_boto3_s_dict(cbor_client: MakeClient) -> None:
-    client = cbor_client(in_cbor(Service()))
+    client = cbor_client(in_cbor(CodeDeploy()))
     seen: list[Any] = []
     client.on("after-call", lambda parsed, **_: seen.append(parsed))
     client.batch_get(ids(2))
@@ -170,8 +151,7 @@ def test_handlers_over_cbor_find_boto3_s_dict(cbor_client: MakeClient) -> None:
 
 
 def test_an_unknown_type_over_cbor_is_an_unknown_target(cbor_client: MakeClient) -> None:
-    envelope = {"deploymentTargetType": "MarsTarget", "marsTarget": {"targetId": "rover"}}
-    client = cbor_client(in_cbor(lambda *_: Response(page([envelope, instance("i-1")]))))
+    client = cbor_client(in_cbor(lambda *_: Response(page([UNKNOWN, instance("i-1")]))))
     unknown, known = client.batch_get(["i-1"]).deployment_targets
     # botocore drops what AWS's service model does not know.
     assert unknown == UnknownTarget(raw={"deploymentTargetType": "MarsTarget"})
@@ -197,40 +177,35 @@ TWO_TARGETS = {
         for target_id in ids(2)
     ]
 }
+TWO_IDS = {"targetIds": ids(2)}
 
 
 @pytest.mark.parametrize("encode", [dumps, indefinite])
-def test_a_body_in_cbor_that_is_cut_short_is_never_read(
-    cbor_client: MakeClient, encode: Callable[[Any], bytes]
+@pytest.mark.parametrize("operation", [READ, LIST])
+def test_an_answer_in_cbor_that_is_cut_short_is_never_read(
+    cbor_client: MakeClient, operation: str, encode: Callable[[Any], bytes]
 ) -> None:
-    whole = encode(TWO_TARGETS)
-    bodies = [whole]
-    client = cbor_client(lambda *_: Response(bodies[0]), retries=NO_RETRIES)
-    assert got(client.batch_get(ids(2)).deployment_targets) == ids(2)
+    bodies = {READ: encode(TWO_TARGETS), LIST: encode(TWO_IDS)}
+    client = cbor_client(lambda name, _: Response(bodies[name]), retries={"total_max_attempts": 1})
+
+    def read(target_ids: list[str] | None) -> list[str | None]:
+        return got(itertools.islice(client.iterate(target_ids), 2))
+
+    whole = bodies[operation]
+    target_ids = None if operation == LIST else ids(2)
+    assert read(target_ids) == ids(2)
     for length in range(len(whole)):
-        bodies[0] = whole[:length]
+        bodies[operation] = whole[:length]
         with pytest.raises(Exception) as ours:  # noqa: PT011 - whatever botocore raises
-            client.batch_get(ids(2))
+            read(target_ids)
         assert not isinstance(ours.value, AssertionError)
 
 
-@pytest.mark.parametrize("encode", [dumps, indefinite])
-def test_a_listing_in_cbor_that_is_cut_short_is_never_read(
-    cbor_client: MakeClient, encode: Callable[[Any], bytes]
-) -> None:
-    whole = encode({"targetIds": ids(2), "nextToken": "2"})
-    bodies = {"ListDeploymentTargets": whole, "BatchGetDeploymentTargets": dumps(TWO_TARGETS)}
-    client = cbor_client(lambda operation, _: Response(bodies[operation]), retries=NO_RETRIES)
-    for length in range(len(whole)):
-        bodies["ListDeploymentTargets"] = whole[:length]
-        with pytest.raises(Exception) as ours:  # noqa: PT011 - whatever botocore raises
-            list(client.iterate())
-        assert not isinstance(ours.value, AssertionError)
-    # A later page is as good as the first.
-    pages = [whole, encode({"targetIds": ids(3)[2:]})[:-1]]
-    bodies.pop("ListDeploymentTargets")
+def test_a_later_page_in_cbor_that_is_cut_short_is_never_read(cbor_client: MakeClient) -> None:
+    pages = [dumps({**TWO_IDS, "nextToken": "2"}), indefinite({"targetIds": ids(3)[2:]})[:-1]]
+    bodies = {READ: [dumps(TWO_TARGETS)], LIST: pages}
     client = cbor_client(
-        lambda operation, _: Response(bodies.get(operation) or pages.pop(0)), retries=NO_RETRIES
+        lambda name, _: Response(bodies[name].pop(0)), retries={"total_max_attempts": 1}
     )
     with pytest.raises(Exception, match="End of stream"):
         list(client.iterate())
@@ -250,25 +225,20 @@ def test_cbor_of_another_shape_is_refused(cbor_client: MakeClient, status: Any) 
 # botocore's order of preference has JSON before CBOR, whatever a model names first.
 
 
-def test_botocore_s_own_model_is_spoken_in_json() -> None:
-    loader: Any = botocore.session.Session().get_component("data_loader")
-    metadata = loader.load_service_model("codedeploy", "service-2")["metadata"]
-    wrapped = canned(Service())
-    model = wrapped.meta.service_model
-    # The first versions with the models' key `protocols` do not have this property yet.
-    assert getattr(model, "resolved_protocol", "json") == "json"
-    # AWS's model names CBOR first since botocore 1.44.5. A third protocol fails here.
-    assert metadata.get("protocols", ["json"]) in (["json"], [CBOR, "json"])
-
-
 def test_a_model_that_names_cbor_first_is_spoken_in_json(
     clients: Clients, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
+    loader: Any = botocore.session.Session().get_component("data_loader")
+    metadata = loader.load_service_model("codedeploy", "service-2")["metadata"]
+    own = canned(CodeDeploy()).meta.service_model
+    # The first versions with the models' key `protocols` do not have this property yet.
+    assert getattr(own, "resolved_protocol", "json") == "json"
+    # AWS's model names CBOR first since botocore 1.44.5. A third protocol fails here.
+    assert metadata.get("protocols", ["json"]) in (["json"], [CBOR, "json"])
     if not BOTOCORE_SPEAKS_CBOR:
         pytest.skip("this version of botocore does not speak CBOR")
     data_path = write_model(tmp_path_factory.mktemp("both"), [CBOR, "json"])
-    service = Service(60)
-    client = clients.canned(service, data_path=data_path)
+    client = clients.canned(CodeDeploy(known=60), data_path=data_path)
     model = client.wrapped.meta.service_model
     assert model.metadata["protocols"] == [CBOR, "json"]
     assert model.resolved_protocol == "json"
@@ -281,31 +251,26 @@ def test_a_model_that_names_cbor_first_is_spoken_in_json(
 
 def test_both_clients_read_the_same_json_alike() -> None:
     pytest.importorskip("aiobotocore")
-    compare_both(answers, lambda answer: json.dumps(answer).encode())
+    bodies = [b""]
+    with Clients() as one_kind, AsyncClients() as other_kind:
+        sync = one_kind.canned(lambda *_: Response(bodies[0]))
+        client = other_kind.canned(lambda *_: Response(bodies[0]))
+
+        @given(answers)
+        def compare(answer: dict[str, Any]) -> None:
+            bodies[0] = json.dumps(answer).encode()
+            ours, theirs = client.batch_get(["i-1"]), sync.batch_get(["i-1"])
+            assert_same(ours, theirs)
+            assert ours.to_boto3() == theirs.to_boto3()
+
+        compare()
 
 
 def test_both_clients_read_the_same_json_alike_over_http() -> None:
     pytest.importorskip("aiobotocore")
-    body = page([instance("i-1"), {"deploymentTargetType": "MarsTarget", "future": {}}])
-    with SyncClients() as one_kind, AsyncClients() as other_kind:
+    body = page([instance("i-1"), UNKNOWN])
+    with Clients() as one_kind, AsyncClients() as other_kind:
         ours = one_kind.served(lambda *_: Response(body)).batch_get(["i-1"])
         theirs = other_kind.served(lambda *_: Response(body)).batch_get(["i-1"])
     assert ours.deployment_targets == theirs.deployment_targets
     assert ours.to_boto3() == theirs.to_boto3()
-
-
-def compare_both(strategy: Any, encode: Callable[[dict[str, Any]], bytes]) -> None:
-    bodies = [b""]
-    with SyncClients() as one_kind, AsyncClients() as other_kind:
-        sync = one_kind.canned(lambda *_: Response(bodies[0]))
-        client = other_kind.canned(lambda *_: Response(bodies[0]))
-
-        @given(strategy)
-        def compare(answer: dict[str, Any]) -> None:
-            bodies[0] = encode(answer)
-            ours, theirs = client.batch_get(["i-1"]), sync.batch_get(["i-1"])
-            assert ours.deployment_targets == theirs.deployment_targets
-            assert ours.missing_target_ids == theirs.missing_target_ids
-            assert ours.to_boto3() == theirs.to_boto3()
-
-        compare()

@@ -1,38 +1,31 @@
-"""The models against botocore's service model: nothing is missing, and nothing is made up."""
+"""The public types: against botocore's service model, and real at run time."""
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
+from datetime import datetime
 from types import UnionType
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 import pytest
-from pydantic import AliasPath, AwareDatetime, BaseModel
-from support.strategies import ENVELOPE, OPERATION, OUTPUT, PAYLOADS
-from typing_extensions import get_type_hints
+from pydantic import AwareDatetime, BaseModel, TypeAdapter, ValidationError
+from support.strategies import ENVELOPE, OPERATION, OUTPUT, PAYLOADS, SHAPES, attribute
 
 import codedeploy_targets
-from codedeploy_targets import DeploymentTarget, DeploymentTargetType
+import codedeploy_targets.aio
+import codedeploy_targets.testing
+from codedeploy_targets import (
+    DeploymentTarget,
+    DeploymentTargetType,
+    TargetFilters,
+    TargetLabel,
+    TargetStatus,
+)
 from codedeploy_targets._errors import Exceptions
 
-SCALARS = {"string": str, "timestamp": AwareDatetime, "double": float, "long": int}
-
-
-def shapes(shape: Any) -> dict[str, Any]:
-    """Return the structures and enums in a shape, by their names."""
-    if shape.type_name == "list":
-        return shapes(shape.member)
-    found = {}
-    if shape.type_name == "structure" or getattr(shape, "enum", None):
-        found[shape.name] = shape
-    for member in getattr(shape, "members", {}).values():
-        found |= shapes(member)
-    return found
-
-
-SHAPES = {name: shape for name, shape in shapes(ENVELOPE).items() if name != ENVELOPE.name}
+SCALARS = {"string": str, "timestamp": datetime, "double": float, "long": int}
 ENUMS = [name for name, shape in SHAPES.items() if shape.type_name == "string"]
-ENUMS.remove("DeploymentTargetType")  # the literals of the five classes
 STRUCTURES = [name for name, shape in SHAPES.items() if shape.type_name == "structure"]
 
 
@@ -45,13 +38,13 @@ def described(shape: Any) -> object:
 
 def simplified(annotation: Any) -> object:
     """Return what an annotation comes down to, without what makes it optional or open."""
-    if get_origin(annotation) is Annotated:
-        return simplified(get_args(annotation)[0])
-    if get_origin(annotation) in {Union, UnionType}:
-        kinds = [simplified(arg) for arg in get_args(annotation) if arg is not type(None)]
-        return kinds[0]
-    if get_origin(annotation) is list:
-        return [simplified(get_args(annotation)[0])]
+    origin, args = get_origin(annotation), get_args(annotation)
+    if origin is Annotated or origin is list:
+        return [simplified(args[0])] if origin is list else simplified(args[0])
+    if origin in {Union, UnionType}:
+        return next(simplified(arg) for arg in args if arg is not type(None))
+    if annotation is AwareDatetime:
+        return datetime
     known_by_name = issubclass(annotation, BaseModel) or annotation.__name__ in ENUMS
     return annotation.__name__ if known_by_name else annotation
 
@@ -60,29 +53,13 @@ def simplified(annotation: Any) -> object:
 def test_a_structure_has_the_members_of_aws(name: str) -> None:
     fields = dict(getattr(codedeploy_targets, name).model_fields)
     if name in PAYLOADS:
-        kind = fields.pop("deployment_target_type")
-        assert get_args(kind.annotation) == (name,)
-        assert kind.validation_alias == "deploymentTargetType"
-    ours, names = {}, {}
-    for python_name, field in fields.items():
-        alias = field.validation_alias
-        if name in PAYLOADS:
-            assert isinstance(alias, AliasPath)
-            assert alias.path[0] == PAYLOADS[name]
-            alias = alias.path[1]
-        assert field.serialization_alias is None
-        assert not field.is_required()
-        ours[alias] = simplified(field.annotation)
-        names[alias] = python_name
-    members = SHAPES[name].members
-    assert ours == {member: described(shape) for member, shape in members.items()}
-    assert names == {
-        member: "identifier" if member == "identifer" else snake_case(member) for member in members
+        assert get_args(fields.pop("deployment_target_type").annotation) == (name,)
+    assert {key: simplified(field.annotation) for key, field in fields.items()} == {
+        attribute(member): described(shape) for member, shape in SHAPES[name].members.items()
     }
-
-
-def snake_case(member: str) -> str:
-    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in member)
+    for field in fields.values():
+        assert not field.is_required()
+        assert field.alias is field.validation_alias is field.serialization_alias is None
 
 
 @pytest.mark.parametrize("name", ENUMS)
@@ -91,36 +68,83 @@ def test_an_enum_has_the_values_of_aws(name: str) -> None:
 
 
 def test_the_types_are_those_of_aws_and_one_for_all_others() -> None:
-    values = SHAPES["DeploymentTargetType"].enum
-    assert get_args(DeploymentTargetType) == (*values, "UnknownTarget")
+    assert get_args(DeploymentTargetType) == (*PAYLOADS, "UnknownTarget")
     union, *_ = get_args(DeploymentTarget)
-    assert [cls.__name__ for cls in get_args(union)] == [*values, "UnknownTarget"]
+    assert [cls.__name__ for cls in get_args(union)] == [*PAYLOADS, "UnknownTarget"]
+    assert set(ENVELOPE.members) == {*PAYLOADS.values(), "deploymentTargetType"}
+    assert set(OUTPUT.members) == {"deploymentTargets"}
 
 
 def test_the_filters_are_those_of_aws() -> None:
     shape: Any = OPERATION.service_model.operation_model("ListDeploymentTargets").input_shape
-    names = shape.members["targetFilters"].key.enum
-    known_to_checkers = {"Sequence": Sequence, "_enums": codedeploy_targets._enums}  # noqa: SLF001
-    filters = get_type_hints(codedeploy_targets.TargetFilters, localns=known_to_checkers)
-    values = {}
-    for name, annotation in filters.items():
-        (alternatives,) = get_args(annotation)
+    filters = get_type_hints(TargetFilters)
+    assert list(filters) == shape.members["targetFilters"].key.enum
+    for name, cls in {"TargetStatus": TargetStatus, "ServerInstanceLabel": TargetLabel}.items():
+        assert get_origin(filters[name]) is Sequence
+        (alternatives,) = get_args(filters[name])
         literal, enum = get_args(alternatives)
-        values[name] = set(get_args(literal))
-        assert set(enum) == values[name]
-    assert list(values) == names
-    assert values == {
-        "TargetStatus": set(SHAPES["TargetStatus"].enum),
-        "ServerInstanceLabel": set(SHAPES["TargetLabel"].enum),
-    }
+        assert enum is cls
+        assert set(get_args(literal)) == set(enum) == set(SHAPES[cls.__name__].enum)
 
 
-def test_the_union_has_the_members_of_aws() -> None:
-    members = set(ENVELOPE.members) - {"deploymentTargetType"}
-    assert members == set(PAYLOADS.values())
-    assert set(OUTPUT.members) == {"deploymentTargets"}
+def test_filters_are_validated() -> None:
+    adapter = TypeAdapter(TargetFilters)
+    assert set(adapter.json_schema()["properties"]) == {"TargetStatus", "ServerInstanceLabel"}
+    given = {"TargetStatus": ["Failed", "Paused"], "ServerInstanceLabel": ("Blue",)}
+    read = adapter.validate_python(given)
+    assert read == {**given, "ServerInstanceLabel": read["ServerInstanceLabel"]}
+    assert [*read["ServerInstanceLabel"]] == ["Blue"]
+    assert adapter.validate_json('{"TargetStatus": ["Failed"]}') == {"TargetStatus": ["Failed"]}
+    for other in ({"TargetStatus": "Failed"}, {"TargetStatus": [5]}, {"TargetStatus": None}, []):
+        with pytest.raises(ValidationError):
+            adapter.validate_python(other)
 
 
 def test_the_exceptions_are_those_of_the_operation() -> None:
     errors = {shape.name for shape in OPERATION.error_shapes}
     assert set(Exceptions.__annotations__) == {*errors, "ClientError"}
+
+
+def public() -> dict[str, Any]:
+    """Return the public classes, functions and methods, by name."""
+    found = {name: each for name, each in vars(codedeploy_targets).items() if is_ours(each)}
+    for module in (codedeploy_targets.aio, codedeploy_targets.testing):
+        names = vars(module).items()
+        found |= {name: each for name, each in names if is_ours(each, module.__name__)}
+    found = {name: each for name, each in found.items() if not name.startswith("_")}
+    for each in [*found.values()]:
+        bases = filter(is_ours, reversed(inspect.getmro(each)) if inspect.isclass(each) else ())
+        for name, member in [pair for base in bases for pair in vars(base).items()]:
+            function = getattr(member, "fget", getattr(member, "__func__", member))
+            is_public = not name.startswith("_") or name in {"__init__", "__iter__", "__next__"}
+            if is_public and inspect.isfunction(function):
+                found[f"{each.__name__}.{name}"] = function
+    return found
+
+
+def is_ours(each: Any, module: str = "codedeploy_targets") -> bool:
+    ours = getattr(each, "__module__", "").startswith(module)
+    return ours and (inspect.isclass(each) or inspect.isfunction(each))
+
+
+PUBLIC = public()
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_the_annotations_are_real_at_run_time(name: str) -> None:
+    for name_, annotation in get_type_hints(PUBLIC[name], include_extras=True).items():
+        assert not isinstance(annotation, str), name_
+
+
+def test_the_public_names_are_looked_at() -> None:
+    assert {
+        "group_failures",
+        "mock_deployment_targets",
+        "TargetFilters",
+        "DeploymentTargetsClient.__init__",
+        "DeploymentTargetsClient.watch_deployment_targets",
+        "AsyncDeploymentTargetsClient.iter_deployment_targets",
+        "BatchGetDeploymentTargetsOutput.from_boto3",
+        "LifecycleEvent.duration",
+        "MockDeploymentTargets.put",
+    } <= PUBLIC.keys()

@@ -8,34 +8,29 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from support.clients import got
-from support.endpoint import Response, error, unanswered
-from support.pages import ids, instance, page
-from support.service import Service, answer_every_id
+from support.codedeploy import LIST, MISSING, READ, CodeDeploy, Step, wait_until
+from support.endpoint import error, unanswered
+from support.pages import ids, instance
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from support.clients import Clients
+    from support.endpoint import Response
 
-
-@pytest.fixture
-def service() -> Service:
-    return Service()
+REFUSED = error("DeploymentDoesNotExistException")
 
 
 def test_a_whole_deployment_is_listed_and_got(clients: Clients) -> None:
-    service = Service(130)
-    client = clients.canned(service)
-    filters = {"TargetStatus": ["Failed"]}
+    codedeploy = CodeDeploy(known=130, page_size=40)
+    client = clients.canned(codedeploy)
+    filters = {"TargetStatus": ["Succeeded"]}
     assert got(client.iterate(targetFilters=filters)) == ids(130)
-    assert [params["targetFilters"] for params in service.listed] == [filters] * 4
-    assert sorted(map(len, service.batches)) == [5, 25, 25, 25, 25, 25]
+    assert [params["targetFilters"] for params in codedeploy.asked(LIST)] == [filters] * 4
+    assert sorted(map(len, codedeploy.batches)) == [5, 25, 25, 25, 25, 25]
+    assert got(client.iterate(targetFilters={"TargetStatus": ["Failed"]})) == []
     assert got(client.iterate()) == ids(130)
-    assert "targetFilters" not in service.listed[-1]
-
-
-def test_a_deployment_without_targets_brings_none(clients: Clients) -> None:
-    assert list(clients.canned(lambda *_: Response(b"{}")).iterate()) == []
+    assert "targetFilters" not in codedeploy.asked(LIST)[-1]
 
 
 def test_filters_cannot_go_with_ids(clients: Clients) -> None:
@@ -46,113 +41,153 @@ def test_filters_cannot_go_with_ids(clients: Clients) -> None:
             client.iterate([], targetFilters=filters)
 
 
-def test_nothing_is_read_or_called_before_the_first_next(
-    clients: Clients, service: Service
-) -> None:
-    client = clients.canned(service)
+def test_nothing_is_read_or_called_before_the_first_next(clients: Clients) -> None:
+    client = clients.canned(unanswered)
     read = iter(ids(60))
-    targets = [client.iterate(read), client.iterate()]
+    never_begun = [client.iterate(read), client.iterate(), client.watch()]
     clients.pause(0.05)
     assert next(read) == ids(1)[0]
-    assert (service.batches, service.listed) == ([], [])
-    # One that was never begun can be closed, too.
-    for iterator in targets:
-        iterator.close()
-        assert list(iterator) == []
-    assert (service.batches, service.listed) == ([], [])
+    for targets in never_begun:
+        assert targets.missing_target_ids == []
+        targets.close()
+        assert list(targets) == []
 
 
-def test_a_slow_consumer_holds_back_calls_and_ids(clients: Clients, service: Service) -> None:
+def test_a_list_of_ids_may_be_changed_before_it_is_read(clients: Clients) -> None:
+    given = ids(60)
+    targets = clients.canned(CodeDeploy()).iterate(given)
+    given.clear()
+    assert got(targets) == ids(60)
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_a_slow_consumer_holds_back_calls_and_ids(clients: Clients, *, own: bool) -> None:
     all_three = threading.Barrier(3)
     read = []
 
-    def answer(operation: str, params: dict[str, Any]) -> Response:
+    def wait_for_three(_: str, params: dict[str, Any]) -> None:
         if params["targetIds"][0] in ids(75):
             all_three.wait(10)
-        return service(operation, params)
 
     def produce() -> Iterator[str]:
-        for number in itertools.count():
-            read.append(number)
-            yield f"i-{number:017x}"
+        for target_id in ids(1_000):
+            read.append(target_id)
+            yield target_id
 
-    targets = clients.served(answer, max_concurrency=3).iterate(produce())
+    codedeploy = CodeDeploy(before=wait_for_three)
+    producer = clients.each(produce()) if own else produce()
+    targets = clients.served(codedeploy, max_concurrency=3).iterate(producer)
+    assert read == []
     assert next(targets).target_id == ids(1)[0]
     clients.pause(0.1)
-    assert len(service.batches) == 3
-    assert len(read) == 75
+    assert (len(codedeploy.batches), len(read)) == (3, 75)
     assert got(itertools.islice(targets, 25)) == ids(26)[1:]
-    clients.wait_until(lambda: len(service.batches) == 4)
+    clients.wait_until(lambda: len(codedeploy.batches) == 4)
     clients.pause(0.1)
-    assert len(service.batches) == 4
-    assert len(read) == 100
+    assert (len(codedeploy.batches), len(read)) == (4, 100)
     targets.close()
 
 
-def test_the_listing_goes_no_further_than_the_calls_need(
-    clients: Clients, service: Service
-) -> None:
+def test_the_listing_goes_no_further_than_the_calls_need(clients: Clients) -> None:
     all_three = threading.Barrier(3)
 
-    def answer(operation: str, params: dict[str, Any]) -> Response:
-        if operation == "BatchGetDeploymentTargets":
+    def wait_for_three(operation: str, _: object) -> None:
+        if operation == READ:
             all_three.wait(10)
-        return service(operation, params)
 
-    targets = clients.served(answer, max_concurrency=3).iterate()
+    codedeploy = CodeDeploy(before=wait_for_three, page_size=40)
+    targets = clients.served(codedeploy, max_concurrency=3).iterate()
     assert next(targets).target_id == ids(1)[0]
     clients.pause(0.05)
-    assert len(service.batches) == 3
-    assert len(service.listed) == 2  # 80 ids are enough for three batches
+    # The 80 ids of two pages are enough for three batches.
+    assert (len(codedeploy.batches), len(codedeploy.asked(LIST))) == (3, 2)
     targets.close()
 
 
-@pytest.mark.parametrize("listed", [True, False])
-def test_closing_the_iterator_ends_it(clients: Clients, service: Service, *, listed: bool) -> None:
-    client = clients.canned(service)
-    targets = client.iterate(None if listed else ids(1000))
+@pytest.mark.parametrize("given", ["nothing", "a list", "an iterator"])
+def test_closing_the_iterator_ends_it(clients: Clients, given: str) -> None:
+    codedeploy = CodeDeploy()
+    target_ids = {"nothing": None, "a list": ids(1000), "an iterator": clients.each(ids(1000))}
+    targets = clients.served(codedeploy).iterate(target_ids.pop(given))
     next(targets)
     targets.close()  # for the async client, this asserts that no task is left
+    targets.close()
     assert list(targets) == []
-    clients.pause(0.05)
-    assert 1 <= len(service.batches) <= 8
+    clients.no_thread_is_left()
+    assert 1 <= len(codedeploy.batches) <= 8
+
+
+@pytest.mark.parametrize("how", ["batch_get", "iterate"])
+@pytest.mark.parametrize("refused", [0, 2])
+def test_after_a_failure_nothing_more_is_sent_or_waited_for(
+    clients: Clients, how: str, refused: int
+) -> None:
+    all_sent, release, under_way = threading.Barrier(4), threading.Event(), []
+
+    def before(_: str, params: dict[str, Any]) -> Response | None:
+        position = ids(1000).index(params["targetIds"][0]) // 25
+        under_way.append(clients.under_way())
+        all_sent.wait(10)
+        if position == refused:
+            return REFUSED
+        if position < refused:  # answered once the later one has failed
+            wait_until(lambda: clients.under_way() < max(under_way))
+            return None
+        release.wait(10)
+        return error(MISSING)
+
+    codedeploy, read = CodeDeploy(before=before), iter(ids(1000))
+    client = clients.served(codedeploy, max_concurrency=4)
+    if how == "iterate":
+        targets = client.iterate(read, skip_missing=True)
+        assert got(itertools.islice(targets, refused * 25)) == ids(refused * 25)
+        with pytest.raises(client.exceptions.DeploymentDoesNotExistException):
+            next(targets)
+        assert next(read) in ids(151)
+    else:
+        with pytest.raises(client.exceptions.DeploymentDoesNotExistException):
+            client.batch_get(read, skip_missing=True)
+    # Nor is a batch split for which nobody waits.
+    release.set()
+    clients.no_thread_is_left()
+    assert len(codedeploy.batches) == 4
 
 
 def test_the_targets_before_a_failed_batch_come_first(clients: Clients) -> None:
     later_one_failed = threading.Event()
 
-    def answer(operation: str, params: dict[str, Any]) -> Response:
+    def fail(_: str, params: dict[str, Any]) -> Any:
         position = ids(200).index(params["targetIds"][0]) // 25
         if position == 2:
             later_one_failed.wait(10)
-            return error("DeploymentDoesNotExistException")
+            return REFUSED
         if position == 3:
             later_one_failed.set()
             return error("DeploymentNotStartedException")
-        return answer_every_id(operation, params)
+        return None
 
-    client = clients.served(answer)
+    client = clients.served(CodeDeploy(before=fail))
     with pytest.raises(client.exceptions.DeploymentDoesNotExistException):
         client.batch_get(ids(200))
     targets = client.iterate(ids(200))
     assert got(itertools.islice(targets, 50)) == ids(50)
     with pytest.raises(client.exceptions.DeploymentDoesNotExistException):
         next(targets)
-    with pytest.raises(StopIteration):
-        next(targets)
+    assert list(targets) == []
 
 
 @pytest.mark.parametrize("max_concurrency", [1, 2, 8])
+@pytest.mark.parametrize("count", [0, 100])
 def test_the_error_of_the_ids_comes_after_the_targets_before_it(
-    clients: Clients, service: Service, max_concurrency: int
+    clients: Clients, max_concurrency: int, count: int
 ) -> None:
     def produce() -> Iterator[str]:
-        yield from ids(100)
+        yield from ids(count)
         raise KeyError("of the producer")
 
-    client = clients.served(service, max_concurrency=max_concurrency)
+    client = clients.served(CodeDeploy(), max_concurrency=max_concurrency)
     targets = client.iterate(produce())
-    assert got(itertools.islice(targets, 100)) == ids(100)
+    assert got(itertools.islice(targets, count)) == ids(count)
     with pytest.raises(KeyError, match="of the producer"):
         next(targets)
     assert list(targets) == []
@@ -161,36 +196,29 @@ def test_the_error_of_the_ids_comes_after_the_targets_before_it(
 
 
 def test_missing_target_ids_grows_as_the_targets_arrive(clients: Clients) -> None:
-    missing = {ids(100)[position] for position in (3, 24, 25, 60, 99)}
-
-    def answer(_: str, params: dict[str, Any]) -> Response:
-        present = [target_id for target_id in params["targetIds"] if target_id not in missing]
-        return Response(page([instance(target_id) for target_id in present]))
-
-    targets = clients.canned(answer).iterate(ids(100))
+    missing = [ids(100)[position] for position in (3, 24, 25, 60, 99)]
+    step = Step("InProgress", [instance(each) for each in ids(100)], frozenset(missing))
+    client = clients.canned(CodeDeploy(step))
+    targets = client.iterate(ids(100))
     assert targets.missing_target_ids == []
     seen = []
     for target in targets:
-        assert target.target_id is not None
         batch = ids(100).index(target.target_id) // 25
-        so_far = [each for each in ids(100)[: (batch + 1) * 25] if each in missing]
-        assert targets.missing_target_ids == so_far
+        assert targets.missing_target_ids == [
+            each for each in ids(100)[: (batch + 1) * 25] if each in missing
+        ]
         seen.append(target.target_id)
-    assert targets.missing_target_ids == sorted(missing)
+    assert targets.missing_target_ids == missing == client.batch_get(ids(100)).missing_target_ids
     assert seen == [target_id for target_id in ids(100) if target_id not in missing]
 
 
 def test_missing_target_ids_stays_after_a_failure(clients: Clients) -> None:
-    def answer(_: str, params: dict[str, Any]) -> Response:
-        if params["targetIds"][0] == ids(26)[25]:
-            return error("DeploymentDoesNotExistException")
-        return Response(page([instance(target_id) for target_id in params["targetIds"][1:]]))
-
-    client = clients.canned(answer, max_concurrency=1)
+    step = Step("InProgress", [instance(each) for each in ids(50)], frozenset(ids(1)))
+    codedeploy = CodeDeploy(step, instead={READ: [None, REFUSED]})
+    client = clients.canned(codedeploy, max_concurrency=1)
     targets = client.iterate(ids(50))
     assert got(itertools.islice(targets, 24)) == ids(25)[1:]
     with pytest.raises(client.exceptions.DeploymentDoesNotExistException):
         next(targets)
-    assert targets.missing_target_ids == ids(1)
     targets.close()
     assert targets.missing_target_ids == ids(1)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
-from abc import ABC, abstractmethod
-from contextlib import ExitStack
-from functools import cache, partial
-from typing import TYPE_CHECKING, Any, Protocol
-from unittest.mock import AsyncMock, MagicMock
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
+from functools import cache
+from typing import TYPE_CHECKING, Any
+from unittest.mock import MagicMock, NonCallableMock
 
 from botocore.stub import Stubber
+from support.codedeploy import GET, LIST, READ, wait_until
 from support.endpoint import (
-    HEADERS,
     aws_response,
     boto3_client,
     connection,
@@ -23,29 +24,14 @@ from support.endpoint import (
 from typing_extensions import Self
 
 from codedeploy_targets import DeploymentTargetsClient
-from codedeploy_targets.aio import AsyncDeploymentTargetsClient
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Iterator
+    from collections.abc import Callable, Coroutine, Iterable, Iterator
 
+    from support.codedeploy import CodeDeploy
     from support.endpoint import Answer, Endpoint, ReadRequest, Response
 
     from codedeploy_targets import BatchGetDeploymentTargetsOutput, DeploymentTarget
-    from codedeploy_targets.aio import AsyncDeploymentTargetIterator
-
-    Steps = Callable[..., Generator[Any, Any, None]]
-
-PATIENCE = 10  # seconds, after which a test fails
-
-
-class Targets(Protocol):
-    """What both clients return from `iter_deployment_targets`, closed by `close()`."""
-
-    @property
-    def missing_target_ids(self) -> list[str]: ...
-    def __iter__(self) -> Iterator[DeploymentTarget]: ...
-    def __next__(self) -> DeploymentTarget: ...
-    def close(self) -> None: ...
 
 
 class Client:
@@ -70,11 +56,15 @@ class Client:
         output: BatchGetDeploymentTargetsOutput = self._clients.finish_alone(get(**params))
         return output
 
-    def iterate(
-        self, target_ids: Any = None, *, deployment_id: str = "d-1", **options: Any
-    ) -> Targets:
+    def iterate(self, target_ids: Any = None, *, deployment_id: str = "d-1", **options: Any) -> Any:
+        """Return what `iter_deployment_targets` returns, as an iterator that blocks."""
         params = {"deploymentId": deployment_id, "targetIds": target_ids, **options}
         return self._clients.iterator(self.typed.iter_deployment_targets(**params))
+
+    def watch(self, *, delay: float = 0, **options: Any) -> Any:
+        """Return what `watch_deployment_targets` returns, as an iterator that blocks."""
+        watch = self.typed.watch_deployment_targets
+        return self._clients.iterator(watch(deploymentId="d-1", delay=delay, **options))
 
     def call(self, operation: str, **params: Any) -> dict[str, Any]:
         """Call an operation on the wrapped client, and return boto3's dict."""
@@ -88,17 +78,21 @@ class Client:
         register(f"{event}.codedeploy", handler)
 
 
-class Clients(ABC):
-    """Makes clients of one kind, and closes at the end what they leave open."""
+class Clients:
+    """Makes sync clients, and closes at the end what they leave open."""
+
+    cls: Callable[..., Any] = DeploymentTargetsClient
 
     def __init__(self) -> None:
         self._stack = ExitStack()
+        self._threads = set(threading.enumerate())
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._stack.close()
+        with self._stack:
+            self.no_thread_is_left()
 
     def canned(
         self,
@@ -108,7 +102,7 @@ class Clients(ABC):
         read: ReadRequest = read_json_request,
         **config: Any,
     ) -> Client:
-        """Return a client whose calls are answered in process, one after the other."""
+        """Return a client whose calls are answered in process; the async one's one by one."""
         wrapped = self.answered(answer, read, **config)
         return self.wrap(wrapped, max_concurrency=max_concurrency)
 
@@ -129,123 +123,120 @@ class Clients(ABC):
     def wrap(self, wrapped: Any, **options: Any) -> Client:
         return Client(self, self.cls(wrapped, **options))
 
+    def mocked(self, codedeploy: CodeDeploy, mock: Any = None) -> Any:
+        """Return a mock, or what is given in its place, with methods that are answered."""
+        mock = MagicMock() if mock is None else mock
+        mock.get_deployment = self.method(codedeploy.method(GET))
+        mock.list_deployment_targets = self.method(codedeploy.method(LIST))
+        mock.batch_get_deployment_targets = self.method(codedeploy.method(READ))
+
+        def pages(**params: Any) -> Iterator[Any]:
+            yield (page := codedeploy.method(LIST)(**params))
+            while "nextToken" in page:
+                yield (page := codedeploy.method(LIST)(**params, nextToken=page["nextToken"]))
+
+        if isinstance(mock, NonCallableMock):
+            mock.get_paginator.return_value.paginate = lambda **params: self.each(pages(**params))
+        return mock
+
     def wait_until(self, condition: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + PATIENCE
-        while not condition():
-            assert time.monotonic() < deadline, f"it did not come about in {PATIENCE} seconds"
-            self.pause(0.005)
+        wait_until(condition, self.pause)
+
+    def no_thread_is_left(self) -> None:
+        """Assert that the threads of the calls end, once their last call has."""
+        self.wait_until(lambda: not Clients.under_way(self))
 
     # What differs between the two kinds.
-    cls: Callable[..., Any]
 
-    @abstractmethod
     def unwrapped(self, url: str, *, data_path: str | None = None, **config: Any) -> Any:
         """Return a client of botocore or aiobotocore; `data_path` holds service models."""
-
-    @abstractmethod
-    def respond(self, url: str, response: Response) -> Any:
-        """Return an HTTP response as the client's `before-send` handlers may."""
-
-    @abstractmethod
-    def finish(self, call: Any) -> Any:
-        """Return the result of a call on a client."""
-
-    @abstractmethod
-    def finish_alone(self, call: Any) -> Any:
-        """Do the same, and assert that the call leaves no task behind."""
-
-    @abstractmethod
-    def pause(self, seconds: float) -> None:
-        """Sleep, and let the calls that are under way go on."""
-
-    @abstractmethod
-    def iterator(self, targets: Any) -> Targets:
-        """Return an iterator of the client's as one that is not async."""
-
-    @abstractmethod
-    def iterables(self, items: list[Any]) -> Iterator[Any]:
-        """Yield the items in each kind of iterable that the client takes."""
-
-    @abstractmethod
-    def handler(self, steps: Steps) -> Callable[..., None]:
-        """Return an event handler that makes the calls which a generator yields."""
-
-    @abstractmethod
-    def method(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """Return a function as a client's method is: one to await, for the async client."""
-
-    @abstractmethod
-    def mock(self, *, listed: Iterable[Any] = ()) -> MagicMock:
-        """Return a mock of the wrapped client; `listed` are the pages of its paginator."""
-
-    @abstractmethod
-    def stubber(self, wrapped: Any) -> Stubber: ...
-
-
-class SyncClients(Clients):
-    cls = DeploymentTargetsClient
-
-    def unwrapped(self, url: str, *, data_path: str | None = None, **config: Any) -> Any:
         client = boto3_client(url, data_path=data_path, **config)
         self._stack.callback(client.close)
         return client
 
     def respond(self, url: str, response: Response) -> Any:
+        """Return an HTTP response as the client's `before-send` handlers may."""
         return aws_response(url, response)
 
     def finish(self, call: Any) -> Any:
+        """Return the result of a call on a client."""
         return call
 
-    finish_alone = finish
+    def finish_alone(self, call: Any) -> Any:
+        """Do the same, and assert that the call leaves no task behind."""
+        return call
+
+    def under_way(self) -> int:
+        """Return the number of threads or tasks at work; any thread may ask."""
+        # The threads of the endpoint bear the names of their functions, and asyncio's the loop's.
+        theirs = ("process_request_thread", "serve_forever", "asyncio_")
+        threads = set(threading.enumerate()) - self._threads
+        return sum(not any(name in thread.name for name in theirs) for thread in threads)
+
+    def at_once(self, functions: list[Callable[[], Any]]) -> list[Any]:
+        """Return the results of functions that make a call each, in threads or tasks."""
+        with ThreadPoolExecutor(8) as pool:
+            return [*pool.map(lambda function: function(), functions)]
 
     def pause(self, seconds: float) -> None:
+        """Sleep, and let the calls that are under way go on."""
         time.sleep(seconds)
 
-    def iterator(self, targets: Any) -> Targets:
-        iterator: Targets = targets
-        return iterator
+    def iterator(self, targets: Any) -> Any:
+        """Return an iterator of the client's as one that is not async."""
+        return targets
+
+    def each(self, items: Iterable[Any]) -> Any:
+        """Return an iterator over items: an async one, for the async client."""
+        return iter(items)
 
     def iterables(self, items: list[Any]) -> Iterator[Any]:
+        """Yield the items in each kind of iterable that the client takes."""
         yield from (items, tuple(items), iter(items), dict.fromkeys(items), OnceOnly(items))
 
-    def handler(self, steps: Steps) -> Callable[..., None]:
+    def method(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Return a function as a client's method is: one to await, for the async client."""
+        return function
+
+    def handler(self, function: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., Any]:
+        """Return an event handler that makes calls, which it awaits as `result(call)`."""
+
         def handle(**kwargs: Any) -> None:
-            generator, result = steps(**kwargs), None
-            try:
-                while True:
-                    result = generator.send(result)
-            except StopIteration:
-                pass
+            with suppress(StopIteration):
+                function(**kwargs).send(None)
 
         return handle
 
-    def method(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        return function
-
-    def mock(self, *, listed: Iterable[Any] = ()) -> MagicMock:
-        mock = MagicMock()
-        mock.get_paginator.return_value.paginate.return_value = listed
-        return mock
+    async def result(self, call: Any) -> Any:
+        return call
 
     def stubber(self, wrapped: Any) -> Stubber:
         return Stubber(wrapped)
 
 
 class AsyncClients(Clients):
-    cls = AsyncDeploymentTargetsClient
+    """Makes async clients, and asserts that nothing that they do leaves a task behind."""
 
     def __init__(self) -> None:
+        from codedeploy_targets.aio import AsyncDeploymentTargetsClient
+
         super().__init__()
+        self.cls = AsyncDeploymentTargetsClient
         self.loop = asyncio.new_event_loop()
         self.loop.set_debug(True)
-        self.open_iterators = 0
+        self._reported: list[dict[str, Any]] = []
+        self.loop.set_exception_handler(lambda _, told: self._reported.append(told))
         self._stack.callback(self.loop.close)
 
     def __exit__(self, *_: object) -> None:
-        with self._stack:
-            # The loop closes the iterators that a test gave up. None of their tasks may remain.
-            self.wait_until(lambda: not asyncio.all_tasks(self.loop))
-            self.finish(self.loop.shutdown_asyncgens())
+        # The loop closes the iterators that a test gave up. None of their tasks may remain.
+        self.wait_until(lambda: not self.tasks())
+        self.finish(self.loop.shutdown_asyncgens())
+        super().__exit__()
+        assert self._reported == []
+
+    def tasks(self) -> set[Any]:
+        return asyncio.all_tasks(self.loop)
 
     def unwrapped(self, url: str, *, data_path: str | None = None, **config: Any) -> Any:
         context = aiobotocore_client(url, data_path=data_path, **config)
@@ -256,7 +247,7 @@ class AsyncClients(Clients):
     def respond(self, url: str, response: Response) -> Any:
         from aiobotocore.awsrequest import AioAWSResponse
 
-        return AioAWSResponse(url, response.status, HEADERS, _AsyncRaw(response.body))
+        return AioAWSResponse(url, response.status, response.headers, _AsyncRaw(response))
 
     def finish(self, call: Any) -> Any:
         async def main() -> Any:
@@ -265,40 +256,38 @@ class AsyncClients(Clients):
         return self.loop.run_until_complete(main())
 
     def finish_alone(self, call: Any) -> Any:
+        before = self.tasks()
         try:
             return self.finish(call)
         finally:
-            if not self.open_iterators:
-                assert not asyncio.all_tasks(self.loop)
+            assert self.tasks() <= before
+
+    def under_way(self) -> int:
+        return len(self.tasks())
+
+    def at_once(self, functions: list[Callable[[], Any]]) -> list[Any]:
+        async def gather() -> list[Any]:
+            return await asyncio.gather(*(function() for function in functions))
+
+        results: list[Any] = self.finish_alone(gather())
+        return results
 
     def pause(self, seconds: float) -> None:
         self.finish(asyncio.sleep(seconds))
 
-    def iterator(self, targets: Any) -> Targets:
+    def iterator(self, targets: Any) -> Any:
         return _BlockingIterator(self, targets)
 
+    async def each(self, items: Iterable[Any]) -> Any:
+        for item in items:
+            yield item
+
     def iterables(self, items: list[Any]) -> Iterator[Any]:
-        yield from SyncClients().iterables(items)
-        generator = each(items)
+        yield from super().iterables(items)
+        generator = self.each(items)
         yield generator
         # Else asyncio closes it when the garbage collector runs, in a task of its own.
         self.finish(generator.aclose())
-
-    def handler(self, steps: Steps) -> Callable[..., Any]:
-        async def handle(**kwargs: Any) -> None:
-            generator = steps(**kwargs)
-            advance: Callable[[], Any] = partial(next, generator)
-            while True:
-                try:
-                    call = advance()
-                except StopIteration:
-                    return
-                try:
-                    advance = partial(generator.send, await call)
-                except Exception as error:  # noqa: BLE001 - the generator decides
-                    advance = partial(generator.throw, error)
-
-        return handle
 
     def method(self, function: Callable[..., Any]) -> Callable[..., Any]:
         async def call(*args: Any, **kwargs: Any) -> Any:
@@ -306,11 +295,11 @@ class AsyncClients(Clients):
 
         return call
 
-    def mock(self, *, listed: Iterable[Any] = ()) -> MagicMock:
-        mock = MagicMock()
-        mock.batch_get_deployment_targets = AsyncMock()
-        mock.get_paginator.return_value.paginate.return_value = each(listed)
-        return mock
+    def handler(self, function: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., Any]:
+        return function
+
+    async def result(self, call: Any) -> Any:
+        return await call
 
     def stubber(self, wrapped: Any) -> Stubber:
         try:
@@ -321,42 +310,32 @@ class AsyncClients(Clients):
 
 
 class _BlockingIterator:
-    def __init__(self, clients: AsyncClients, targets: AsyncDeploymentTargetIterator) -> None:
+    """An async iterator of the client's, which leaves no task behind when it ends."""
+
+    def __init__(self, clients: AsyncClients, targets: Any) -> None:
         self._clients = clients
         self._targets = targets
-        self._is_open = False
+        self._before = clients.tasks()
 
-    @property
-    def missing_target_ids(self) -> list[str]:
-        return self._targets.missing_target_ids
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._targets, name)
 
     def __iter__(self) -> Self:
         return self
 
     def __next__(self) -> DeploymentTarget:
-        if not self._is_open:
-            self._is_open = True
-            self._clients.open_iterators += 1
         try:
             target: DeploymentTarget = self._clients.finish(anext(self._targets))
-        except StopAsyncIteration:
-            self._ended()
-            raise StopIteration from None
-        except BaseException:
-            self._ended()
+        except BaseException as error:
+            assert self._clients.tasks() <= self._before
+            if isinstance(error, StopAsyncIteration):
+                raise StopIteration from None
             raise
         return target
 
     def close(self) -> None:
         self._clients.finish(self._targets.aclose())
-        self._ended()
-
-    def _ended(self) -> None:
-        if self._is_open:
-            self._is_open = False
-            self._clients.open_iterators -= 1
-        if not self._clients.open_iterators:
-            assert not asyncio.all_tasks(self._clients.loop)
+        assert self._clients.tasks() <= self._before
 
 
 class OnceOnly:
@@ -365,7 +344,6 @@ class OnceOnly:
     def __init__(self, items: Iterable[Any]) -> None:
         self._items = [*items]
         self._generator = (item for item in self._items)
-        self.times_read = 0
 
     def __len__(self) -> int:
         return len(self._items)
@@ -374,24 +352,17 @@ class OnceOnly:
         return item in self._items
 
     def __iter__(self) -> Iterator[Any]:
-        self.times_read += 1
-        yield from self._generator
+        return self._generator
 
 
 class _AsyncRaw:
-    # The first versions of aiobotocore read the headers from here.
-    raw_headers = tuple((name.encode(), value.encode()) for name, value in HEADERS.items())
-
-    def __init__(self, body: bytes) -> None:
-        self._body = body
+    def __init__(self, response: Response) -> None:
+        self._body = response.body
+        # The first versions of aiobotocore read the headers from here.
+        self.raw_headers = [(k.encode(), v.encode()) for k, v in response.headers.items()]
 
     async def read(self) -> bytes:
         return self._body
-
-
-async def each(items: Iterable[Any]) -> Any:
-    for item in items:
-        yield item
 
 
 def aiobotocore_client(url: str, *, data_path: str | None = None, **config: Any) -> Any:

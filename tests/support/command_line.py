@@ -1,4 +1,4 @@
-"""Deployments on moto's server, and the command line as a process that follows them."""
+"""The command line as a test runs it: in a process, in a terminal, or in the test's own process."""
 
 from __future__ import annotations
 
@@ -6,177 +6,174 @@ import os
 import re
 import subprocess
 import sys
-from contextlib import contextmanager
-from datetime import datetime, timedelta, timezone
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from tempfile import TemporaryFile
+from threading import Timer
+from typing import IO, TYPE_CHECKING, Any
+from unittest.mock import patch
 
-import boto3
+import pytest
+from support.codedeploy import CodeDeploy
+from support.endpoint import serve
 
-from codedeploy_targets import (
-    Diagnostics,
-    ECSTarget,
-    InstanceTarget,
-    LifecycleErrorCode,
-    LifecycleEvent,
-    LifecycleEventStatus,
-    TargetStatus,
-    UnknownTarget,
-)
+from codedeploy_targets.__main__ import main
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
-    from codedeploy_targets import DeploymentTarget
-    from codedeploy_targets.testing import MockDeploymentTargets
+    from support.endpoint import Answer
+    from support.terminal import Terminal
 
-PROGRAM = [sys.executable, "-m", "codedeploy_targets"]
-SCRIPT = Path(sys.executable).with_name("codedeploy-targets")
+PROGRAM = (sys.executable, "-m", "codedeploy_targets")
 DEADLINE = 60  # seconds that a busy machine may take for anything
-BEGIN = datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone.utc)
 KEYS = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}
 
-# It would change the title, erase the screen, colour it, turn the text round, move the cursor.
-EVIL = "\x1b]0;title\x07\x1b[2J\x9b2J\u202e\0[red]\rx"
-STEERING = ("\x1b]", "\x07", "\x1b[2J", "\x9b", "\u202e", "\0")
+
+@dataclass(frozen=True)
+class Ended:
+    """How a run of the command line ended, and what it wrote."""
+
+    status: int
+    out: str
+    err: str = ""
+
+    @property
+    def lines(self) -> list[str]:
+        """The lines of stdout, without the times that some begin with."""
+        return without_times(self.out.splitlines())
 
 
-def busy(target_id: str, event: str, *, seconds: float = 0) -> InstanceTarget:
-    begin = datetime.now(timezone.utc) - timedelta(seconds=seconds)
-    going_on = LifecycleEvent(
-        lifecycle_event_name=event, status=LifecycleEventStatus.IN_PROGRESS, start_time=begin
-    )
-    return InstanceTarget(
-        target_id=target_id, status=TargetStatus.IN_PROGRESS, lifecycle_events=[going_on]
-    )
+def without_times(lines: list[str]) -> list[str]:
+    return [re.sub(r"^\d\d:\d\d:\d\d ", "", line) for line in lines]
 
 
-def ended(target_id: str, status: str = "Succeeded") -> InstanceTarget:
-    return InstanceTarget(target_id=target_id, status=TargetStatus(status))
+def frames(out: str) -> list[str]:
+    """Return what was drawn on a terminal in colour, one redrawing after another."""
+    return re.split(r"\x1b\[(?:2K|\?25[lh])", out)
 
 
-def failed(target_id: str, *, seconds: float = 75, **why: Any) -> InstanceTarget:
-    event = LifecycleEvent(
-        lifecycle_event_name="AfterInstall",
-        status=LifecycleEventStatus.FAILED,
-        start_time=BEGIN,
-        end_time=BEGIN + timedelta(seconds=seconds),
-        diagnostics=Diagnostics(error_code=LifecycleErrorCode.SCRIPT_FAILED, **why),
-    )
-    return InstanceTarget(target_id=target_id, status=TargetStatus.FAILED, lifecycle_events=[event])
+class Process:
+    """The command line in a process that has not ended yet."""
+
+    def __init__(self, popen: subprocess.Popen[str], stderr: IO[str]) -> None:
+        self.send_signal, self.stdout = popen.send_signal, popen.stdout
+        self._popen, self._stderr = popen, stderr
+        self._read: list[str] = []
+
+    def wait_for(self, text: str) -> None:
+        """Wait until it has written a line with this text to stdout."""
+        while not self._read or text not in self._read[-1]:
+            assert self.stdout is not None
+            self._read.append(self.stdout.readline())
+            assert self._read[-1], f"{text!r} is not in what it wrote: {self._read}"
+
+    def finish(self) -> Ended:
+        """Wait for its end."""
+        rest = self.stdout.read() if self.stdout and not self.stdout.closed else ""
+        status = self._popen.wait(DEADLINE)
+        self._stderr.seek(0)
+        return Ended(status, "".join(self._read) + rest, self._stderr.read())
 
 
-def evil_targets() -> list[DeploymentTarget]:
-    why = Diagnostics(
-        error_code=LifecycleErrorCode(EVIL),
-        script_name=EVIL,
-        message=EVIL,
-        log_tail=f"{EVIL}\n  {EVIL}",
-    )
-    names: dict[str, Any] = {"lifecycle_event_name": EVIL, "diagnostics": why, "start_time": BEGIN}
-    going_on = [LifecycleEvent(status=LifecycleEventStatus.IN_PROGRESS, **names)]
-    gone_wrong = [LifecycleEvent(status=LifecycleEventStatus.FAILED, **names)]
-    odd = [LifecycleEvent(status=LifecycleEventStatus(EVIL), **names)]
-    return [
-        InstanceTarget(
-            target_id=f"1{EVIL}", status=TargetStatus.FAILED, lifecycle_events=gone_wrong
-        ),
-        ECSTarget(target_id=f"2{EVIL}", status=TargetStatus.IN_PROGRESS, lifecycle_events=going_on),
-        InstanceTarget(target_id=f"3{EVIL}", status=TargetStatus(EVIL), lifecycle_events=odd),
-        UnknownTarget(
-            target_id=f"4{EVIL}",
-            raw={"deploymentTargetType": EVIL, "newTarget": {"targetId": f"4{EVIL}"}},
-        ),
-    ]
+class CommandLine:
+    """Runs the command line against an endpoint, away from this machine's settings.
 
+    Attributes:
+        answer: what answers its calls, such as a CodeDeploy; a test may change it at any time.
+        env: the environment that it runs in; a test may change it, too.
+        pid: of the process that it ran in last.
+    """
 
-class Server:
-    """moto's server, and what a process needs to reach it."""
-
-    def __init__(self, url: str, home: Path, targets: MockDeploymentTargets) -> None:
-        self.targets = targets
-        kept = {name: text for name, text in os.environ.items() if is_kept(name)}
+    def __init__(self, home: Path) -> None:
+        self.answer: Answer = CodeDeploy()
+        self._home = home
+        self.pid = os.getpid()
+        kept = {name: text for name, text in os.environ.items() if _is_kept(name)}
         self.env = {
             **kept,
             **KEYS,
             "AWS_DEFAULT_REGION": "us-east-1",
-            "AWS_ENDPOINT_URL": url,
             "AWS_EC2_METADATA_DISABLED": "true",
             "AWS_MAX_ATTEMPTS": "1",
             "HOME": str(home),
             "TERM": "xterm-256color",
         }
 
-    def deploy(
-        self,
-        targets: Sequence[DeploymentTarget] | None,
-        status: str,
-        *,
-        region: str = "us-east-1",
-        account: str = "",
-    ) -> str:
-        keys = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing"}
-        connect = {"endpoint_url": self.env["AWS_ENDPOINT_URL"], "region_name": region}
-        if account:
-            sts: Any = boto3.client("sts", **connect, **keys)  # type: ignore[call-overload]
-            role = f"arn:aws:iam::{account}:role/reader"
-            made = sts.assume_role(RoleArn=role, RoleSessionName="test")["Credentials"]
-            keys = {
-                "aws_access_key_id": made["AccessKeyId"],
-                "aws_secret_access_key": made["SecretAccessKey"],
-                "aws_session_token": made["SessionToken"],
-            }
-        client: Any = boto3.client("codedeploy", **connect, **keys)  # type: ignore[call-overload]
-        group = {"applicationName": "a", "deploymentGroupName": "g"}
-        if "a" not in client.list_applications()["applications"]:
-            client.create_application(applicationName="a", computePlatform="Server")
-            client.create_deployment_group(**group, serviceRoleArn="arn:aws:iam::1:role/r")
-        deployment_id: str = client.create_deployment(**group)["deploymentId"]
-        if targets is not None:
-            self.targets.put(deployment_id, targets)
-        self.targets.set_status(deployment_id, status)
-        return deployment_id
-
-    def run(
-        self,
-        *args: str,
-        program: Sequence[str | Path] = PROGRAM,
-        env: Mapping[str, str | None] | None = None,
-        **options: Any,
-    ) -> subprocess.CompletedProcess[str]:
-        streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
-        return subprocess.run(  # noqa: S603
-            [*program, *args],
-            env=self.with_changes(env or {}),
-            timeout=DEADLINE,
-            encoding="utf-8",
-            check=False,
-            **streams,
-        )
+    def run(self, *args: str, **options: Any) -> Ended:
+        """Run it in a process; the options are those of `started`."""
+        with self.started(*args, **options) as process:
+            return process.finish()
 
     @contextmanager
-    def started(self, *args: str) -> Iterator[subprocess.Popen[str]]:
-        with subprocess.Popen(  # noqa: S603
-            [*PROGRAM, *args],
-            env=self.env,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            encoding="utf-8",
-        ) as process:
+    def started(
+        self, *args: str, program: Sequence[str | Path] = PROGRAM, **options: Any
+    ) -> Iterator[Process]:
+        """Start it in a process, which ends with the block; the options are those of Popen."""
+        with TemporaryFile("w+", encoding="utf-8") as stderr:
+            streams = {"stdout": subprocess.PIPE, "stderr": stderr, **options}
+            with subprocess.Popen(  # noqa: S603
+                [*program, *args], env=self.env, encoding="utf-8", **streams
+            ) as popen:
+                self.pid = popen.pid
+                deadline = Timer(DEADLINE, popen.kill)
+                deadline.start()
+                try:
+                    yield Process(popen, stderr)
+                finally:
+                    deadline.cancel()
+                    popen.kill()
+
+    def run_here(
+        self, *args: str, stdout: IO[str] | None = None, size: tuple[int, int] | None = None
+    ) -> Ended:
+        """Run it in this process, which is quicker, and seen by mutmut and debuggers.
+
+        It writes to `stdout` in place of what is returned. With a size, in rows and columns,
+        stdout seems to be a terminal.
+        """
+        out, err = self._home / "stdout", self._home / "stderr"
+        with (
+            out.open("w", encoding="utf-8") as own,
+            err.open("w", encoding="utf-8") as stderr,
+            redirect_stdout(stdout or own),
+            redirect_stderr(stderr),
+            patch.dict(os.environ, self.env, clear=True),
+        ):
+            if size is not None:
+                os.environ.update(LINES=str(size[0]), COLUMNS=str(size[1]))
+                own.isatty = lambda: True  # type: ignore[method-assign]
+            if rich := sys.modules.get("rich"):
+                vars(rich)["_console"] = None  # the one of another run
             try:
-                yield process
-            finally:
-                process.kill()
+                status = main([*args])
+            except SystemExit as exit_:
+                status = int(exit_.code or 0)
+        return Ended(status, out.read_text(encoding="utf-8"), err.read_text(encoding="utf-8"))
 
-    def with_changes(self, env: Mapping[str, str | None]) -> dict[str, str]:
-        merged = {**self.env, **env}
-        return {name: text for name, text in merged.items() if text is not None}
+    @contextmanager
+    def terminal(
+        self, *args: str, size: tuple[int, int] = (24, 100), program: Sequence[str] = PROGRAM
+    ) -> Iterator[Terminal]:
+        """Start it in a terminal of so many rows and columns, which ends with the block."""
+        for module in ("rich", "pyte", "pty"):
+            pytest.importorskip(module)
+        from support.terminal import terminal
+
+        with terminal([*program, *args], self.env, size) as opened:
+            yield opened
 
 
-def is_kept(name: str) -> bool:
+@contextmanager
+def command_line(home: Path) -> Iterator[CommandLine]:
+    """Yield the command line; its endpoint, on loopback, answers as `answer` does."""
+    cli = CommandLine(home)
+    with serve(lambda operation, params: cli.answer(operation, params)) as endpoint:  # noqa: PLW0108 - it may change
+        cli.env["AWS_ENDPOINT_URL"] = endpoint.url
+        yield cli
+
+
+def _is_kept(name: str) -> bool:
     drawing = {"COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"}
     return not name.startswith("AWS_") and name not in drawing
-
-
-def without_times(text: str) -> list[str]:
-    return [re.sub(r"^\d\d:\d\d:\d\d ", "", line) for line in text.splitlines()]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
@@ -23,26 +23,21 @@ if TYPE_CHECKING:
     Respond = Callable[[str, "Response"], Any]
     ReadRequest = Callable[[Any], tuple[str, dict[str, Any]]]
 
-HEADERS: Any = {"x-amzn-RequestId": "request-1"}
-
 
 @dataclass(frozen=True)
 class Response:
     body: bytes
     status: int = 200
 
+    @property
+    def headers(self) -> Any:
+        return {"x-amzn-RequestId": "request-1", "content-length": str(len(self.body))}
+
 
 @dataclass
 class Endpoint:
-    """What was asked, in the order of arrival, and what is to be answered."""
-
     answer: Answer
     url: str = ""
-    calls: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
-
-    def client(self, **config: Any) -> Any:
-        """Return a boto3 client for this endpoint, with the given botocore configuration."""
-        return boto3_client(self.url, **config)
 
 
 def connection(url: str) -> dict[str, Any]:
@@ -77,6 +72,7 @@ def unanswered(operation: str, params: dict[str, Any]) -> Response:
 
 @contextmanager
 def serve(answer: Answer) -> Iterator[Endpoint]:
+    """Answer over HTTP; where the answer is an exception, break the connection."""
     endpoint = Endpoint(answer)
 
     class Handler(BaseHTTPRequestHandler):
@@ -86,12 +82,10 @@ def serve(answer: Answer) -> Iterator[Endpoint]:
         def do_POST(self) -> None:
             operation = self.headers["X-Amz-Target"].partition(".")[2]
             params = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            endpoint.calls.append((operation, params))
             response = endpoint.answer(operation, params)
             self.send_response(response.status)
-            self.send_header("Content-Type", "application/x-amz-json-1.1")
-            self.send_header("Content-Length", str(len(response.body)))
-            self.send_header("x-amzn-RequestId", f"request-{len(endpoint.calls)}")
+            for name, value in response.headers.items():
+                self.send_header(name, value)
             self.end_headers()
             self.wfile.write(response.body)
 
@@ -147,7 +141,7 @@ def intercept(
 
 
 def aws_response(url: str, response: Response) -> AWSResponse:
-    return AWSResponse(url, response.status, HEADERS, _Raw(response.body))
+    return AWSResponse(url, response.status, response.headers, _Raw(response.body))
 
 
 class _Raw(BytesIO):

@@ -1,9 +1,21 @@
-"""Answers of the service, as JSON would have them."""
+"""Instances, as the service sends them and as models of the library."""
 
 from __future__ import annotations
 
 import json
+from datetime import datetime, timedelta, timezone
 from typing import Any
+
+from codedeploy_targets import (
+    Diagnostics,
+    InstanceTarget,
+    LifecycleErrorCode,
+    LifecycleEvent,
+    LifecycleEventStatus,
+    TargetStatus,
+)
+
+BEGIN = datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone.utc)
 
 EVENTS = (
     "ApplicationStop",
@@ -52,3 +64,42 @@ def page(envelopes: list[dict[str, Any]]) -> bytes:
 
 def ids(count: int) -> list[str]:
     return [f"i-{number:017x}" for number in range(count)]
+
+
+def target(
+    target_id: str,
+    status: str = "Succeeded",
+    event: str | None = None,
+    *,
+    begin: datetime = BEGIN,
+    seconds: float = 75,
+    **why: Any,
+) -> InstanceTarget:
+    """Return an instance as a model.
+
+    Args:
+        target_id: its id.
+        status: its own, and that of its lifecycle event.
+        event: the name of the lifecycle event, if it has one.
+        begin: when the event began.
+        seconds: how long the event took, unless it still goes on.
+        why: attributes of the diagnostics, which a failed event has.
+    """
+    events = []
+    if event is not None:
+        failed = Diagnostics(**{"error_code": LifecycleErrorCode.SCRIPT_FAILED, **why})
+        events = [
+            LifecycleEvent(
+                lifecycle_event_name=event,
+                status=LifecycleEventStatus(status),
+                start_time=begin,
+                end_time=None if status == "InProgress" else begin + timedelta(seconds=seconds),
+                diagnostics=failed if status == "Failed" else None,
+            )
+        ]
+    return InstanceTarget(target_id=target_id, status=TargetStatus(status), lifecycle_events=events)
+
+
+def fleet(**statuses: str) -> list[InstanceTarget]:
+    """Return one instance for each id and status."""
+    return [target(target_id, status) for target_id, status in statuses.items()]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import re
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -22,8 +22,43 @@ PAYLOADS = {
     for kind in ENVELOPE.members["deploymentTargetType"].enum
 }
 
+
+def attribute(member: str) -> str:
+    """Return the attribute's name for a member of AWS's."""
+    if member == "identifer":
+        return "identifier"
+    return re.sub("(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", member).lower()
+
+
+def structures_in(shape: Any) -> dict[str, Any]:
+    """Return the structures and enums in a shape, by their names."""
+    if shape.type_name == "list":
+        return structures_in(shape.member)
+    named = shape.type_name == "structure" or getattr(shape, "enum", None)
+    found = {shape.name: shape} if named else {}
+    for member in getattr(shape, "members", {}).values():
+        found |= structures_in(member)
+    return found
+
+
+# By name, without the answer and the envelope, which the models do not have.
+SHAPES = {
+    name: shape
+    for name, shape in structures_in(OUTPUT).items()
+    if name not in {OUTPUT.name, ENVELOPE.name, "DeploymentTargetType"}
+}
+ENUMS = {name: shape.enum for name, shape in SHAPES.items() if shape.type_name == "string"}
+# Members that are called otherwise than the attribute, with those of botocore's ResponseMetadata.
+AWS_NAMES = {
+    name
+    for shape in (OUTPUT, ENVELOPE, *SHAPES.values())
+    for name in getattr(shape, "members", ())
+    if attribute(name) != name
+} | {"RequestId", "HTTPStatusCode", "HTTPHeaders", "RetryAttempts"}
+
 _text = st.text(max_size=20)
 _finite = st.floats(allow_nan=False, allow_infinity=False)  # JSON has no other numbers
+milliseconds = st.integers(946_684_800_000, 16_725_225_600_000)
 # As many bits as an integer has in CBOR; Python's JSON knows no limit.
 _integers = {"json": st.integers(), "cbor": st.integers(-(2**63), 2**63 - 1)}
 
@@ -41,16 +76,12 @@ def _unknown_members(wire: str) -> st.SearchStrategy[dict[str, Any]]:
     )
 
 
-def _is_tie(seconds: float) -> bool:
-    # Between two microseconds, Python rounds to the even one and pydantic away from zero.
-    return math.modf(seconds)[0] * 1_000_000 % 1 == 0.5
-
-
-# Seconds since the epoch, with the milliseconds that AWS sends or finer.
+# Seconds since the epoch: AWS's milliseconds from 2000 to 2500, anything outside of that.
 _seconds = (
-    st.integers(-10_000_000_000, 250_000_000_000)
-    | st.floats(-10_000_000_000, 250_000_000_000).filter(lambda seconds: not _is_tie(seconds))
-    | st.integers(0, 2_000_000_000_000).map(lambda milliseconds: milliseconds / 1000)
+    milliseconds.map(lambda number: number / 1000)
+    | st.integers(-10_000_000_000, 250_000_000_000)
+    | st.floats(-10_000_000_000, 946_684_799)
+    | st.floats(16_725_225_601, 250_000_000_000)
 )
 _timestamps = {
     # In JSON, emulators send text.
@@ -84,28 +115,40 @@ def values(shape: Any, wire: str = "json") -> st.SearchStrategy[Any]:
 def structures(shape: Any, wire: str = "json") -> st.SearchStrategy[dict[str, Any]]:
     members = {name: st.none() | values(member, wire) for name, member in shape.members.items()}
     known = st.fixed_dictionaries({}, optional=members)
-    return st.builds(lambda unknown, known: {**unknown, **known}, _unknown_members(wire), known)
+    return st.builds(_beside_something_known, _unknown_members(wire), known)
+
+
+def _beside_something_known(unknown: dict[str, Any], known: dict[str, Any]) -> dict[str, Any]:
+    # An object with members of which none is known is refused.
+    is_known = any(value is not None for value in known.values())
+    return {**unknown, **known} if is_known else known
 
 
 def _envelope(kind: str, member: str, wire: str) -> st.SearchStrategy[dict[str, Any]]:
     labels = st.sampled_from([kind, kind, kind, member, None]) | _text
     payloads = structures(ENVELOPE.members[member], wire)
     return st.builds(
-        lambda label, payload, unknown: {"deploymentTargetType": label, member: payload} | unknown,
+        lambda label, payload, unknown: _beside_something_known(
+            unknown, {"deploymentTargetType": label, member: payload}
+        ),
         labels,
         payloads | st.none(),
         _unknown_members(wire),
     )
 
 
+def _envelopes(wire: str) -> st.SearchStrategy[dict[str, Any]]:
+    return st.one_of([_envelope(kind, member, wire) for kind, member in PAYLOADS.items()])
+
+
 def _answers(wire: str) -> st.SearchStrategy[dict[str, Any]]:
-    envelopes = st.one_of([_envelope(kind, member, wire) for kind, member in PAYLOADS.items()])
     return st.builds(
         lambda targets, unknown: {"deploymentTargets": targets} | unknown,
-        st.none() | st.lists(envelopes, max_size=4),
+        st.none() | st.lists(_envelopes(wire), max_size=4),
         _unknown_members(wire),
     )
 
 
+envelopes = _envelopes("json")
 answers = _answers("json")
 cbor_answers = _answers("cbor")

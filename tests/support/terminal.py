@@ -1,40 +1,45 @@
-"""A terminal of 24 rows and 100 columns, in which a test runs a program and reads the screen."""
+"""A terminal in which a test runs a program, reads the screen, and types."""
 
 from __future__ import annotations
 
 import fcntl
 import os
 import pty
-import select
-import signal
 import struct
 import subprocess
 import termios
-import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from io import FileIO
+from threading import Timer
 from typing import TYPE_CHECKING
 
 import pyte
+from support.command_line import DEADLINE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
-ROWS, COLUMNS = 24, 100
-DEADLINE = 60  # seconds that a busy machine may take for anything
+    Size = tuple[int, int]
 
 
 class Terminal:
-    """What a program wrote so far, as bytes and as the screen that they draw."""
+    """What a program wrote so far, as bytes and as the screen that they draw.
 
-    def __init__(self, process: subprocess.Popen[bytes], fd: int) -> None:
+    Attributes:
+        process: the program.
+        written: every byte that it wrote.
+    """
+
+    def __init__(self, process: subprocess.Popen[bytes], file: FileIO, size: Size) -> None:
         self.process = process
         self.written = b""
-        self._fd = fd
-        self._screen = pyte.Screen(COLUMNS, ROWS)
+        self._file = file
+        self._screen = pyte.Screen(*reversed(size))
         self._stream = pyte.ByteStream(self._screen)
 
     @property
     def rows(self) -> list[str]:
+        """The rows that are not blank."""
         return [row.rstrip() for row in self._screen.display if row.strip()]
 
     @property
@@ -44,45 +49,61 @@ class Terminal:
     def shows_cursor(self) -> bool:
         return not self._screen.cursor.hidden
 
-    def wait_for(self, condition: Callable[[], bool]) -> None:
-        """Read what the program writes until the screen is as wanted."""
-        end = time.monotonic() + DEADLINE
-        while not condition():
-            assert self._read(end - time.monotonic()), f"not seen on the screen:\n{self.text}"
+    def colours_of(self, text: str) -> set[str]:
+        """Return the colours that a text on the screen has."""
+        [(y, x)] = [
+            (y, row.index(text)) for y, row in enumerate(self._screen.display) if text in row
+        ]
+        return {self._screen.buffer[y][x + n].fg for n in range(len(text))}
 
-    def interrupt(self) -> None:
-        self.process.send_signal(signal.SIGINT)
+    def wait_for(self, *texts: str) -> None:
+        """Read what the program writes until all texts are on the screen."""
+        while not all(text in self.text for text in texts):
+            assert self._read(), f"{texts} are not on the screen:\n{self.text}"
+
+    def press(self, keys: str) -> None:
+        self._file.write(keys.encode())
+
+    def resize(self, rows: int, columns: int) -> None:
+        """Change the size, which the program is told by SIGWINCH."""
+        set_size(self._file.fileno(), (rows, columns))
+        self._screen.resize(rows, columns)
 
     def finish(self) -> int:
         """Read to the end, and return the exit status."""
-        end = time.monotonic() + DEADLINE
-        while self._read(end - time.monotonic()):
+        while self._read():
             pass
-        return self.process.wait(max(end - time.monotonic(), 0))
+        return self.process.wait(DEADLINE)
 
-    def _read(self, seconds: float) -> bool:
-        if not select.select([self._fd], [], [], max(seconds, 0))[0]:
-            return False
-        try:
-            data = os.read(self._fd, 65536)
-        except OSError:  # Linux tells the end of a terminal by an error
-            return False
+    def _read(self) -> bool:
+        data = b""
+        with suppress(OSError):  # Linux tells the end of a terminal by an error
+            data = self._file.read(65536)
         self.written += data
         self._stream.feed(data)
         return bool(data)
 
 
+def set_size(fd: int, size: Size) -> None:
+    fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack("HHHH", *size, 0, 0))
+
+
 @contextmanager
-def terminal(command: list[str], env: dict[str, str]) -> Iterator[Terminal]:
-    """Run a program whose stdin, stdout and stderr are the terminal."""
+def terminal(command: list[str], env: dict[str, str], size: Size) -> Iterator[Terminal]:
+    """Run a program whose stdin, stdout and stderr are a terminal of so many rows and columns."""
     ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
-    with subprocess.Popen(  # noqa: S603
-        command, stdin=theirs, stdout=theirs, stderr=theirs, env=env, start_new_session=True
-    ) as process:
+    set_size(theirs, size)
+    # The first terminal that a session opens controls it: keys and sizes become its signals.
+    opening = ["sh", "-c", 'exec "$@" <>"$0" >&0 2>&0', os.ttyname(theirs), *command]
+    with (
+        FileIO(ours, "r+") as file,
+        subprocess.Popen(opening, stdin=theirs, env=env, start_new_session=True) as process,  # noqa: S603
+    ):
         os.close(theirs)
+        deadline = Timer(DEADLINE, process.kill)
+        deadline.start()
         try:
-            yield Terminal(process, ours)
+            yield Terminal(process, file, size)
         finally:
+            deadline.cancel()
             process.kill()
-            os.close(ours)

@@ -17,217 +17,173 @@ from pydantic import ValidationError
 from pytest import raises  # noqa: PT013
 from typing_extensions import assert_never, assert_type
 
-from codedeploy_targets import (
-    BatchGetDeploymentTargetsOutput,
-    CloudFormationTarget,
-    DeploymentTarget,
-    DeploymentTargetIterator,
-    DeploymentTargetsClient,
-    DeploymentTargetType,
-    Diagnostics,
-    ECSTarget,
-    ECSTaskSet,
-    InstanceTarget,
-    InvalidResponseError,
-    LambdaFunctionInfo,
-    LambdaTarget,
-    LifecycleErrorCode,
-    LifecycleEvent,
-    LifecycleEventStatus,
-    ResponseMetadata,
-    TargetFilters,
-    TargetGroupInfo,
-    TargetLabel,
-    TargetStatus,
-    UnknownTarget,
-)
+import codedeploy_targets as ct
 from codedeploy_targets.aio import AsyncDeploymentTargetIterator, AsyncDeploymentTargetsClient
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
 
     from types_aiobotocore_codedeploy.client import CodeDeployClient as AioCodeDeployClient
     from types_boto3_codedeploy.client import CodeDeployClient
 
 
+def refused(call: Callable[[], object], error: type[Exception] = TypeError) -> None:
+    """Make a call that the checkers refuse, too."""
+    with raises(error):
+        call()
+
+
 def clients(typed: CodeDeployClient, untyped: Any) -> None:
-    client = DeploymentTargetsClient(typed)
+    client = ct.DeploymentTargetsClient(typed)
     assert client.client is typed
-    DeploymentTargetsClient(untyped)
-    DeploymentTargetsClient()
-    DeploymentTargetsClient(boto3.client("codedeploy"), max_concurrency=1)
-    DeploymentTargetsClient(botocore.session.get_session().create_client("codedeploy"))
-    with raises(TypeError):
-        DeploymentTargetsClient("codedeploy")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
-    with raises(TypeError):
-        DeploymentTargetsClient(typed, 8)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    ct.DeploymentTargetsClient(untyped)
+    ct.DeploymentTargetsClient()
+    ct.DeploymentTargetsClient(boto3.client("codedeploy"), max_concurrency=1)
+    ct.DeploymentTargetsClient(botocore.session.get_session().create_client("codedeploy"))
+    refused(lambda: ct.DeploymentTargetsClient("codedeploy"))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    refused(lambda: ct.DeploymentTargetsClient(typed, 8))  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
 
 
-def calls(client: DeploymentTargetsClient, ids: Iterator[str]) -> None:
-    output = client.batch_get_deployment_targets(deploymentId="d-1", targetIds=["i-1"])
-    assert_type(output, BatchGetDeploymentTargetsOutput)
-    assert_type(output.deployment_targets, list[DeploymentTarget])
-    assert_type(output.missing_target_ids, list[str])
-    assert_type(output.response_metadata, list[ResponseMetadata])
-    assert_type(output.to_boto3(), dict[str, Any])
-    read = BatchGetDeploymentTargetsOutput.from_boto3(output.to_boto3())
-    assert_type(read, BatchGetDeploymentTargetsOutput)
-    client.batch_get_deployment_targets(deploymentId="d-1", targetIds=ids, skip_missing=True)
-    with raises(TypeError):
-        client.batch_get_deployment_targets("d-1", ["i-1"])  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
-    with raises(TypeError):
-        client.batch_get_deployment_targets(deploymentId="d-1", targetIds=[1])  # type: ignore[list-item]  # pyright: ignore[reportArgumentType]
-    with raises(TypeError):
-        client.batch_get_deployment_targets(deployment_id="d-1", targetIds=[])  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+def calls(client: ct.DeploymentTargetsClient, ids: Iterator[str]) -> None:
+    get = client.batch_get_deployment_targets
+    output = get(deploymentId="d-1", targetIds=["i-1"])
+    assert_type(output, ct.BatchGetDeploymentTargetsOutput)
+    assert_type(output.deployment_targets, list[ct.DeploymentTarget])
+    assert_type(output.response_metadata, list[ct.ResponseMetadata])
+    assert_type((output.missing_target_ids, output.to_boto3()), tuple[list[str], dict[str, Any]])
+    read = ct.BatchGetDeploymentTargetsOutput.from_boto3(output.to_boto3())
+    assert_type(read, ct.BatchGetDeploymentTargetsOutput)
+    get(deploymentId="d-1", targetIds=ids, skip_missing=True)
+    refused(lambda: get("d-1", ["i-1"]))  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    refused(lambda: get(deploymentId="d-1", targetIds=[1]))  # type: ignore[list-item]  # pyright: ignore[reportArgumentType]
+    refused(lambda: get(deployment_id="d-1", targetIds=[]))  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
 
 
-def streamed(client: DeploymentTargetsClient) -> int:
+def streamed(client: ct.DeploymentTargetsClient) -> int:
     count = 0
     with closing(client.iter_deployment_targets(deploymentId="d-1")) as targets:
-        assert_type(targets, DeploymentTargetIterator)
+        assert_type(targets, ct.DeploymentTargetIterator)
         assert_type(targets.missing_target_ids, list[str])
         for target in targets:
-            assert_type(target, DeploymentTarget)
-            assert_type(target.target_id, str | None)
+            assert_type(target, ct.DeploymentTarget)
             count += 1
-    client.iter_deployment_targets(deploymentId="d-1").close()
-    assert_type(next(client.iter_deployment_targets(deploymentId="d-1")), DeploymentTarget)
-    with raises(AttributeError):
-        targets.aclose()  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]
+    assert_type(next(client.iter_deployment_targets(deploymentId="d-1")), ct.DeploymentTarget)
+    refused(lambda: targets.aclose, AttributeError)  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]
     return count
 
 
-def filtered(client: DeploymentTargetsClient) -> None:
-    known: TargetFilters = {
-        "TargetStatus": ["Failed", TargetStatus.READY],
-        "ServerInstanceLabel": ("Blue", TargetLabel.GREEN),
+def filtered(client: ct.DeploymentTargetsClient) -> None:
+    iterate = client.iter_deployment_targets
+    known: ct.TargetFilters = {
+        "TargetStatus": ["Failed", ct.TargetStatus.READY],
+        "ServerInstanceLabel": ("Blue", ct.TargetLabel.GREEN),
     }
-    client.iter_deployment_targets(deploymentId="d-1", targetFilters=known)
-    client.iter_deployment_targets(deploymentId="d-1", targetFilters={"TargetStatus": ["Failed"]})
-    client.iter_deployment_targets(deploymentId="d-1", targetFilters={"TargetState": ["Failed"]})  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
-    client.iter_deployment_targets(deploymentId="d-1", targetFilters={"TargetStatus": ["failed"]})  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
-    client.iter_deployment_targets(deploymentId="d-1", targetFilters={"TargetStatus": [1]})  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    iterate(deploymentId="d-1", targetFilters=known)
+    iterate(deploymentId="d-1", targetFilters={"TargetStatus": ["Failed"]})
+    iterate(deploymentId="d-1", targetFilters={"TargetState": ["Failed"]})  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    iterate(deploymentId="d-1", targetFilters={"TargetStatus": ["failed"]})  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    iterate(deploymentId="d-1", targetFilters={"TargetStatus": [1]})  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
 
 async def async_calls(
-    typed: AioCodeDeployClient,
-    untyped: Any,
-    ids: AsyncIterator[str],
-    more_ids: AsyncIterator[str],
-) -> int:
+    typed: AioCodeDeployClient, untyped: Any, *ids: AsyncIterator[str]
+) -> list[str | None]:
     client = AsyncDeploymentTargetsClient(typed, max_concurrency=4)
     AsyncDeploymentTargetsClient(untyped)
-    output = await client.batch_get_deployment_targets(deploymentId="d-1", targetIds=["i-1"])
-    assert_type(output, BatchGetDeploymentTargetsOutput)
-    await client.batch_get_deployment_targets(deploymentId="d-1", targetIds=ids, skip_missing=True)
-    count = 0
-    found = client.iter_deployment_targets(deploymentId="d-1", targetIds=more_ids)
+    get, first, second = client.batch_get_deployment_targets, *ids
+    output = await get(deploymentId="d-1", targetIds=["i-1"])
+    assert_type(output, ct.BatchGetDeploymentTargetsOutput)
+    await get(deploymentId="d-1", targetIds=first, skip_missing=True)
+    found = client.iter_deployment_targets(deploymentId="d-1", targetIds=second)
     async with aclosing(found) as targets:
         assert_type(targets, AsyncDeploymentTargetIterator)
         assert_type(targets.missing_target_ids, list[str])
-        async for target in targets:
-            assert_type(target.target_id, str | None)
-            count += 1
-    with raises(TypeError):
-        AsyncDeploymentTargetsClient()  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
-    with raises(TypeError):
-        for _ in targets:  # type: ignore[attr-defined]  # pyright: ignore[reportGeneralTypeIssues]
-            pass
-    return count
+        read = [target.target_id async for target in targets]
+    refused(AsyncDeploymentTargetsClient)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    refused(lambda: [*targets])  # type: ignore[misc]  # pyright: ignore[reportGeneralTypeIssues]
+    return read
 
 
-def errors(client: DeploymentTargetsClient) -> str:
-    with raises(AttributeError):
-        print(client.exceptions.DeploymentDoesNotExistExeption)  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]
+def errors(client: ct.DeploymentTargetsClient) -> str:
+    refused(lambda: client.exceptions.DeploymentDoesNotExistExeption, AttributeError)  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]
     try:
         client.batch_get_deployment_targets(deploymentId="d-1", targetIds=["i-1"])
     except client.exceptions.DeploymentDoesNotExistException as error:
         assert_type(error, ClientError)
         return "no such deployment"
-    except InvalidResponseError as error:
-        assert_type(error.request_id, str | None)
-        assert_type(error.deployment_id, str)
-        assert_type(error.target_ids, list[str])
-        assert_type(error.body, bytes)
+    except ct.InvalidResponseError as error:
+        assert_type((error.request_id, error.deployment_id), tuple[str | None, str])
+        assert_type((error.target_ids, error.body), tuple[list[str], bytes])
         return "invalid"
     except (ClientError, BotoCoreError):
         return "another error"
     return "no error"
 
 
-def any_target(target: DeploymentTarget) -> bool:
-    assert_type(target.target_id, str | None)
-    assert_type(target.deployment_id, str | None)
-    assert_type(target.status, TargetStatus | None)
+def any_target(target: ct.DeploymentTarget) -> bool:
+    assert_type((target.target_id, target.deployment_id), tuple[str | None, str | None])
+    assert_type((target.status, target.is_terminal), tuple[ct.TargetStatus | None, bool])
     assert_type(target.last_updated_at, datetime | None)
-    assert_type(target.lifecycle_events, list[LifecycleEvent])
-    assert_type(target.failed_event, LifecycleEvent | None)
-    assert_type(target.current_event, LifecycleEvent | None)
-    assert_type(target.is_terminal, bool)
+    assert_type(target.lifecycle_events, list[ct.LifecycleEvent])
+    assert_type(target.failed_event, ct.LifecycleEvent | None)
+    assert_type(target.current_event, ct.LifecycleEvent | None)
     assert_type(target.to_boto3(), dict[str, Any])
-    assert_type(target.deployment_target_type, DeploymentTargetType)
+    assert_type(target.deployment_target_type, ct.DeploymentTargetType)
     with raises(ValidationError):
         target.target_id = "i-2"  # type: ignore[misc]  # pyright: ignore[reportAttributeAccessIssue]
-    if not isinstance(target, InstanceTarget):
-        with raises(AttributeError):
-            print(target.instance_label)  # type: ignore[union-attr]  # pyright: ignore[reportAttributeAccessIssue]
+    if not isinstance(target, ct.InstanceTarget):
+        refused(lambda: target.instance_label, AttributeError)  # type: ignore[union-attr]  # pyright: ignore[reportAttributeAccessIssue]
     if target.status is not None:
-        assert_type(target.status, TargetStatus)
         assert_type(f"{target.status}", str)
-    return target.status == "Failed" or target.status is TargetStatus.SKIPPED
+    return target.status == "Failed" or target.status is ct.TargetStatus.SKIPPED
 
 
-def matched(target: DeploymentTarget) -> str:
+def matched(target: ct.DeploymentTarget) -> str:
     match target:
-        case InstanceTarget():
+        case ct.InstanceTarget():
             assert_type(target.deployment_target_type, Literal["InstanceTarget"])
-            assert_type(target.instance_label, TargetLabel | None)
+            assert_type(target.instance_label, ct.TargetLabel | None)
             assert_type(target.target_arn, str | None)
-        case LambdaTarget(lambda_function_info=info):
+        case ct.LambdaTarget(lambda_function_info=info):
             assert_type(target.deployment_target_type, Literal["LambdaTarget"])
-            assert_type(info, LambdaFunctionInfo | None)
-        case ECSTarget(task_sets_info=task_sets):
+            assert_type(info, ct.LambdaFunctionInfo | None)
+        case ct.ECSTarget(task_sets_info=task_sets):
             assert_type(target.deployment_target_type, Literal["ECSTarget"])
-            assert_type(task_sets, list[ECSTaskSet])
-        case CloudFormationTarget():
+            assert_type(task_sets, list[ct.ECSTaskSet])
+        case ct.CloudFormationTarget():
             assert_type(target.deployment_target_type, Literal["CloudFormationTarget"])
             assert_type(target.target_version_weight, float | None)
             assert_type(target.resource_type, str | None)
-        case UnknownTarget():
+        case ct.UnknownTarget():
             assert_type(target.deployment_target_type, Literal["UnknownTarget"])
-            assert_type(target.raw, dict[str, Any])
-            assert_type(target.raw_type, str | None)
+            assert_type((target.raw, target.raw_type), tuple[dict[str, Any], str | None])
         case _:
             assert_never(target)
     return target.deployment_target_type
 
 
-def not_all_matched(target: DeploymentTarget) -> str | None:
+def not_all_matched(target: ct.DeploymentTarget) -> str | None:
     match target:
-        case InstanceTarget() | LambdaTarget() | ECSTarget() | CloudFormationTarget():
+        case ct.InstanceTarget() | ct.LambdaTarget() | ct.ECSTarget() | ct.CloudFormationTarget():
             return target.target_id
         case _:
             assert_never(target)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
 
-def compared(target: DeploymentTarget) -> str:
+def compared(target: ct.DeploymentTarget) -> str:
     if target.deployment_target_type == "InstanceTarget":
-        assert_type(target, InstanceTarget)
+        assert_type(target, ct.InstanceTarget)
     elif target.deployment_target_type == "LambdaTarget":
-        assert_type(target, LambdaTarget)
+        assert_type(target, ct.LambdaTarget)
     elif target.deployment_target_type == "ECSTarget":
-        assert_type(target, ECSTarget)
+        assert_type(target, ct.ECSTarget)
     elif target.deployment_target_type == "CloudFormationTarget":
-        assert_type(target, CloudFormationTarget)
+        assert_type(target, ct.CloudFormationTarget)
     elif target.deployment_target_type == "UnknownTarget":
-        assert_type(target, UnknownTarget)
+        assert_type(target, ct.UnknownTarget)
     else:
         assert_never(target)
-    return target.deployment_target_type
-
-
-def matched_by_type(target: DeploymentTarget) -> str:
-    kind: DeploymentTargetType = target.deployment_target_type
+    kind: ct.DeploymentTargetType = target.deployment_target_type
     match kind:
         case "InstanceTarget" | "LambdaTarget" | "ECSTarget" | "CloudFormationTarget":
             return f"AWS's {kind}"
@@ -237,67 +193,56 @@ def matched_by_type(target: DeploymentTarget) -> str:
             assert_never(kind)
 
 
-def types(targets: list[DeploymentTarget]) -> dict[DeploymentTargetType, int]:
-    counts: dict[DeploymentTargetType, int] = {}
+def types(targets: list[ct.DeploymentTarget]) -> dict[ct.DeploymentTargetType, int]:
+    counts: dict[ct.DeploymentTargetType, int] = {}
     for target in targets:
         counts[target.deployment_target_type] = counts.get(target.deployment_target_type, 0) + 1
-    kind: DeploymentTargetType = "ECSTarget"
-    instances = [each for each in targets if each.deployment_target_type == "InstanceTarget"]
-    assert len(instances) == counts.get("InstanceTarget", 0)
-    assert counts.get(kind, 0) == sum(each.deployment_target_type == kind for each in targets)
+    kind: ct.DeploymentTargetType = "ECSTarget"
+    assert counts[kind] == sum(each.deployment_target_type == kind for each in targets)
     kind = "MarsTarget"  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]
     assert kind not in counts
     return counts
 
 
-def members(event: LifecycleEvent, task_set: ECSTaskSet, metadata: ResponseMetadata) -> None:
+def members(
+    event: ct.LifecycleEvent, task_set: ct.ECSTaskSet, metadata: ct.ResponseMetadata
+) -> None:
     assert_type(event.lifecycle_event_name, str | None)
-    assert_type(event.status, LifecycleEventStatus | None)
-    assert_type(event.start_time, datetime | None)
-    assert_type(event.duration, timedelta | None)
-    assert_type(event.diagnostics, Diagnostics | None)
+    assert_type(event.status, ct.LifecycleEventStatus | None)
+    assert_type((event.start_time, event.duration), tuple[datetime | None, timedelta | None])
+    assert_type(event.diagnostics, ct.Diagnostics | None)
     if not event.model_fields_set:
-        with raises(AttributeError):
-            print(event.diagnostics.message)  # type: ignore[union-attr]  # pyright: ignore[reportOptionalMemberAccess]
+        refused(lambda: event.diagnostics.message, AttributeError)  # type: ignore[union-attr]  # pyright: ignore[reportOptionalMemberAccess]
     if event.diagnostics is not None:
-        assert_type(event.diagnostics.error_code, LifecycleErrorCode | None)
+        assert_type(event.diagnostics.error_code, ct.LifecycleErrorCode | None)
         assert_type(event.diagnostics.log_tail, str | None)
-    assert_type(task_set.identifier, str | None)
-    assert_type(task_set.desired_count, int | None)
-    assert_type(task_set.target_group, TargetGroupInfo | None)
-    assert_type(task_set.task_set_label, TargetLabel | None)
-    assert_type(metadata.http_headers, dict[str, str])
-    assert_type(metadata.retry_attempts, int)
+    assert_type((task_set.identifier, task_set.desired_count), tuple[str | None, int | None])
+    assert_type(task_set.target_group, ct.TargetGroupInfo | None)
+    assert_type(task_set.task_set_label, ct.TargetLabel | None)
+    assert_type((metadata.http_headers, metadata.retry_attempts), tuple[dict[str, str], int])
 
 
 def made(now: datetime) -> None:
-    target = InstanceTarget(
-        target_id="i-1", status=TargetStatus.FAILED, last_updated_at=now, lifecycle_events=[]
+    failed, odd = ct.LifecycleEventStatus.FAILED, ct.LifecycleErrorCode("Odd")
+    event = ct.LifecycleEvent(status=failed, diagnostics=ct.Diagnostics(error_code=odd))
+    assert_type(event, ct.LifecycleEvent)
+    target = ct.InstanceTarget(
+        target_id="i-1", status=ct.TargetStatus.FAILED, last_updated_at=now, lifecycle_events=[]
     )
     with raises(ValidationError):
-        target.status = TargetStatus.READY  # type: ignore[misc]  # pyright: ignore[reportAttributeAccessIssue]
+        target.status = ct.TargetStatus.READY  # type: ignore[misc]  # pyright: ignore[reportAttributeAccessIssue]
     with raises(ValidationError):
-        LifecycleEvent().status = None  # type: ignore[misc]  # pyright: ignore[reportAttributeAccessIssue]
-    odd = LifecycleErrorCode("Odd")
-    event = LifecycleEvent(
-        status=LifecycleEventStatus.FAILED, diagnostics=Diagnostics(error_code=odd)
-    )
-    assert_type(event, LifecycleEvent)
+        event.status = None  # type: ignore[misc]  # pyright: ignore[reportAttributeAccessIssue]
     # A checker wants the member; a plain string is as good when it runs.
-    plain = InstanceTarget(target_id="i-1", status="Failed", last_updated_at=now)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    plain = ct.InstanceTarget(target_id="i-1", status="Failed", last_updated_at=now)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     assert plain == target
     assert_type(plain.status == "Failed", bool)
-    assert plain.status is TargetStatus.FAILED
-    assert_type(TargetStatus("Paused"), TargetStatus)
-    assert_type(UnknownTarget(raw={}), UnknownTarget)
-    assert_type(InstanceTarget.from_boto3(target.to_boto3()), InstanceTarget)
-    with raises(ValidationError):
-        UnknownTarget()  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
-    with raises(ValidationError):
-        UnknownTarget(deployment_target_type="MarsTarget", raw={})  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
-    with raises(ValidationError):
-        InstanceTarget(targetId="i-1")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
-    with raises(ValidationError):
-        InstanceTarget(target_id=1)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
-    with raises(ValidationError):
-        ECSTaskSet(desired_count="3")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    assert plain.status is ct.TargetStatus.FAILED
+    assert_type(ct.TargetStatus("Paused"), ct.TargetStatus)
+    assert_type(ct.UnknownTarget(raw={}), ct.UnknownTarget)
+    assert_type(ct.InstanceTarget.from_boto3(target.to_boto3()), ct.InstanceTarget)
+    refused(ct.UnknownTarget, ValidationError)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    refused(lambda: ct.UnknownTarget(deployment_target_type="MarsTarget", raw={}), ValidationError)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    refused(lambda: ct.InstanceTarget(targetId="i-1"), ValidationError)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    refused(lambda: ct.InstanceTarget(target_id=1), ValidationError)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    refused(lambda: ct.ECSTaskSet(desired_count="many"), ValidationError)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]

@@ -1,0 +1,167 @@
+"""Clients that bring dicts, not bytes: stubs, mocks, patched methods and subclasses."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from typing import TYPE_CHECKING, Any
+from unittest.mock import MagicMock, create_autospec
+
+import pytest
+from botocore import xform_name
+from support.clients import got
+from support.codedeploy import OPERATIONS, CodeDeploy, Step
+from support.endpoint import unanswered
+from support.pages import ids, target
+
+from codedeploy_targets import InvalidResponseError
+
+if TYPE_CHECKING:
+    from support.clients import Clients
+
+ENVELOPE = target("i-1").to_boto3()
+
+
+def test_it_works_under_stubber(clients: Clients) -> None:
+    client = clients.canned(unanswered, max_concurrency=1)
+    with clients.stubber(client.wrapped) as stubber:
+        for batch in (ids(30)[:25], ids(30)[25:]):
+            targets = [target(target_id, "Failed").to_boto3() for target_id in batch]
+            asked = {"deploymentId": "d-1", "targetIds": batch}
+            stubber.add_response(
+                "batch_get_deployment_targets", {"deploymentTargets": targets}, asked
+            )
+        output = client.batch_get(ids(30))
+        assert output.deployment_targets == [target(target_id, "Failed") for target_id in ids(30)]
+        assert [metadata.request_id for metadata in output.response_metadata] == [None, None]
+        stubber.add_response("list_deployment_targets", {"targetIds": ids(1)})
+        stubber.add_client_error(
+            "batch_get_deployment_targets", "DeploymentTargetDoesNotExistException"
+        )
+        assert list(client.iterate(skip_missing=True)) == []
+        stubber.assert_no_pending_responses()
+
+
+ODD_METADATA: list[Any] = [
+    None,
+    [],
+    "text",
+    5,
+    {},
+    {"HTTPHeaders": None},
+    {"HTTPHeaders": []},
+    {"HTTPHeaders": "text"},
+    {"HTTPHeaders": {"a": None, "b": b"bytes", "c": 5, "d": 5.5, "e": ["list"]}},
+    {"HTTPHeaders": {b"bytes": "b", 5: "number", None: "none"}},
+    {"RequestId": 5, "HTTPStatusCode": "200", "RetryAttempts": "0"},
+    {"RequestId": [], "HTTPStatusCode": None, "RetryAttempts": None},
+    {"HTTPStatusCode": 200.0, "RetryAttempts": 0.5, "HostId": object()},
+]
+
+
+@pytest.mark.parametrize("metadata", ODD_METADATA, ids=range(len(ODD_METADATA)))
+def test_the_metadata_of_a_made_up_answer_may_be_odd(clients: Clients, metadata: Any) -> None:
+    answer = {"deploymentTargets": [ENVELOPE], "ResponseMetadata": metadata}
+    stubbed = clients.canned(unanswered)
+    mock = clients.mocked(CodeDeploy())
+    mock.batch_get_deployment_targets = clients.method(lambda **_: answer)
+    with clients.stubber(stubbed.wrapped) as stubber:
+        stubber.add_response("batch_get_deployment_targets", answer)
+        for client in (stubbed, clients.wrap(mock)):
+            output = client.batch_get(["i-1"])
+            assert output.deployment_targets == [target("i-1")]
+            (read,) = output.response_metadata
+            assert all(type(text) is str for pair in read.http_headers.items() for text in pair)
+            json.loads(output.model_dump_json())
+
+
+def test_the_metadata_of_a_stub_need_not_be_text(clients: Clients) -> None:
+    client = clients.canned(unanswered)
+    metadata = {"RequestId": 1, "HTTPStatusCode": 200, "HTTPHeaders": {"content-length": 2}}
+    with clients.stubber(client.wrapped) as stubber:
+        answer = {"deploymentTargets": [], "ResponseMetadata": metadata}
+        stubber.add_response("batch_get_deployment_targets", answer)
+        (read,) = client.batch_get(["i-1"]).response_metadata
+    assert (read.request_id, read.http_status_code) == ("1", 200)
+    assert read.http_headers == {"content-length": "2"}
+
+
+def subclass(wrapped: Any, methods: dict[str, Any]) -> Any:
+    """Return a copy of a client, of a class that overrides some of its methods."""
+    own: Any = object.__new__(type("Subclass", (type(wrapped),), methods))
+    vars(own).update(vars(wrapped))
+    return own
+
+
+def hidden(how: str, clients: Clients, codedeploy: CodeDeploy) -> Any:
+    """Return a client that answers by itself: the library sees no bytes of its answers."""
+
+    def call(_: object, operation: str, params: dict[str, Any]) -> Any:
+        return clients.method(codedeploy.method(operation))(**params)
+
+    wrapped = clients.answered(unanswered)
+    # Many tests of boto3's users patch the private method of botocore's.
+    return {
+        "a mock": lambda: clients.mocked(codedeploy),
+        "a mock of it": lambda: clients.mocked(codedeploy, create_autospec(wrapped)),
+        "a mock of its class": lambda: clients.mocked(
+            codedeploy, create_autospec(type(wrapped), instance=True)
+        ),
+        "patched methods": lambda: clients.mocked(codedeploy, wrapped),
+        "a patched _make_api_call": lambda: subclass(wrapped, {"_make_api_call": call}),
+        "methods of a subclass": lambda: subclass(
+            wrapped,
+            {
+                xform_name(name): lambda _, name=name, **params: call(_, name, params)
+                for name in OPERATIONS
+            },
+        ),
+    }[how]()
+
+
+@pytest.mark.parametrize("how", [
+    "a mock", "a mock of it", "a mock of its class",
+    "patched methods", "a patched _make_api_call", "methods of a subclass",
+])  # fmt: skip
+def test_a_client_that_answers_by_itself_is_read_as_a_dict(clients: Clients, how: str) -> None:
+    targets = [target(target_id, event="Install") for target_id in ids(30)]
+    codedeploy = CodeDeploy(Step("Succeeded", targets), page_size=20)
+    client = clients.wrap(hidden(how, clients, codedeploy))
+    output = client.batch_get(ids(30))
+    assert output.deployment_targets == targets
+    assert len(output.response_metadata) == len(codedeploy.batches) == 2
+    assert list(client.iterate()) == targets
+    assert list(client.watch()) == targets
+
+
+@pytest.mark.parametrize("how", ["a patched method", "a subclass"])
+def test_a_client_may_call_its_own_method(clients: Clients, how: str) -> None:
+    def note(self: Any, **params: Any) -> Any:
+        asked.append(params["targetIds"])
+        return own(self, **params)
+
+    asked: list[list[str]] = []
+    wrapped = clients.answered(CodeDeploy())
+    own = type(wrapped).batch_get_deployment_targets
+    if how == "a subclass":
+        wrapped = subclass(wrapped, {"batch_get_deployment_targets": note})
+    else:
+        wrapped.batch_get_deployment_targets = partial(note, wrapped)
+    assert got(clients.wrap(wrapped).batch_get(ids(30)).deployment_targets) == ids(30)
+    assert sorted(map(len, asked)) == [5, 25]
+
+
+def test_a_mock_s_answer_of_another_shape_is_refused(clients: Clients) -> None:
+    mock = clients.mocked(CodeDeploy())
+    # A mock that was told no answer returns another mock.
+    for answer, reason in (({"deploymentTargets": 5}, "no list"), (MagicMock(), "no object")):
+        mock.batch_get_deployment_targets = clients.method(lambda answer=answer, **_: answer)
+        with pytest.raises(InvalidResponseError, match=f"it is {reason}|Targets is {reason}"):
+            clients.wrap(mock).batch_get(["i-1"])
+
+
+def test_the_exceptions_are_those_that_the_wrapped_client_has_now(clients: Clients) -> None:
+    mock = clients.mocked(CodeDeploy())
+    client = clients.wrap(mock)
+    mock.exceptions = clients.answered(unanswered).exceptions
+    assert client.typed.exceptions is mock.exceptions

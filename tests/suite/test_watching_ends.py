@@ -1,0 +1,189 @@
+"""How a watch waits and ends: at a timeout, closed, interrupted, with its process."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+from support.codedeploy import PATIENCE, CodeDeploy, Step
+from support.endpoint import serve, unanswered
+from support.pages import fleet, ids
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from support.clients import Clients
+    from support.clock import Clock
+
+LONG = 60.0  # seconds: a wait that no test may reach
+RUNNING, ENDED = fleet(a="InProgress", b="Pending"), fleet(a="Succeeded", b="Succeeded")
+NOT_OVER, SUCCEEDED = Step("InProgress", RUNNING), Step("Succeeded", ENDED)
+NAN, INFINITE = float("nan"), float("inf")
+
+
+@pytest.mark.parametrize("wrong", [
+    {"delay": -1}, {"delay": -0.001}, {"delay": -INFINITE}, {"delay": NAN},
+    {"delay": threading.TIMEOUT_MAX}, {"timeout": -1}, {"timeout": NAN},
+])  # fmt: skip
+def test_a_time_that_is_none_is_refused_at_once(clients: Clients, wrong: dict[str, float]) -> None:
+    ((name, value),) = wrong.items()
+    bounds = {"delay": r"0 to \d+", "timeout": "at least 0"}[name]
+    with pytest.raises(ValueError, match=rf"^{name} must be {bounds} seconds, not {value}$"):
+        clients.canned(unanswered).watch(**wrong)
+
+
+def test_the_delay_lies_between_two_rounds(clients: Clients, clock: Clock) -> None:
+    steps = (Step("Created"), NOT_OVER, SUCCEEDED)
+    client = clients.canned(CodeDeploy(*steps))
+    watch = clients.iterator(client.typed.watch_deployment_targets(deploymentId="d-1"))
+    assert list(watch) == [*RUNNING, *ENDED]
+    assert clock.pauses == [5.0, 5.0]  # five seconds are the default; none after the last round
+    assert list(clients.canned(CodeDeploy(*steps)).watch(delay=7)) == [*RUNNING, *ENDED]
+    assert clock.pauses[2:] == [7, 7]
+
+
+@pytest.mark.parametrize(("delay", "pauses"), [(25, [25, 25]), (60, []), (1000, [])])
+@pytest.mark.parametrize("stuck", [NOT_OVER, Step("Created"), Step("Created", [])])
+def test_a_deployment_that_is_stuck_ends_in_a_timeout(
+    clients: Clients, clock: Clock, stuck: Step, delay: float, pauses: list[float]
+) -> None:
+    codedeploy = CodeDeploy(stuck)
+    watch = clients.canned(codedeploy).watch(delay=delay, timeout=60)
+    for target in stuck.targets or ():
+        assert next(watch) == target
+    with pytest.raises(TimeoutError, match=r"^d-1 is not over after 60 seconds$"):
+        next(watch)
+    assert list(watch) == []
+    # The last pause goes no further than the timeout, and a last round follows it.
+    assert clock.pauses[:-1] == pauses
+    assert 0 < clock.pauses[-1] <= 60 - sum(pauses)
+    assert len(codedeploy.rounds()) == len(pauses) + 2
+
+
+def test_a_watch_without_a_delay_ends_in_a_timeout(clients: Clients) -> None:
+    with pytest.raises(TimeoutError, match=r"after 0\.05 seconds"):
+        list(clients.canned(CodeDeploy(NOT_OVER)).watch(delay=0, timeout=0.05))
+
+
+def test_the_timeout_begins_with_the_first_next(clients: Clients, clock: Clock) -> None:
+    watch = clients.canned(CodeDeploy(NOT_OVER, SUCCEEDED)).watch(timeout=LONG)
+    clock.set_forward(3600)
+    assert list(watch) == [*RUNNING, *ENDED]
+
+
+def test_timeout_0_makes_one_round(clients: Clients) -> None:
+    codedeploy = CodeDeploy(NOT_OVER)
+    watch = clients.canned(codedeploy).watch(delay=LONG, timeout=0)
+    assert [next(watch), next(watch)] == RUNNING
+    with pytest.raises(TimeoutError, match="after 0 seconds"):
+        next(watch)
+    assert len(codedeploy.rounds()) == 1
+
+
+# Nothing is left behind: the iterators and the fixture `clients` assert that no task or thread is.
+
+
+def test_closing_the_iterator_ends_the_watch(clients: Clients) -> None:
+    codedeploy = CodeDeploy(known=60)
+    watch = clients.canned(codedeploy).watch()
+    assert next(watch).target_id == ids(1)[0]
+    watch.close()
+    watch.close()
+    assert list(watch) == []
+    assert len(codedeploy.rounds()) == 1
+
+
+def test_a_keyboard_interrupt_while_waiting_ends_the_watch(clients: Clients, clock: Clock) -> None:
+    codedeploy = CodeDeploy(NOT_OVER)
+    watch = clients.canned(codedeploy).watch(delay=LONG)
+    assert [next(watch), next(watch)] == RUNNING
+    clock.interrupts = True
+    with pytest.raises(KeyboardInterrupt):
+        next(watch)
+    clock.interrupts = False
+    assert list(watch) == []
+    assert len(codedeploy.rounds()) == 1
+
+
+FOLLOW = {
+    "sync": """
+from support.endpoint import boto3_client
+from codedeploy_targets import DeploymentTargetsClient
+
+def follow(waits):
+    with contextlib.closing(boto3_client(sys.argv[1])) as wrapped:
+        client = DeploymentTargetsClient(wrapped)
+        watch = client.watch_deployment_targets(deploymentId="d-1", delay=60)
+        next(watch), next(watch), waits(), next(watch)
+""",
+    "async": """
+from support.clients import aiobotocore_client
+from codedeploy_targets.aio import AsyncDeploymentTargetsClient
+
+async def main(waits):
+    # What takes long on a busy machine is no fault, so asyncio need not tell.
+    asyncio.get_running_loop().slow_callback_duration = 60
+    async with aiobotocore_client(sys.argv[1]) as wrapped:
+        client = AsyncDeploymentTargetsClient(wrapped)
+        watch = client.watch_deployment_targets(deploymentId="d-1", delay=60)
+        await anext(watch), await anext(watch), waits(), await anext(watch)
+
+def follow(waits):
+    asyncio.run(main(waits))
+""",
+}
+INTERRUPTED = """
+try:
+    follow(lambda: print("waits", flush=True))
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+IN_A_THREAD = """
+waits = threading.Event()
+threading.Thread(target=follow, args=(waits.set,), daemon=True).start()
+print("waits" if waits.wait(10) else "does not wait")
+"""
+
+
+@contextmanager
+def program(kind: str, then: str) -> Iterator[subprocess.Popen[str]]:
+    """Run a process, in Python's development mode, that follows a deployment without an end."""
+    text = f"import asyncio, contextlib, sys, threading\n{FOLLOW[kind]}{then}"
+    with (
+        serve(CodeDeploy(NOT_OVER)) as endpoint,
+        subprocess.Popen(  # noqa: S603
+            [sys.executable, "-X", "dev", "-W", "error", "-c", text, endpoint.url],
+            env={"PYTHONPATH": ":".join(sys.path)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process,
+    ):
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+@pytest.mark.usefixtures("interruptible")
+@pytest.mark.parametrize("kind", FOLLOW)
+def test_ctrl_c_while_a_process_waits_ends_it_without_a_word(kind: str) -> None:
+    if kind == "async":
+        pytest.importorskip("aiobotocore")
+    with program(kind, INTERRUPTED) as process:
+        assert process.stdout is not None
+        first = process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        rest, errors = process.communicate(timeout=PATIENCE)
+    assert (first, rest, errors, process.returncode) == ("waits\n", "interrupted\n", "", 0)
+
+
+def test_a_process_ends_while_a_thread_of_it_waits() -> None:
+    with program("sync", IN_A_THREAD) as process:
+        output, errors = process.communicate(timeout=2 * PATIENCE)
+    assert (output, errors, process.returncode) == ("waits\n", "", 0)
