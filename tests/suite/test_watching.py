@@ -194,7 +194,12 @@ def test_targets_of_a_future_type_without_an_id_are_yielded_once(clients: Client
     def mars(status: str) -> Response:
         payloads = ({"name": "rover", "status": status}, {"name": "probe", "status": "Ready"})
         return Response(
-            page([{"deploymentTargetType": "MarsTarget", "mars": payload} for payload in payloads])
+            page(
+                [
+                    {"deploymentTargetType": "MarsTarget", "marsTarget": payload}
+                    for payload in payloads
+                ]
+            )
         )
 
     statuses = ["InProgress", "InProgress", "Succeeded", "Succeeded"]
