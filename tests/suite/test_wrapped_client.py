@@ -245,6 +245,16 @@ def test_a_handler_may_change_mend_or_break_the_body(clients: Clients, when: str
     assert refused.value.body == GOOD + b"}"
 
 
+def test_what_a_handler_raises_is_raised_though_the_body_was_cut(clients: Clients) -> None:
+    def fail(**_: Any) -> None:
+        raise KeyError("of the handler")
+
+    client = clients.canned(CodeDeploy(instead={READ: [CUT]}), retries={"total_max_attempts": 1})
+    client.on("needs-retry", fail)
+    with pytest.raises(KeyError, match="of the handler"):
+        client.batch_get(["i-1"])
+
+
 # A handler may make calls of its own.
 
 
