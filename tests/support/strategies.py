@@ -47,6 +47,7 @@ SHAPES = {
     for name, shape in structures_in(OUTPUT).items()
     if name not in {OUTPUT.name, ENVELOPE.name, "DeploymentTargetType"}
 }
+ENUMS = {name: shape.enum for name, shape in SHAPES.items() if shape.type_name == "string"}
 # Members that are called otherwise than the attribute, with those of botocore's ResponseMetadata.
 AWS_NAMES = {
     name
