@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import hypothesis
 import pytest
 from moto.server import ThreadedMotoServer
-from support.clients import AsyncClients, SyncClients
+from support.clients import AsyncClients, Clients
 from support.clock import Clock
 from support.codedeploy import CodeDeploy
 from support.command_line import CommandLine
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from support.clients import Clients
 
 # A slow machine fails no test, and each run of the check draws the same examples.
 hypothesis.settings.register_profile("check", deadline=None, derandomize=True, max_examples=200)
@@ -31,7 +30,7 @@ def clients(request: pytest.FixtureRequest) -> Iterator[Clients]:
     """Run a test for both clients: for the async one where aiobotocore is installed."""
     if request.param == "async":
         pytest.importorskip("aiobotocore")
-    with AsyncClients() if request.param == "async" else SyncClients() as made:
+    with AsyncClients() if request.param == "async" else Clients() as made:
         yield made
 
 

@@ -21,7 +21,7 @@ from unittest.mock import patch
 from urllib.request import Request, urlopen
 
 from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionError
-from support.clients import AsyncClients, SyncClients
+from support.clients import AsyncClients, Clients
 from support.endpoint import boto3_client
 from support.loopback import answer, loopback, wait_until
 from support.pages import ids
@@ -110,7 +110,7 @@ def row(*cells: object) -> None:
 def try_fault(name: str, url: str, mode: str) -> None:
     retries = {"mode": mode, "total_max_attempts": 3}
     before = threading.active_count()
-    for kind, make in (("sync", SyncClients), ("async", AsyncClients)):
+    for kind, make in (("sync", Clients), ("async", AsyncClients)):
         with make() as clients:
             wrapped = clients.unwrapped(url, retries=retries, connect_timeout=1, read_timeout=1)
             client = clients.wrap(wrapped)

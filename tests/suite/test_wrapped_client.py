@@ -280,23 +280,6 @@ def test_calls_from_a_handler_leave_the_typed_call_alone(clients: Clients) -> No
     assert seen == [plain] * 8  # three of the events come with each of the two attempts
 
 
-def test_a_typed_call_from_a_handler_leaves_the_direct_one_alone(clients: Clients) -> None:
-    busy, outputs = False, list[Any]()
-
-    async def call_typed(**_: Any) -> None:
-        nonlocal busy
-        if not busy:
-            busy = True
-            get = client.typed.batch_get_deployment_targets
-            outputs.append(await clients.result(get(deploymentId="d-1", targetIds=ids(3))))
-
-    client = clients.canned(CodeDeploy())
-    plain = client.call("batch_get_deployment_targets", **REQUEST)
-    client.on("before-send", clients.handler(call_typed), first=True)
-    assert client.call("batch_get_deployment_targets", **REQUEST) == plain
-    assert [got(output.deployment_targets) for output in outputs] == [ids(3)]
-
-
 # Clients of the wrong kind are refused at once, and the error tells which one to use.
 
 

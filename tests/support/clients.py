@@ -386,6 +386,3 @@ def _aiobotocore_session(data_path: str | None) -> Any:
 
 def got(targets: Iterable[DeploymentTarget]) -> list[str | None]:
     return [target.target_id for target in targets]
-
-
-SyncClients = Clients

@@ -227,10 +227,6 @@ class CodeDeploy:
         """The ids of each batch that was asked for."""
         return [params["targetIds"] for params in self.asked(READ)]
 
-    @property
-    def listed(self) -> list[dict[str, Any]]:
-        return self.asked(LIST)
-
     def rounds(self) -> list[list[tuple[str, dict[str, Any]]]]:
         """Return the calls that each round of a watch consists of."""
         rounds: list[list[tuple[str, dict[str, Any]]]] = []

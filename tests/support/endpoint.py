@@ -34,9 +34,10 @@ class Response:
         return {"x-amzn-RequestId": "request-1", "content-length": str(len(self.body))}
 
 
-@dataclass(frozen=True)
+@dataclass
 class Endpoint:
-    url: str
+    answer: Answer
+    url: str = ""
 
 
 def connection(url: str) -> dict[str, Any]:
@@ -72,6 +73,7 @@ def unanswered(operation: str, params: dict[str, Any]) -> Response:
 @contextmanager
 def serve(answer: Answer) -> Iterator[Endpoint]:
     """Answer over HTTP; where the answer is an exception, break the connection."""
+    endpoint = Endpoint(answer)
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -80,7 +82,7 @@ def serve(answer: Answer) -> Iterator[Endpoint]:
         def do_POST(self) -> None:
             operation = self.headers["X-Amz-Target"].partition(".")[2]
             params = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            response = answer(operation, params)
+            response = endpoint.answer(operation, params)
             self.send_response(response.status)
             for name, value in response.headers.items():
                 self.send_header(name, value)
@@ -98,10 +100,11 @@ def serve(answer: Answer) -> Iterator[Endpoint]:
             pass
 
     with Server(("127.0.0.1", 0), Handler) as server:
+        endpoint.url = f"http://127.0.0.1:{server.server_port}"
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         try:
-            yield Endpoint(f"http://127.0.0.1:{server.server_port}")
+            yield endpoint
         finally:
             server.shutdown()
             thread.join()
