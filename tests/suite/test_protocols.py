@@ -236,16 +236,10 @@ def test_a_model_that_names_cbor_first_is_spoken_in_json(
 def test_both_clients_read_the_same_json_alike() -> None:
     pytest.importorskip("aiobotocore")
     bodies = [b""]
-<<<<<<< HEAD
-    with SyncClients() as one_kind, AsyncClients() as other_kind:
+    with Clients() as one_kind, AsyncClients() as other_kind:
         sync, client = (
             kind.canned(lambda *_: Response(bodies[0])) for kind in (one_kind, other_kind)
         )
-=======
-    with Clients() as one_kind, AsyncClients() as other_kind:
-        sync = one_kind.canned(lambda *_: Response(bodies[0]))
-        client = other_kind.canned(lambda *_: Response(bodies[0]))
->>>>>>> tests-client
 
         @given(answers)
         def compare(answer: dict[str, Any]) -> None:
@@ -255,19 +249,6 @@ def test_both_clients_read_the_same_json_alike() -> None:
             assert ours.to_boto3() == theirs.to_boto3()
 
         compare()
-<<<<<<< HEAD
         bodies[0] = page([instance("i-1"), UNKNOWN])
         served = (kind.served(lambda *_: Response(bodies[0])) for kind in (one_kind, other_kind))
         assert_same(*(each.batch_get(["i-1"]).deployment_targets[1] for each in served))
-=======
-
-
-def test_both_clients_read_the_same_json_alike_over_http() -> None:
-    pytest.importorskip("aiobotocore")
-    body = page([instance("i-1"), UNKNOWN])
-    with Clients() as one_kind, AsyncClients() as other_kind:
-        ours = one_kind.served(lambda *_: Response(body)).batch_get(["i-1"])
-        theirs = other_kind.served(lambda *_: Response(body)).batch_get(["i-1"])
-    assert ours.deployment_targets == theirs.deployment_targets
-    assert ours.to_boto3() == theirs.to_boto3()
->>>>>>> tests-client
