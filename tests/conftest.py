@@ -9,9 +9,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 from support.clients import AsyncClients, Clients
 from support.clock import Clock
-from support.codedeploy import CodeDeploy
-from support.command_line import CommandLine
-from support.endpoint import serve
+from support.command_line import CommandLine, command_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -70,6 +68,6 @@ def moto_url() -> Iterator[str]:
 
 
 @pytest.fixture
-def command_line(tmp_path: Path, interruptible: None) -> Iterator[CommandLine]:  # noqa: ARG001
-    with serve(CodeDeploy()) as endpoint:
-        yield CommandLine(endpoint, tmp_path)
+def cli(tmp_path: Path, interruptible: None) -> Iterator[CommandLine]:  # noqa: ARG001
+    with command_line(tmp_path) as cli:
+        yield cli

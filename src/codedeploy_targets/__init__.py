@@ -4,6 +4,12 @@ from ._answers import BatchGetDeploymentTargetsOutput as BatchGetDeploymentTarge
 from ._answers import ResponseMetadata as ResponseMetadata
 from ._client import DeploymentTargetIterator as DeploymentTargetIterator
 from ._client import DeploymentTargetsClient as DeploymentTargetsClient
+from ._client import DeploymentWatch as DeploymentWatch
+from ._deployments import DeploymentInfo as DeploymentInfo
+from ._deployments import DeploymentOverview as DeploymentOverview
+from ._deployments import ErrorInformation as ErrorInformation
+from ._deployments import RollbackInfo as RollbackInfo
+from ._enums import DeploymentStatus as DeploymentStatus
 from ._enums import LifecycleErrorCode as LifecycleErrorCode
 from ._enums import LifecycleEventStatus as LifecycleEventStatus
 from ._enums import TargetLabel as TargetLabel

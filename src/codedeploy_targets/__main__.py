@@ -9,8 +9,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, TextIO, cast
 
-from . import DeploymentTargetsClient
-from ._botocore import Twin, default_client
+from . import DeploymentTargetIterator, DeploymentTargetsClient
+from ._default_client import default_client
 from ._errors import error_code
 from ._report import JSONReport, LiveReport, Report, can_draw, one_line
 
@@ -62,6 +62,7 @@ def _run(args: argparse.Namespace) -> int:
     params = {"deploymentId": args.deployment_id}
     live = args.watch and sys.stdout.isatty() and can_draw()
     report = (JSONReport if args.json else LiveReport if live else Report)(args.deployment_id)
+    targets: DeploymentTargetIterator
     if args.watch:
         targets = client.watch_deployment_targets(**params, delay=args.delay, timeout=args.timeout)
     else:
@@ -73,9 +74,7 @@ def _run(args: argparse.Namespace) -> int:
     except (TimeoutError, KeyboardInterrupt):
         report.end({"status": "is not over"}, targets.missing_target_ids)
         raise
-    with Twin(client.client, params) as twin:
-        answer = twin.client.get_deployment(**params)
-    deployment = answer["deploymentInfo"]
+    deployment = client.client.get_deployment(**params)["deploymentInfo"]
     report.end(deployment, targets.missing_target_ids)
     return _FAILED if deployment["status"] in {"Failed", "Stopped"} else _SUCCEEDED
 

@@ -7,15 +7,14 @@ not JSON (NotJSONError) is worth another attempt.
 
 from __future__ import annotations
 
-import json
-import math
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 from pydantic_core import SchemaValidator, core_schema
 
+from ._json import UnreadableError, drop_nulls, load, load_answer, mend
 from ._models import ENVELOPE_SCHEMA, DeploymentTarget, read_envelope
-from ._shapes import Shape, UnreadableError, drop_nulls, mend
+from ._shapes import Shape
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,10 +28,6 @@ _ENVELOPES = SchemaValidator(
         }
     )
 )
-
-
-class NotJSONError(UnreadableError):
-    """The answer is not JSON, or was cut short: another attempt may bring it whole."""
 
 
 class ResponseMetadata(Shape, frozen=True):
@@ -65,10 +60,7 @@ class BatchGetDeploymentTargetsOutput(Shape, frozen=True):
         Raises:
             ValueError: it is no such answer; the message tells where, and shows no value.
         """
-        if isinstance(answer, bytes):
-            answer = answer.decode(json.detect_encoding(answer), errors="replace")
-        if isinstance(answer, str):
-            answer = _load(answer.removeprefix("\ufeff"))
+        answer = load_answer(answer)
         if not isinstance(answer, dict) or answer.get("deploymentTargets") is None:
             raise UnreadableError(
                 "expected boto3's dict, or the CLI's JSON, with deploymentTargets"
@@ -86,7 +78,7 @@ class BatchGetDeploymentTargetsOutput(Shape, frozen=True):
 
 def read_body(body: bytes) -> BatchGetDeploymentTargetsOutput:
     """Read the body of a response in AWS JSON."""
-    return _read_fast(_ENVELOPES.validate_json, body) or _read_leniently(_load(body))
+    return _read_fast(_ENVELOPES.validate_json, body) or _read_leniently(load(body))
 
 
 def read_dict(response: Any) -> BatchGetDeploymentTargetsOutput:
@@ -109,24 +101,16 @@ def read_metadata(response: Any) -> ResponseMetadata:
     )
 
 
-def check_deployment(body: bytes) -> None:
-    """Check an answer to GetDeployment: botocore would read one that is cut short as empty."""
-    answer = _load(body, errors="strict")  # botocore decodes these bytes next, strictly
-    deployment = answer.get("deploymentInfo") if isinstance(answer, dict) else None
-    if not isinstance(deployment, dict) or not isinstance(deployment.get("status"), str):
-        raise UnreadableError("it is no deployment with a status")
-
-
-def check_listing(body: bytes) -> None:
-    """Check a page of ListDeploymentTargets, likewise."""
-    answer = _load(body, errors="strict")
-    if not isinstance(answer, dict):
+def read_listing(page: Any) -> dict[str, Any]:
+    """Check a page of ListDeploymentTargets, and return it; raise UnreadableError."""
+    if not isinstance(page, dict):
         raise UnreadableError("it is no object")
-    _check_known(answer, "targetIds", "nextToken")
-    answer = drop_nulls(answer)
-    ids, token = answer.get("targetIds", []), answer.get("nextToken", "")
+    _check_known(page, "targetIds", "nextToken")
+    given = drop_nulls(page)
+    ids, token = given.get("targetIds", []), given.get("nextToken", "")
     if not isinstance(ids, list) or not all(isinstance(text, str) for text in [*ids, token]):
         raise UnreadableError("it is no list of target ids")
+    return page
 
 
 def _read_fast(
@@ -140,23 +124,6 @@ def _read_fast(
     if any(target.target_id is None for target in targets):
         return None
     return BatchGetDeploymentTargetsOutput.model_construct(deployment_targets=targets)
-
-
-def _load(text: str | bytes, errors: str = "replace") -> Any:
-    # Not pydantic's parser: it refuses lone surrogates.
-    try:
-        decoded = text if isinstance(text, str) else text.decode(errors=errors)
-        return mend(json.loads(decoded, parse_constant=_finite, parse_float=_finite))
-    except ValueError:
-        raise NotJSONError("it is not JSON, or was cut short") from None
-    except RecursionError:
-        raise UnreadableError("it is nested too deeply") from None
-
-
-def _finite(number: str) -> float:
-    if not math.isfinite(float(number)):  # JSON has no infinity and no NaN
-        raise ValueError(number)
-    return float(number)
 
 
 def _check_known(answer: dict[str, Any], *known: str) -> None:

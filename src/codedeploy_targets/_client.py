@@ -1,4 +1,4 @@
-"""Change here: the sync client, and how it uses threads.
+"""Change here: the sync client: what its methods take, return and promise.
 
 The async client in `aio.py` has the same outline.
 """
@@ -6,24 +6,24 @@ The async client in `aio.py` has the same outline.
 from __future__ import annotations
 
 import time
-from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import Future
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import suppress
-from contextvars import copy_context
 from functools import partial
 from operator import index
-from threading import Semaphore, Thread
-from typing import Any, cast
+from typing import Any
 
 from botocore.client import BaseClient
-from botocore.exceptions import ClientError
+from typing_extensions import Self
 
 from ._answers import BatchGetDeploymentTargetsOutput as Output
-from ._botocore import Twin, check_client, default_client
-from ._errors import Exceptions, error_code
+from ._call import check_client
+from ._default_client import default_client
+from ._deployments import DeploymentInfo
+from ._errors import Exceptions
 from ._models import DeploymentTarget, TargetFilters
-from ._requests import Batcher, Params, Steps, check_target_ids, get_targets, list_params, merge
+from ._requests import Batches, Listing, Request, check_target_ids, get_batch, merge
+from ._threads import Closed, Run
+from ._throttling import Throttle
 from ._watching import Watch
 
 
@@ -36,6 +36,7 @@ class ClientBase:
         check_client(client, asynchronous=asynchronous)
         self.client: Any = client
         self._max_concurrency = max_concurrency
+        self._throttle = Throttle()
 
     @property
     def exceptions(self) -> Exceptions:
@@ -96,11 +97,14 @@ class DeploymentTargetsClient(ClientBase):
                 DeploymentTargetDoesNotExistException or InstanceDoesNotExistException.
             botocore.exceptions.BotoCoreError: botocore could not make the call.
         """
-        plan = partial(get_targets, deploymentId, skip_missing=skip_missing)
-        batches = list(_batches(check_target_ids(targetIds), plan))
-        if not batches:
-            return Output(deployment_targets=[])
-        return merge(self._map(iter(batches), window=len(batches)))
+        calls_for = partial(get_batch, deploymentId, skip_missing=skip_missing)
+        batches = Batches(calls_for, check_target_ids(targetIds), limit=self._max_concurrency)
+        # A single call is made in the caller's thread.
+        run = self._run(min(self._max_concurrency, len(batches.ready)))
+        try:
+            return merge([Output(deployment_targets=[]), *run.outputs(batches)])
+        finally:
+            run.close()
 
     def iter_deployment_targets(
         self,
@@ -128,168 +132,162 @@ class DeploymentTargetsClient(ClientBase):
             TypeError: both `targetIds` and `targetFilters` are given, or `targetIds` is wrong.
             Others: as in `batch_get_deployment_targets`, after the targets of earlier batches.
         """
+        known, listing, target_ids = [], None, None
         if targetIds is None:
-            ids: Iterable[str] = self._list(list_params(deploymentId, targetFilters))
+            listing = Listing(deploymentId, targetFilters)
+        elif isinstance(ids := check_target_ids(targetIds, targetFilters), list):
+            known = ids  # nothing has to be read
         else:
-            ids = check_target_ids(targetIds, targetFilters)
-        plan = partial(get_targets, deploymentId, skip_missing=skip_missing)
-        outputs = self._map(_batches(ids, plan), window=self._max_concurrency)
-        return DeploymentTargetIterator(outputs, [])
+            target_ids = iter(ids)
+        limit = self._max_concurrency
+        calls_for = partial(get_batch, deploymentId, skip_missing=skip_missing)
+        batches = Batches(calls_for, known, listing=listing, limit=limit, window=limit)
+        run = self._run(limit)
+        return DeploymentTargetIterator(run.iterate(batches, target_ids), run=run)
 
     def watch_deployment_targets(
-        self, *, deploymentId: str, delay: float = 5.0, timeout: float | None = None
-    ) -> DeploymentTargetIterator:
+        self,
+        *,
+        deploymentId: str,
+        delay: float = 5.0,
+        timeout: float | None = None,
+        on_round: Callable[[DeploymentInfo], object] | None = None,
+    ) -> DeploymentWatch:
         """Follow a deployment until it is over.
 
         Yields every target once, then each again whenever it changed. A deployment is over when
         AWS's GetDeployment says Succeeded, Failed or Stopped; the last state of every target
         is yielded after that. The watch waits for a deployment that has no targets yet.
 
+        Once a round of calls has succeeded, the watch outlives trouble that ends a later one:
+        throttling, a 5xx, a broken connection, an answer that is cut short. It tries again after
+        `delay`, which doubles up to 60 seconds, and raises when no round has succeeded for five
+        minutes and three have failed.
+
         Args:
             deploymentId: the id of the deployment.
             delay: the seconds from the end of one round of calls to the next.
             timeout: the seconds after which to give up, counted from the first `next`; by
-                default never.
+                default never. It is looked at between two calls: one that hangs is not
+                interrupted, so give the client's `read_timeout` a value that you can wait for.
+            on_round: a function that gets the DeploymentInfo after each round, when its targets
+                are consumed, also where nothing changed. It may close the watch; what it raises
+                is raised.
 
         Raises:
-            TimeoutError: the deployment was not over in time, which is looked at after each round.
+            TimeoutError: the deployment was not over in time.
             ValueError: `delay` or `timeout` is below 0, or no number.
             Others: as in `batch_get_deployment_targets`.
         """
-        watch = Watch(deploymentId, delay, timeout)
-        return DeploymentTargetIterator(self._watch(watch, deploymentId), watch.missing_target_ids)
+        run = self._run(self._max_concurrency)
+        run.watch = Watch(deploymentId, delay, timeout, time.monotonic)
+        run.missing_target_ids = run.watch.missing_target_ids
+        return DeploymentWatch(run.follow(run.watch, on_round), run=run)
 
-    def _watch(self, watch: Watch, deployment_id: str) -> Generator[Output]:
-        begin = time.monotonic()
-        while True:
-            params = watch.listing_params(self._get_deployment(deployment_id))
-            try:
-                ids = watch.ids_to_read(self._list(params))
-            except ClientError as error:
-                if error_code(error) != "DeploymentNotStartedException":
-                    raise
-                ids = []
-            output = self.batch_get_deployment_targets(deploymentId=deployment_id, targetIds=ids)
-            yield watch.changed(output)
-            if watch.over:
-                return
-            time.sleep(watch.pause(time.monotonic() - begin))
+    def get_deployment(self, *, deploymentId: str) -> DeploymentInfo:
+        """Get how a deployment as a whole stands; AWS's GetDeployment.
 
-    def _get_deployment(self, deployment_id: str) -> Any:
-        params = {"deploymentId": deployment_id}
-        with Twin(self.client, params) as twin:
-            return twin.client.get_deployment(**params)
+        Raises:
+            InvalidResponseError: the answer cannot be read.
+            botocore.exceptions.ClientError: the service refused, such as with a
+                DeploymentDoesNotExistException.
+            botocore.exceptions.BotoCoreError: botocore could not make the call.
+        """
+        request = Request("get_deployment", {"deploymentId": deploymentId})
+        deployment: DeploymentInfo = self._run(1).call(request)
+        return deployment
 
-    def _list(self, params: Params) -> Iterator[str]:
-        with Twin(self.client, params) as twin:
-            for page in twin.client.get_paginator("list_deployment_targets").paginate(**params):
-                yield from page.get("targetIds", [])
-
-    def _map(self, batches: Iterator[Steps], *, window: int) -> Generator[Output]:
-        if self._max_concurrency == 1 or window == 1:
-            return (self._get(steps, lambda: False) for steps in batches)
-        return _in_threads(self._get, batches, limit=self._max_concurrency, window=window)
-
-    def _get(self, steps: Steps, abandoned: Callable[[], bool]) -> Output:
-        answer: Output | ClientError | None = None
-        while not abandoned():
-            try:
-                params = steps.send(answer)
-            except StopIteration as done:
-                return cast("Output", done.value)
-            try:
-                with Twin(self.client, params) as twin:
-                    answer = twin.read(twin.client.batch_get_deployment_targets(**params))
-            except ClientError as error:
-                answer = error
-        return Output()
+    def _run(self, limit: int) -> Run:
+        return Run(self.client, self._throttle, limit)
 
 
 class DeploymentTargetIterator(Iterator[DeploymentTarget]):
-    """The targets of a deployment, as they arrive.
+    """The targets of a deployment, as they arrive: an iterator, and a context manager.
 
-    Attributes:
-        missing_target_ids: the ids that brought no target so far; while a deployment is followed,
-            those without one in the last answer to them.
+    Args:
+        targets: what to yield. For a fake of the client: `DeploymentTargetIterator([target])`.
+        missing_target_ids: what the attribute of this name is, in such a fake.
+        run: what the client follows; not for a fake.
     """
 
-    def __init__(self, outputs: Generator[Output], missing_target_ids: list[str]) -> None:
-        self.missing_target_ids: list[str] = missing_target_ids
-        self._outputs = outputs
-        self._targets: deque[DeploymentTarget] = deque()
+    def __init__(
+        self,
+        targets: Iterable[DeploymentTarget],
+        missing_target_ids: Sequence[str] = (),
+        *,
+        run: Run | None = None,
+    ) -> None:
+        self._targets = iter(targets)
+        self._missing_target_ids = run.missing_target_ids if run else missing_target_ids
+        self._run = run
+        self._is_closed = False
+
+    @property
+    def missing_target_ids(self) -> list[str]:
+        """The ids that brought no target so far.
+
+        While a deployment is followed, they are those without a target in the last answer to them.
+        """
+        return [*self._missing_target_ids]
 
     def __next__(self) -> DeploymentTarget:
-        while not self._targets:
-            output = next(self._outputs)
-            self.missing_target_ids += output.missing_target_ids
-            self._targets.extend(output.deployment_targets)
-        return self._targets.popleft()
+        if self._is_closed:
+            raise StopIteration
+        try:
+            return next(self._targets)
+        except Closed:
+            raise StopIteration from None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        if run := getattr(self, "_run", None):
+            run.close()
 
     def close(self) -> None:
-        """Stop the iteration: no further call starts."""
-        self._targets.clear()
-        self._outputs.close()
+        """Stop the iteration, from any thread: no further call starts, `next` ends."""
+        self._is_closed = True
+        if self._run:
+            self._run.close()
+        if isinstance(self._targets, Generator):
+            with suppress(ValueError):  # it is in `next`, in another thread, and ends by itself
+                self._targets.close()
 
 
-def _batches(target_ids: Iterable[str], plan: Callable[[list[str]], Steps]) -> Iterator[Steps]:
-    batcher = Batcher()
-    for target_id in target_ids:
-        if batch := batcher.add(target_id):
-            yield plan(batch)
-    if batcher.batch:
-        yield plan(batcher.batch)
+class DeploymentWatch(DeploymentTargetIterator):
+    """The targets of a deployment that is followed, each again whenever it changed.
 
-
-def _in_threads(
-    get: Callable[..., Output], batches: Iterator[Steps], *, limit: int, window: int
-) -> Generator[Output]:
-    """Get batches, each in a thread of its own; yield the outputs in order.
-
-    At most `limit` threads are under way, and at most `window` results wait to be consumed. After
-    a failure no thread starts. `get` also takes a function: whether the iteration was abandoned.
+    Args:
+        targets: as in DeploymentTargetIterator.
+        deployment: what the attribute of this name is, in a fake of the client.
+        missing_target_ids: as in DeploymentTargetIterator.
+        run: as in DeploymentTargetIterator.
     """
-    # Not a ThreadPoolExecutor: it keeps idle threads, and waits for running calls.
-    slots = Semaphore(limit)
-    results: deque[Future[Output]] = deque()
-    # The garbage collector may end this generator in any thread, which may hold a lock: so the
-    # end only sets a flag.
-    failed = abandoned = False
 
-    def work(steps: Steps, result: Future[Output]) -> None:
-        nonlocal failed
-        try:
-            result.set_result(get(steps, lambda: abandoned))
-        except BaseException as error:  # noqa: BLE001 - raised where the result is consumed
-            failed = True
-            result.set_exception(error)
-        finally:
-            slots.release()
+    def __init__(
+        self,
+        targets: Iterable[DeploymentTarget],
+        deployment: DeploymentInfo | None = None,
+        missing_target_ids: Sequence[str] = (),
+        *,
+        run: Run | None = None,
+    ) -> None:
+        super().__init__(targets, missing_target_ids, run=run)
+        self._deployment = deployment
 
-    try:
-        while True:
-            slots.acquire()
-            if failed:
-                break
-            result: Future[Output] = Future()
-            try:
-                steps = next(batches)
-            except StopIteration:
-                break
-            except Exception as error:  # noqa: BLE001 - raised after the results before it
-                result.set_exception(error)
-                results.append(result)
-                break
-            results.append(result)
-            context = copy_context()
-            # A daemon, so that a process can end while a call hangs.
-            thread = Thread(target=context.run, args=(work, steps, result), daemon=True)
-            with suppress(RuntimeError):  # no more threads can be started
-                thread.start()
-            if thread.ident is None:
-                context.run(work, steps, result)
-            if len(results) == window or results[0].done():
-                yield results.popleft().result()
-        while results:
-            yield results.popleft().result()
-    finally:
-        abandoned = True
+    @property
+    def deployment(self) -> DeploymentInfo:
+        """AWS's newest answer to how the deployment stands; at the end, how it ended.
+
+        Raises:
+            RuntimeError: no answer has come yet.
+        """
+        watch = self._run.watch if self._run else None
+        deployment = watch.deployment if watch else self._deployment
+        if deployment is None:
+            raise RuntimeError("the deployment is not known before the first round")
+        return deployment

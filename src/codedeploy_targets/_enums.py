@@ -81,3 +81,16 @@ class TargetLabel(_OpenEnum):
 
     BLUE = "Blue"
     GREEN = "Green"
+
+
+class DeploymentStatus(_OpenEnum):
+    """How far a deployment as a whole has come."""
+
+    CREATED = "Created"
+    QUEUED = "Queued"
+    IN_PROGRESS = "InProgress"
+    BAKING = "Baking"
+    SUCCEEDED = "Succeeded"
+    FAILED = "Failed"
+    STOPPED = "Stopped"
+    READY = "Ready"

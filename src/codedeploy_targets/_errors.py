@@ -16,6 +16,17 @@ def error_code(error: BaseException) -> str | None:
     return error.response.get("Error", {}).get("Code") if isinstance(error, ClientError) else None
 
 
+def is_throttled(error: BaseException) -> bool:
+    """Tell whether the service refused a call for its rate, by the codes that botocore knows."""
+    # Imported late: few calls fail.
+    from botocore.retries.standard import RetryContext, ThrottledRetryableChecker
+
+    if not isinstance(error, ClientError):
+        return False
+    context = RetryContext(attempt_number=1, parsed_response=error.response)
+    return bool(ThrottledRetryableChecker().is_retryable(context))
+
+
 class InvalidResponseError(BotoCoreError):
     """The service answered HTTP 200 with a body that does not answer the operation.
 
@@ -29,6 +40,7 @@ class InvalidResponseError(BotoCoreError):
         target_ids: the target ids of the request; empty for other operations than
             BatchGetDeploymentTargets.
         body: the bytes that the service sent; empty where botocore parsed them.
+        is_cut_short: whether the body is not JSON or is cut short; another call may succeed.
     """
 
     fmt = (
@@ -42,6 +54,7 @@ class InvalidResponseError(BotoCoreError):
         self.deployment_id: str = kwargs["deployment_id"]
         self.target_ids: list[str] = kwargs["target_ids"]
         self.body: bytes = kwargs["body"]
+        self.is_cut_short: bool = kwargs.get("is_cut_short", False)
 
 
 class Exceptions(Protocol):

@@ -21,7 +21,8 @@ from typing_extensions import Self, TypedDict
 
 from . import _enums  # `TargetStatus` in TargetFilters is the name of a key, and hides the enum
 from ._enums import LifecycleErrorCode, LifecycleEventStatus, TargetLabel, TargetStatus
-from ._shapes import Shape, UnreadableError, aws_names, drop_nulls, mend, structure_schema, to_aws
+from ._json import UnreadableError, drop_nulls, mend
+from ._shapes import Shape, aws_names, structure_schema, to_aws
 
 
 class Diagnostics(Shape, frozen=True):

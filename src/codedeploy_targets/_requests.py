@@ -1,15 +1,19 @@
 """Change here: what is asked of the service: the size of a batch, how a refused one is split.
 
-Builds requests and interprets responses. Performs no I/O.
+Builds requests and interprets answers. Performs no I/O.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Generator, Iterable, Mapping, Sequence, ValuesView
+import math
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence, ValuesView
 from collections.abc import Set as AbstractSet
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
+
+from botocore.exceptions import ClientError, PaginationError
 
 from ._answers import BatchGetDeploymentTargetsOutput as Output
 from ._answers import read_metadata
@@ -19,36 +23,30 @@ from ._models import TargetFilters
 BATCH_SIZE = 25  # AWS's maximum for `targetIds`
 _logger = logging.getLogger("codedeploy_targets")
 
-Params = dict[str, Any]
-Steps = Generator[Params, Any, Output]
-"""Yields the parameters of each call, and is sent its `Output` or its `ClientError`."""
+Steps = Generator[Any, Any, Any]
+"""Yields what a client has to do, such as a Request; is sent what comes of it, or thrown
+botocore's error; returns the result."""
 
 
-class Batcher:
-    """Turns ids that arrive one by one into batches, each id once; `batch` is unfinished."""
+class Request(NamedTuple):
+    """A step: make a call, by the client's method of this name, with AWS's parameters."""
 
-    def __init__(self) -> None:
-        self._position = 0
-        self._seen: set[str] = set()
-        self.batch: list[str] = []
+    method: str
+    params: dict[str, Any]
 
-    def add(self, target_id: Any) -> list[str]:
-        """Take one more id; return the batch that it completes, or an empty list."""
-        _check_target_id(target_id, self._position)
-        self._position += 1
-        if target_id not in self._seen:
-            self._seen.add(target_id)
-            self.batch.append(target_id)
-        if len(self.batch) < BATCH_SIZE:
-            return []
-        full, self.batch = self.batch, []
-        return full
+
+def only(request: Request) -> Steps:
+    """Return the steps of one call."""
+    return (yield request)
 
 
 def check_target_ids(
     target_ids: Any, target_filters: object = None, kinds: tuple[type, ...] = (Iterable,)
 ) -> Any:
-    """Return the ids, to be read once; raise TypeError for a wrong type, or id in a container."""
+    """Return the ids, to be read once; raise TypeError for a wrong type, or id in a container.
+
+    A list is returned for a container, and only for that.
+    """
     if target_filters is not None:
         raise TypeError("targetFilters choose what is listed, so targetIds cannot go with them")
     if isinstance(target_ids, (str, bytes)) or not isinstance(target_ids, kinds):
@@ -67,38 +65,54 @@ def _check_target_id(target_id: Any, position: int) -> None:
         raise TypeError(f"targetIds[{position}] must be a str, not {type(target_id).__name__}")
 
 
-def list_params(deployment_id: str, target_filters: TargetFilters | None) -> Params:
-    """Return the parameters of ListDeploymentTargets."""
-    filters = {} if target_filters is None else {"targetFilters": target_filters}
-    return {"deploymentId": deployment_id, **filters}
+class Listing:
+    """The pages of ListDeploymentTargets, one after the other, until `is_done`."""
+
+    def __init__(self, deployment_id: str, target_filters: TargetFilters | None = None) -> None:
+        filters = {} if target_filters is None else {"targetFilters": target_filters}
+        self._params: dict[str, Any] = {"deploymentId": deployment_id, **filters}
+        self.is_done = False
+
+    def next_page(self) -> Steps:
+        """Return the ids on the next page."""
+        page = yield Request("list_deployment_targets", self._params)
+        token = page.get("nextToken")
+        if token and token == self._params.get("nextToken"):
+            raise PaginationError(message=f"The same next token was received twice: {token}")
+        self._params, self.is_done = {**self._params, "nextToken": token}, not token
+        return page.get("targetIds") or []
 
 
-def get_targets(
+def get_batch(
     deployment_id: str, target_ids: list[str], *, skip_missing: bool, at_fault: bool = False
-) -> Steps:
+) -> Generator[Request, Output, Output]:
     """Get one batch: in one call, or in several that find the missing ids.
 
     `at_fault` says that an id of the batch is known to be missing: no call asks for it whole.
     """
-    calls = []
-    if not at_fault:
-        answer = yield {"deploymentId": deployment_id, "targetIds": target_ids}
-        if isinstance(answer, Output):
+    refusals = []
+    if not at_fault or len(target_ids) == 1:  # no id is called missing that was not refused alone
+        params = {"deploymentId": deployment_id, "targetIds": target_ids}
+        try:
+            answer = yield Request("batch_get_deployment_targets", params)
+        except ClientError as error:
+            if not skip_missing or error_code(error) not in MISSING_CODES:
+                raise
+            refusals = [read_metadata(error.response)]
+        else:
             returned = {target.target_id for target in answer.deployment_targets}
             missing = [each for each in target_ids if each not in returned]
             request_id = answer.response_metadata[0].request_id
             _logger.debug("request %s: %d targets are missing", request_id, len(missing))
             return answer.model_copy(update={"missing_target_ids": missing})
-        if not skip_missing or error_code(answer) not in MISSING_CODES:
-            raise answer
-        calls = [read_metadata(answer.response)]
+    refused = Output.model_construct(response_metadata=refusals)
     if len(target_ids) == 1:
-        return Output.model_construct(response_metadata=calls, missing_target_ids=target_ids)
+        return refused.model_copy(update={"missing_target_ids": [*target_ids]})
     half = len(target_ids) // 2
-    find = partial(get_targets, deployment_id, skip_missing=True)
-    first = yield from find(target_ids[:half])
-    second = yield from find(target_ids[half:], at_fault=not first.missing_target_ids)
-    return merge([Output.model_construct(response_metadata=calls), first, second])
+    get_half = partial(get_batch, deployment_id, skip_missing=True)
+    first = yield from get_half(target_ids[:half])
+    second = yield from get_half(target_ids[half:], at_fault=not first.missing_target_ids)
+    return merge([refused, first, second])
 
 
 def merge(outputs: Iterable[Output]) -> Output:
@@ -108,3 +122,88 @@ def merge(outputs: Iterable[Output]) -> Output:
         for name in output.model_fields_set:
             members.setdefault(name, []).extend(getattr(output, name))
     return Output.model_construct(**members)
+
+
+class Batches:
+    """The batches of one request: what may be asked for now, and the outputs in order.
+
+    Knows nothing of threads and tasks: the futures in `calls` are of either kind.
+
+    Args:
+        calls_for: returns the steps for a batch.
+        target_ids: the ids that are known.
+        listing: where more ids come from.
+        limit: how many calls may be under way.
+        window: how many outputs may be under way or wait to be consumed; by default, all.
+    """
+
+    def __init__(
+        self,
+        calls_for: Callable[[list[str]], Steps],
+        target_ids: Iterable[str] = (),
+        *,
+        listing: Listing | None = None,
+        limit: int,
+        window: float = math.inf,
+    ) -> None:
+        self.calls: deque[Any] = deque()
+        self.page: Any = None
+        self.ready: deque[list[str]] = deque()
+        self._calls_for = calls_for
+        self._listing = listing
+        self._limit, self._window = limit, window
+        self._batch: list[str] = []
+        self._seen: set[str] = set()
+        self._count = 0
+        for target_id in target_ids:
+            self.add(target_id)
+        self.flush()
+
+    def add(self, target_id: Any) -> bool:
+        """Take one more id, once, at its first place; tell whether it completes a batch."""
+        _check_target_id(target_id, self._count)
+        self._count += 1
+        if target_id not in self._seen:
+            self._seen.add(target_id)
+            self._batch.append(target_id)
+        return len(self._batch) == BATCH_SIZE and self.flush()
+
+    def flush(self) -> bool:
+        """Let the last batch be ready, even if it is not full; tell whether there is one."""
+        batch, self._batch = self._batch, []
+        if batch:
+            self.ready.append(batch)
+        return bool(batch)
+
+    def busy(self) -> int:
+        """Return how many calls are under way."""
+        return sum(not call.done() for call in (*self.calls, self.page) if call)
+
+    def has_room(self) -> bool:
+        """Tell whether a further call may begin; none does after a failure."""
+        ended = [call for call in self.calls if call.done()]
+        failed = any(call.cancelled() or call.exception() for call in ended)
+        return not failed and self.busy() < self._limit and len(self.calls) < self._window
+
+    def begin(self, start: Callable[[Steps], Any]) -> bool:
+        """Begin a call, if one may begin with the ids that are known."""
+        if self.page and self.page.done():
+            if self.page.cancelled() or self.page.exception():
+                self.calls.append(self.page)  # raised after the outputs before it
+                self._listing = None
+            else:
+                for target_id in self.page.result():
+                    self.add(target_id)
+            self.page = None
+        if self._listing and self._listing.is_done and not self.page:
+            self._listing = None
+            self.flush()
+        if not self.has_room():
+            return False
+        if self.ready:
+            self.calls.append(start(self._calls_for(self.ready.popleft())))
+        elif self._listing and not self.page:
+            self.page = start(self._listing.next_page())
+        else:
+            return False
+        return True

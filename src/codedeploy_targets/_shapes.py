@@ -6,7 +6,6 @@ builds from the model's fields, and written by `to_aws`.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from datetime import datetime, timezone
 from functools import cache
@@ -17,13 +16,8 @@ from pydantic import VERSION, AwareDatetime, BaseModel
 from pydantic.alias_generators import to_camel
 from pydantic_core import core_schema
 
-_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _FIRST, _LAST = (datetime(year, 1, 1, tzinfo=timezone.utc) for year in (2000, 2500))
 _PYDANTIC = tuple(int(part) for part in VERSION.split(".")[:2])
-
-
-class UnreadableError(ValueError):
-    """What came is not of AWS's shape; the text tells where, and shows no value."""
 
 
 # Type checkers do not inherit `frozen`, so each class repeats it.
@@ -99,22 +93,6 @@ def to_aws(value: Any) -> Any:
     if isinstance(value, list):
         return [to_aws(item) for item in value]
     return str.__str__(value) if isinstance(value, str) else value
-
-
-def mend(value: Any) -> Any:
-    """Return a value with U+FFFD in the place of each lone surrogate, and lists for tuples."""
-    if isinstance(value, dict):
-        return {mend(key): mend(member) for key, member in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [mend(item) for item in value]
-    return _LONE_SURROGATE.sub("\ufffd", value) if isinstance(value, str) else value
-
-
-def drop_nulls(value: Any) -> Any:
-    """Return a value without the members that are null, which is as if they were absent."""
-    if isinstance(value, dict):
-        return {key: drop_nulls(each) for key, each in value.items() if each is not None}
-    return [drop_nulls(item) for item in value] if isinstance(value, list) else value
 
 
 def _parse_timestamp(value: Any) -> datetime:

@@ -1,78 +1,183 @@
-"""Change here: how a deployment is followed, that is, what a round lists, reads and yields.
+"""Change here: how a deployment is followed: what a round asks, what is trouble, what is the end.
 
 Performs no I/O, and never waits: the clients do both.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+from functools import partial
+from http import HTTPStatus
 from threading import TIMEOUT_MAX
-from typing import TYPE_CHECKING, Any
+from typing import NamedTuple
+
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectionError,  # noqa: A004 - not Python's
+    HTTPClientError,
+    IncompleteReadError,
+)
 
 from ._answers import BatchGetDeploymentTargetsOutput as Output
-from ._requests import Params, list_params
+from ._deployments import DeploymentInfo
+from ._errors import InvalidResponseError, error_code, is_throttled
+from ._models import DeploymentTarget, TargetFilters
+from ._requests import Listing, Request, Steps, get_batch
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from ._models import DeploymentTarget, TargetFilters
-
-_OVER = {"Succeeded", "Failed", "Stopped"}
 _BUSY: TargetFilters = {"TargetStatus": ["Pending", "InProgress", "Ready", "Unknown"]}
+_FAILED: TargetFilters = {"TargetStatus": ["Failed"]}
+_DONE = {"Succeeded", "Skipped"}
+_MAX_DELAY = 60  # seconds, to which trouble doubles the delay
+_PATIENCE, _FEWEST = 300, 3  # trouble ends a watch after these seconds and rounds without success
+
+
+class Read(NamedTuple):
+    """A step: get the targets with these ids, by the calls for each batch of them."""
+
+    target_ids: list[str]
+    calls_for: Callable[[list[str]], Steps]
+
+
+class Pause(NamedTuple):
+    """A step: wait."""
+
+    seconds: float
 
 
 class Watch:
-    """Decides what to ask in each round, from the answers to the rounds before it.
+    """Follows one deployment.
 
-    A round is one GetDeployment, a listing, and reads of the targets that may have changed. The
-    first round and the last one list all targets, the others only the busy ones.
+    A round is one GetDeployment, listings of the targets that are busy or have failed, and reads
+    of those that may have changed. The first round and the last one list all targets.
     """
 
-    def __init__(self, deployment_id: str, delay: float, timeout: float | None) -> None:
+    def __init__(
+        self, deployment_id: str, delay: float, timeout: float | None, clock: Callable[[], float]
+    ) -> None:
         if not 0 <= delay < TIMEOUT_MAX:
             raise ValueError(f"delay must be 0 to {TIMEOUT_MAX:.0f} seconds, not {delay}")
         if timeout is not None and not timeout >= 0:
             raise ValueError(f"timeout must be at least 0 seconds, not {timeout}")
-        self.over = False  # GetDeployment said so: this round is the last
+        self.deployment: DeploymentInfo | None = None
         self.missing_target_ids: list[str] = []
+        self.is_over = False
         self._deployment_id = deployment_id
         self._delay = delay
-        self._timeout = timeout
-        self._told: dict[str, DeploymentTarget] = {}
+        self._timeout = math.inf if timeout is None else timeout
+        self._clock = clock
+        self._deadline = self._last_success = math.inf
+        self._states: dict[str, str] = {}
+        self._statuses: dict[str, str] = {}
 
-    def listing_params(self, response: Any) -> Params:
-        """Note from GetDeployment's answer whether this round is the last; return what to list."""
-        self.over = response.get("deploymentInfo", {}).get("status") in _OVER
-        return list_params(self._deployment_id, _BUSY if self._told and not self.over else None)
+    def begin(self) -> None:
+        """Begin to count the time, before the first round."""
+        self._last_success = self._clock()
+        self._deadline = self._last_success + self._timeout
 
-    def ids_to_read(self, listed: Iterable[str]) -> list[str]:
-        """Return the ids of the targets that this round reads."""
-        told = self._told.values()
-        # Read even if not listed: it may have ended, or have a status that the filter lacks.
-        busy = [target.target_id for target in told if target.target_id and not target.is_terminal]
-        # Only the last round skips what was seen in a terminal state, unless the service left it
-        # out since: it lists all targets again. The filtered listings name busy ones.
-        ended = {target.target_id for target in told if self.over and target.is_terminal}
-        ended.difference_update(self.missing_target_ids)
-        return list(dict.fromkeys([*(each for each in listed if each not in ended), *busy]))
+    def next_round(self) -> Steps:
+        """Take the next round, and return the targets that are new or have changed.
 
-    def changed(self, output: Output) -> Output:
+        Raises:
+            TimeoutError: the time is up, which is looked at before each step but the first.
+            ClientError, BotoCoreError: no trouble that may pass, or trouble for too long.
+        """
+        is_first, failures, delay = self.deployment is None, 0, self._delay
+        if not is_first:
+            yield from self._pause(delay)
+        while True:
+            try:
+                changed = yield from self._round()
+            except (ClientError, BotoCoreError) as error:
+                failures += 1
+                lasts = self._clock() - self._last_success >= _PATIENCE and failures >= _FEWEST
+                if lasts or is_first or not _may_pass(error):
+                    raise
+                yield from self._pause(delay)
+                delay = min(delay * 2, max(_MAX_DELAY, self._delay))
+            else:
+                self._last_success = self._clock()
+                self.is_over = self._has_ended()
+                return changed
+
+    def time_left(self) -> float:
+        """Return the seconds until the timeout, which may be infinite."""
+        return self._deadline - self._clock()
+
+    def check_time(self) -> None:
+        """Raise TimeoutError if no time is left."""
+        if self.time_left() <= 0:
+            raise TimeoutError(f"{self._deployment_id} is not over after {self._timeout} seconds")
+
+    def _pause(self, seconds: float) -> Steps:
+        yield Pause(max(min(seconds, self.time_left()), 0))
+        self.check_time()
+
+    def _has_ended(self) -> bool:
+        return self.deployment is not None and self.deployment.is_over
+
+    def _round(self) -> Steps:
+        if not self._has_ended():  # else, trouble came after the end was known
+            params = {"deploymentId": self._deployment_id}
+            self.deployment = yield Request("get_deployment", params)
+        try:
+            ids = yield from self._ids_to_read()
+            self.check_time()
+            output = yield Read(ids, partial(get_batch, self._deployment_id, skip_missing=True))
+        except ClientError as error:
+            if error_code(error) != "DeploymentNotStartedException":
+                raise
+            output = Output()
+        return self._take(output)
+
+    def _ids_to_read(self) -> Steps:
+        # A target that vanished is not asked for again unless it is listed.
+        vanished = {*self.missing_target_ids}
+        known = {each: status for each, status in self._statuses.items() if each not in vanished}
+        if self._has_ended() or not self._states:
+            listed = yield from self._list(None)
+            ids = [each for each in [*listed, *known] if known.get(each) not in _DONE]
+        else:
+            busy = yield from self._list(_BUSY)
+            failed = yield from self._list(_FAILED)
+            newly_failed = [each for each in failed if known.get(each) != "Failed"]
+            # Read even if not listed: it may have ended, or have a status that the filters lack.
+            was_busy = [each for each, status in known.items() if status not in {*_DONE, "Failed"}]
+            ids = [*busy, *newly_failed, *was_busy]
+        return [*dict.fromkeys(ids)]
+
+    def _list(self, target_filters: TargetFilters | None) -> Steps:
+        listing, ids = Listing(self._deployment_id, target_filters), []
+        while not listing.is_done:
+            self.check_time()
+            ids += yield from listing.next_page()
+        return ids
+
+    def _take(self, output: Output) -> list[DeploymentTarget]:
         """Return those of the targets just read that are new or have changed."""
         read = {target.target_id for target in output.deployment_targets}
         missing = [each for each in self.missing_target_ids if each not in read]
-        self.missing_target_ids[:] = dict.fromkeys([*missing, *output.missing_target_ids])
+        self.missing_target_ids[:] = [*dict.fromkeys([*missing, *output.missing_target_ids])]
         changed = []
         for target in output.deployment_targets:
-            # A target of a future type may have its id elsewhere: its JSON identifies it then.
-            key = target.target_id or target.model_dump_json()
-            if target != self._told.get(key):
-                self._told[key] = target
+            # As JSON, since the user may change the lists of a model. It also tells targets of a
+            # future type apart, which may have their id elsewhere.
+            state = target.model_dump_json()
+            if target.target_id is not None:
+                self._statuses[target.target_id] = str(target.status)
+            key = target.target_id or state
+            if self._states.get(key) != state:
+                self._states[key] = state
                 changed.append(target)
-        return Output.model_construct(deployment_targets=changed)
+        return changed
 
-    def pause(self, elapsed: float) -> float:
-        """Return how long to wait for the next round, in seconds, or raise TimeoutError."""
-        if self._timeout is None:
-            return self._delay
-        if elapsed >= self._timeout:
-            raise TimeoutError(f"{self._deployment_id} is not over after {self._timeout} seconds")
-        return min(self._delay, self._timeout - elapsed)
+
+def _may_pass(error: Exception) -> bool:
+    """Tell whether an error is trouble on the way or at the service, which may pass."""
+    if isinstance(error, ClientError):
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        return is_throttled(error) or status >= HTTPStatus.INTERNAL_SERVER_ERROR
+    if isinstance(error, InvalidResponseError):
+        return error.is_cut_short
+    return isinstance(error, (ConnectionError, HTTPClientError, IncompleteReadError))

@@ -1,33 +1,35 @@
-"""Change here: the async client, and how it uses tasks (extra `async`).
+"""`DeploymentTargetsClient` for asyncio, over an aiobotocore client (extra `async`).
 
 The sync client in `_client.py` has the same outline.
 """
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Callable,
+    Iterable,
+    Sequence,
+)
 from contextlib import aclosing
 from functools import partial
-from typing import Any, cast
 
 from aiobotocore.client import AioBaseClient
-from botocore.exceptions import ClientError
+from typing_extensions import Self
 
 from ._answers import BatchGetDeploymentTargetsOutput as Output
-from ._botocore import AsyncTwin
 from ._client import ClientBase
-from ._errors import error_code
+from ._deployments import DeploymentInfo
 from ._models import DeploymentTarget, TargetFilters
-from ._requests import Batcher, Params, Steps, check_target_ids, get_targets, list_params, merge
+from ._requests import Batches, Listing, Request, check_target_ids, get_batch, merge
+from ._tasks import Run, each
 from ._watching import Watch
 
-# asyncio itself keeps only weak references to tasks.
-_producers: set[asyncio.Task[None]] = set()
-
-__all__ = ["AsyncDeploymentTargetIterator", "AsyncDeploymentTargetsClient"]
+__all__ = ["AsyncDeploymentTargetIterator", "AsyncDeploymentTargetsClient", "AsyncDeploymentWatch"]
 
 
 class AsyncDeploymentTargetsClient(ClientBase):
@@ -56,16 +58,37 @@ class AsyncDeploymentTargetsClient(ClientBase):
     ) -> Output:
         """Get the targets of a deployment that have the given ids.
 
-        As `DeploymentTargetsClient.batch_get_deployment_targets`; `targetIds` may be an async
-        iterable, too. Cancelling the caller cancels the calls that are under way.
+        AWS takes 25 ids a call and refuses more. This method takes any number: it asks for them
+        in batches of 25, for each id once. Without ids, it makes no call. Cancelling the caller
+        cancels the calls that are under way.
+
+        Args:
+            deploymentId: the id of the deployment.
+            targetIds: the ids of the targets, in an iterable or an async one. An EC2 or
+                on-premises instance has its instance id, a Lambda function its name, an ECS
+                service `<cluster name>:<service name>`, a CloudFormation stack its id.
+            skip_missing: where the service refuses a batch because a target in it does not
+                exist, find that target in further calls, and return the rest.
+
+        Returns:
+            The targets in the order of their ids: batch by batch, the service's order within
+            one. `missing_target_ids` names the ids that brought no target.
+
+        Raises:
+            TypeError: `targetIds` is a `str` or `bytes`, or holds something else than `str`.
+            InvalidResponseError: an answer of the service cannot be read.
+            botocore.exceptions.ClientError: the service refused a batch; if several, the first
+                in the order of the ids. See `exceptions`: a target that does not exist is a
+                DeploymentTargetDoesNotExistException or InstanceDoesNotExistException.
+            botocore.exceptions.BotoCoreError: botocore could not make the call.
         """
-        plan = partial(get_targets, deploymentId, skip_missing=skip_missing)
-        ids = _each(check_target_ids(targetIds, None, (Iterable, AsyncIterable)))
-        batches = [batch async for batch in _batches(ids, plan)]
-        if not batches:
-            return Output(deployment_targets=[])
-        async with aclosing(self._map(_each(batches), window=len(batches))) as outputs:
-            return merge([output async for output in outputs])
+        ids = check_target_ids(targetIds, None, (Iterable, AsyncIterable))
+        known = [target_id async for target_id in each(ids)]
+        run = self._run()
+        calls_for = partial(get_batch, deploymentId, skip_missing=skip_missing)
+        batches = Batches(calls_for, known, limit=self._max_concurrency)
+        async with aclosing(run.outputs(batches)) as outputs:
+            return merge([Output(deployment_targets=[]), *[output async for output in outputs]])
 
     def iter_deployment_targets(
         self,
@@ -77,164 +100,186 @@ class AsyncDeploymentTargetsClient(ClientBase):
     ) -> AsyncDeploymentTargetIterator:
         """Iterate over the targets of a deployment, as they arrive.
 
-        As `DeploymentTargetsClient.iter_deployment_targets`; `targetIds` may be an async
-        iterable, too, which is read no faster than the targets are consumed. Closing the
-        iterator (`aclose`, or `contextlib.aclosing`) cancels the calls that are under way.
+        The first `anext` makes the first call. From then on, at most `max_concurrency` batches
+        are under way or waiting to be consumed. Leaving the iterator's `async with`, or
+        `aclose()`, cancels the calls that are under way.
+
+        Args:
+            deploymentId: the id of the deployment.
+            targetIds: the ids of the targets, in an iterable or an async one; by default, those
+                that ListDeploymentTargets lists. Lists, tuples, sets and dicts are checked at
+                once. Others are checked as they are read: in one task, at most
+                `max_concurrency` batches ahead of what is consumed, while targets are yielded.
+            targetFilters: which targets ListDeploymentTargets lists, such as
+                `{"TargetStatus": ["Failed"]}`.
+            skip_missing: as in `batch_get_deployment_targets`.
+
+        Raises:
+            TypeError: both `targetIds` and `targetFilters` are given, or `targetIds` is wrong.
+            Others: as in `batch_get_deployment_targets`, after the targets of earlier batches.
         """
+        known, listing, target_ids = [], None, None
         if targetIds is None:
-            ids = self._list(list_params(deploymentId, targetFilters))
+            listing = Listing(deploymentId, targetFilters)
         else:
-            ids = _each(check_target_ids(targetIds, targetFilters, (Iterable, AsyncIterable)))
-        plan = partial(get_targets, deploymentId, skip_missing=skip_missing)
-        outputs = self._map(_batches(ids, plan), window=self._max_concurrency)
-        return AsyncDeploymentTargetIterator(outputs, [])
+            ids = check_target_ids(targetIds, targetFilters, (Iterable, AsyncIterable))
+            if isinstance(ids, list):
+                known = ids
+            else:
+                target_ids = each(ids)
+        limit = self._max_concurrency
+        calls_for = partial(get_batch, deploymentId, skip_missing=skip_missing)
+        batches = Batches(calls_for, known, listing=listing, limit=limit, window=limit)
+        run = self._run()
+        return AsyncDeploymentTargetIterator(run=run, found=run.outputs(batches, target_ids))
 
     def watch_deployment_targets(
-        self, *, deploymentId: str, delay: float = 5.0, timeout: float | None = None
-    ) -> AsyncDeploymentTargetIterator:
+        self,
+        *,
+        deploymentId: str,
+        delay: float = 5.0,
+        timeout: float | None = None,
+        on_round: Callable[[DeploymentInfo], object] | None = None,
+    ) -> AsyncDeploymentWatch:
         """Follow a deployment until it is over.
 
-        As `DeploymentTargetsClient.watch_deployment_targets`. Closing the iterator (`aclose`, or
-        `contextlib.aclosing`) cancels the calls that are under way.
+        Yields every target once, then each again whenever it changed. A deployment is over when
+        AWS's GetDeployment says Succeeded, Failed or Stopped; the last state of every target
+        is yielded after that. The watch waits for a deployment that has no targets yet. Leaving
+        its `async with`, or `aclose()`, cancels the calls that are under way.
+
+        Once a round of calls has succeeded, the watch outlives trouble that ends a later one:
+        throttling, a 5xx, a broken connection, an answer that is cut short. It tries again after
+        `delay`, which doubles up to 60 seconds, and raises when no round has succeeded for five
+        minutes and three have failed.
+
+        Args:
+            deploymentId: the id of the deployment.
+            delay: the seconds from the end of one round of calls to the next.
+            timeout: the seconds after which to give up, counted from the first `anext`, in the
+                middle of a call, too; by default never.
+            on_round: a function that gets the DeploymentInfo after each round, when its targets
+                are consumed, also where nothing changed. What it returns is awaited, if it can
+                be. It may close the watch; what it raises is raised.
+
+        Raises:
+            TimeoutError: the deployment was not over in time.
+            ValueError: `delay` or `timeout` is below 0, or no number.
+            Others: as in `batch_get_deployment_targets`.
         """
-        watch = Watch(deploymentId, delay, timeout)
-        outputs = self._watch(watch, deploymentId)
-        return AsyncDeploymentTargetIterator(outputs, watch.missing_target_ids)
+        run = self._run()
+        run.watch = Watch(deploymentId, delay, timeout, time.monotonic)
+        run.missing_target_ids = run.watch.missing_target_ids
+        return AsyncDeploymentWatch(run=run, found=run.follow(run.watch, on_round))
 
-    async def _watch(self, watch: Watch, deployment_id: str) -> AsyncGenerator[Output]:
-        begin = time.monotonic()
-        while True:
-            params = watch.listing_params(await self._get_deployment(deployment_id))
-            try:
-                ids = watch.ids_to_read([each async for each in self._list(params)])
-            except ClientError as error:
-                if error_code(error) != "DeploymentNotStartedException":
-                    raise
-                ids = []
-            output = await self.batch_get_deployment_targets(
-                deploymentId=deployment_id, targetIds=ids
-            )
-            yield watch.changed(output)
-            if watch.over:
-                return
-            await asyncio.sleep(watch.pause(time.monotonic() - begin))
+    async def get_deployment(self, *, deploymentId: str) -> DeploymentInfo:
+        """Get how a deployment as a whole stands; AWS's GetDeployment.
 
-    async def _get_deployment(self, deployment_id: str) -> Any:
-        params = {"deploymentId": deployment_id}
-        with AsyncTwin(self.client, params) as twin:
-            return await twin.client.get_deployment(**params)
+        Raises:
+            InvalidResponseError: the answer cannot be read.
+            botocore.exceptions.ClientError: the service refused, such as with a
+                DeploymentDoesNotExistException.
+            botocore.exceptions.BotoCoreError: botocore could not make the call.
+        """
+        request = Request("get_deployment", {"deploymentId": deploymentId})
+        deployment: DeploymentInfo = await self._run().call(request)
+        return deployment
 
-    async def _list(self, params: Params) -> AsyncGenerator[str]:
-        with AsyncTwin(self.client, params) as twin:
-            paginator = twin.client.get_paginator("list_deployment_targets")
-            async with aclosing(aiter(paginator.paginate(**params))) as pages:
-                async for page in pages:
-                    for target_id in page.get("targetIds", []):
-                        yield target_id
-
-    def _map(self, batches: AsyncGenerator[Steps], *, window: int) -> AsyncGenerator[Output]:
-        return _in_tasks(self._get, batches, limit=self._max_concurrency, window=window)
-
-    async def _get(self, steps: Steps) -> Output:
-        answer: Output | ClientError | None = None
-        while True:
-            try:
-                params = steps.send(answer)
-            except StopIteration as done:
-                return cast("Output", done.value)
-            try:
-                with AsyncTwin(self.client, params) as twin:
-                    answer = twin.read(await twin.client.batch_get_deployment_targets(**params))
-            except ClientError as error:
-                answer = error
+    def _run(self) -> Run:
+        return Run(self.client, self._throttle, self._max_concurrency)
 
 
 class AsyncDeploymentTargetIterator(AsyncIterator[DeploymentTarget]):
-    """The targets of a deployment, as they arrive.
+    """The targets of a deployment, as they arrive: an async iterator, and a context manager.
 
-    Attributes:
-        missing_target_ids: as in DeploymentTargetIterator.
+    Args:
+        targets: what to yield. For a fake of the client:
+            `AsyncDeploymentTargetIterator([target])`.
+        missing_target_ids: what the attribute of this name is, in such a fake.
+        run, found: what the client follows; not for a fake.
     """
 
-    def __init__(self, outputs: AsyncGenerator[Output], missing_target_ids: list[str]) -> None:
-        self.missing_target_ids: list[str] = missing_target_ids
-        self._outputs = outputs
-        self._targets: deque[DeploymentTarget] = deque()
+    def __init__(
+        self,
+        targets: Iterable[DeploymentTarget] = (),
+        missing_target_ids: Sequence[str] = (),
+        *,
+        run: Run | None = None,
+        found: AsyncGenerator[Output] | None = None,
+    ) -> None:
+        self._targets = deque(targets)
+        self._missing_target_ids = run.missing_target_ids if run else missing_target_ids
+        self._run = run
+        self._found = found
+        self._is_closed = False
+
+    @property
+    def missing_target_ids(self) -> list[str]:
+        """The ids that brought no target so far.
+
+        While a deployment is followed, they are those without a target in the last answer to them.
+        """
+        return [*self._missing_target_ids]
 
     async def __anext__(self) -> DeploymentTarget:
-        while not self._targets:
-            output = await anext(self._outputs)
-            self.missing_target_ids += output.missing_target_ids
+        while not self._is_closed:
+            if self._targets:
+                return self._targets.popleft()
+            if self._found is None:
+                break
+            output = await anext(self._found)
+            if self._run:
+                self._run.missing_target_ids += output.missing_target_ids
             self._targets.extend(output.deployment_targets)
-        return self._targets.popleft()
+        raise StopAsyncIteration
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
 
     async def aclose(self) -> None:
-        """Stop: cancel the calls that are under way."""
-        self._targets.clear()
-        await self._outputs.aclose()
+        """Stop the iteration, from any task: cancel the calls under way; `anext` ends."""
+        self._is_closed = True
+        if self._run:
+            await self._run.close()
+        # In `anext`, in another task, it ends by itself.
+        if self._found and not getattr(self._found, "ag_running", False):
+            await self._found.aclose()
 
 
-async def _each(items: Iterable[Any] | AsyncIterable[Any]) -> AsyncGenerator[Any]:
-    if isinstance(items, AsyncIterable):
-        async for item in items:
-            yield item
-    else:
-        for item in items:
-            yield item
+class AsyncDeploymentWatch(AsyncDeploymentTargetIterator):
+    """The targets of a deployment that is followed, each again whenever it changed.
 
-
-async def _batches(
-    target_ids: AsyncGenerator[str], plan: Callable[[list[str]], Steps]
-) -> AsyncGenerator[Steps]:
-    batcher = Batcher()
-    async with aclosing(target_ids):
-        async for target_id in target_ids:
-            if batch := batcher.add(target_id):
-                yield plan(batch)
-    if batcher.batch:
-        yield plan(batcher.batch)
-
-
-async def _in_tasks(
-    get: Callable[..., Any], batches: AsyncGenerator[Steps], *, limit: int, window: int
-) -> AsyncGenerator[Output]:
-    """Get batches, each in a task of its own; yield the outputs in order.
-
-    At most `limit` tasks are under way, and at most `window` results wait to be consumed or are
-    being consumed. After a failure no task begins; at the end, those that are left are cancelled.
+    Args:
+        targets: as in AsyncDeploymentTargetIterator.
+        deployment: what the attribute of this name is, in a fake of the client.
+        missing_target_ids: as in AsyncDeploymentTargetIterator.
+        run, found: as in AsyncDeploymentTargetIterator.
     """
-    # AsyncDeploymentTargetIterator, which iterates this, is a class: `asyncio.run` closes all async
-    # generators at once, and that fails for a generator that is still iterating another one.
-    slots, places = asyncio.Semaphore(limit), asyncio.Semaphore(window)
-    in_order: asyncio.Queue[asyncio.Task[Output] | None] = asyncio.Queue()
-    tasks: set[asyncio.Task[Output]] = set()
 
-    async def produce() -> None:
-        async with aclosing(batches):
-            # Reserved before a batch is read: ids are read no faster than targets are consumed.
-            await places.acquire()
-            async for steps in batches:
-                await slots.acquire()
-                if any(task.done() and task.exception() for task in tasks):
-                    return
-                task = asyncio.create_task(get(steps))
-                task.add_done_callback(lambda _: slots.release())
-                tasks.add(task)
-                in_order.put_nowait(task)
-                await places.acquire()
+    def __init__(
+        self,
+        targets: Iterable[DeploymentTarget] = (),
+        deployment: DeploymentInfo | None = None,
+        missing_target_ids: Sequence[str] = (),
+        *,
+        run: Run | None = None,
+        found: AsyncGenerator[Output] | None = None,
+    ) -> None:
+        super().__init__(targets, missing_target_ids, run=run, found=found)
+        self._deployment = deployment
 
-    # One task reads all the batches, so that a user's async iterable runs in one context.
-    producer = asyncio.create_task(produce())
-    _producers.add(producer)
-    producer.add_done_callback(_producers.discard)
-    producer.add_done_callback(lambda _: in_order.put_nowait(None))
-    try:
-        while task := await in_order.get():
-            yield await task
-            tasks.remove(task)
-            places.release()
-        await producer
-    finally:
-        for each in (producer, *tasks):
-            each.cancel()
-        await asyncio.gather(producer, *tasks, return_exceptions=True)
+    @property
+    def deployment(self) -> DeploymentInfo:
+        """AWS's newest answer to how the deployment stands; at the end, how it ended.
+
+        Raises:
+            RuntimeError: no answer has come yet.
+        """
+        watch = self._run.watch if self._run else None
+        deployment = watch.deployment if watch else self._deployment
+        if deployment is None:
+            raise RuntimeError("the deployment is not known before the first round")
+        return deployment

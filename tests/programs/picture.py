@@ -16,8 +16,7 @@ from programs import demo
 from rich.console import Console
 from rich.text import Text
 from support.codedeploy import CodeDeploy, Step
-from support.command_line import CommandLine, frames
-from support.endpoint import serve
+from support.command_line import command_line, frames
 
 PICTURE = Path(__file__).parents[2] / ".github" / "report.svg"
 DEPLOYMENT_ID, MIDDLE, SIZE = "d-EXAMPLE11", 9, (16, 92)
@@ -31,11 +30,9 @@ def run(step: int, size: tuple[int, int] | None = None) -> list[str]:
     """Return the lines that tell of changes at a step, and all else that is shown last."""
     targets = [demo.instance(number, step, BEGIN) for number in range(demo.INSTANCES)]
     codedeploy = CodeDeploy(Step("Failed", targets))
-    with (
-        serve(lambda name, params: codedeploy(name, {**params, "deploymentId": "d-1"})) as endpoint,
-        TemporaryDirectory() as home,
-    ):
-        return frames(CommandLine(endpoint, Path(home)).run_here(DEPLOYMENT_ID, size=size).out)
+    with TemporaryDirectory() as home, command_line(Path(home)) as cli:
+        cli.answer = lambda name, params: codedeploy(name, {**params, "deploymentId": "d-1"})
+        return frames(cli.run_here(DEPLOYMENT_ID, size=size).out)
 
 
 @patch("programs.demo.SECONDS_A_STEP", SECONDS_A_STEP)

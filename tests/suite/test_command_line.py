@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import runpy
 import signal
@@ -36,100 +35,82 @@ WHY = [
     "    message   exit 1",
 ]
 INTERRUPTED = "codedeploy-targets: Interrupted; the deployment goes on.\n"
-RUNNING = CodeDeploy(Step("InProgress", [BUSY, FAILED]))
-SUCCEEDED = CodeDeploy(Step("Succeeded", [target("i-1")]))
+OVER = [target("i-1"), FAILED]
+RUNNING = Step("InProgress", [BUSY, FAILED])
+SUCCESS = Step("Succeeded", [target("i-1")])
 needs_full_disk = pytest.mark.skipif(not Path("/dev/full").exists(), reason="no full disk here")
 
 
 @pytest.fixture(params=["in process", "in a process of its own"])
-def run(request: pytest.FixtureRequest, command_line: CommandLine) -> Run:
-    return command_line.run_here if request.param == "in process" else command_line.run
+def run(request: pytest.FixtureRequest, cli: CommandLine) -> Run:
+    return cli.run_here if request.param == "in process" else cli.run
 
 
 # The exit statuses.
 
 
-def test_a_deployment_that_succeeded_is_0(run: Run, command_line: CommandLine) -> None:
-    targets = [target("i-1"), target("i-2", "Skipped")]
-    command_line.answer = CodeDeploy(Step("InProgress", [BUSY]), Step("Succeeded", targets))
-    ended = run("d-1", "--delay", "0")
-    assert (ended.status, ended.err) == (0, "")
-    assert ended.lines == [
-        "i-1 InProgress Install",
-        "i-1 Succeeded",
-        "i-2 Skipped",
-        "d-1 Succeeded: 1 Succeeded, 1 Skipped",
-    ]
+LINES = ["i-1 Succeeded", "i-2 Failed AfterInstall", *WHY]
+# How a run ends: the deployment's script, the options, the status, and the lines.
+ENDS: dict[str, tuple[list[Step], str, int, list[str]]] = {
+    "it succeeds": ([Step("InProgress", [BUSY]), SUCCESS], "--delay 0", 0, [
+        "i-1 InProgress Install", "i-1 Succeeded", "d-1 Succeeded: 1 Succeeded"
+    ]),
+    "it succeeded": ([SUCCESS], "--no-watch", 0, ["i-1 Succeeded", "d-1 Succeeded: 1 Succeeded"]),
+    "it failed": ([Step("Failed", OVER)], "", 1, [*LINES, "d-1 Failed: 1 Succeeded, 1 Failed"]),
+    "it was stopped": ([Step("Stopped", OVER)], "--no-watch", 1, [
+        *LINES, "d-1 Stopped: 1 Succeeded, 1 Failed"
+    ]),
+    "a timeout": ([RUNNING], "--timeout 0.2 --delay 0.05", 124, [
+        "i-1 InProgress Install", *LINES[1:], "d-1 is not over: 1 InProgress, 1 Failed"
+    ]),
+    "not watched": ([RUNNING], "--no-watch", 0, [
+        "i-1 InProgress Install", *LINES[1:], "d-1 InProgress: 1 InProgress, 1 Failed"
+    ]),
+    "not started": ([Step("Created")], "--no-watch", 0, ["d-1 Created: no targets"]),
+}  # fmt: skip
 
 
-@pytest.mark.parametrize("status", ["Failed", "Stopped"])
-def test_a_deployment_that_failed_or_was_stopped_is_1(
-    run: Run, command_line: CommandLine, status: str
-) -> None:
-    command_line.answer = CodeDeploy(Step(status, [target("i-1"), FAILED]))
-    for options in ([], ["--no-watch"]):
-        ended = run("d-1", *options)
-        assert (ended.status, ended.err) == (1, "")
-        end = f"d-1 {status}: 1 Succeeded, 1 Failed"
-        assert ended.lines == ["i-1 Succeeded", "i-2 Failed AfterInstall", *WHY, end]
-
-
-def test_a_timeout_is_124_and_tells_what_failed_so_far(run: Run, command_line: CommandLine) -> None:
-    command_line.answer = RUNNING
-    ended = run("d-1", "--timeout", "0.2", "--delay", "0.05")
-    assert (ended.status, ended.err) == (
-        124,
-        "codedeploy-targets: d-1 is not over after 0.2 seconds.\n",
-    )
-    assert ended.lines == [
-        "i-1 InProgress Install",
-        "i-2 Failed AfterInstall",
-        *WHY,
-        "d-1 is not over: 1 InProgress, 1 Failed",
-    ]
-
-
-def test_an_interrupt_is_130_and_tells_what_failed_so_far(command_line: CommandLine) -> None:
-    command_line.answer = RUNNING
-    with command_line.started("d-1") as process:
-        process.wait_for(" i-2 Failed AfterInstall")
-        process.send_signal(signal.SIGINT)
-        ended = process.finish()
-    assert (ended.status, ended.err) == (130, INTERRUPTED)
-    assert ended.lines[2:] == [*WHY, "d-1 is not over: 1 InProgress, 1 Failed"]
+@pytest.mark.parametrize("name", ENDS)
+def test_the_exit_status_says_how_a_run_ended(run: Run, cli: CommandLine, name: str) -> None:
+    steps, options, status, lines = ENDS[name]
+    cli.answer = CodeDeploy(*steps)
+    ended = run("d-1", *options.split())
+    assert ended.lines == lines
+    late = "codedeploy-targets: d-1 is not over after 0.2 seconds.\n"
+    assert (ended.status, ended.err) == (status, late if status == 124 else "")
 
 
 @pytest.mark.parametrize(("options", "lines"), [([], 7), (["--json"], 2)], ids=["plain", "JSON"])
-def test_an_interrupt_in_process_is_130(
-    options: list[str], lines: int, command_line: CommandLine
+def test_an_interrupt_is_130_and_tells_what_failed_so_far(
+    run: Run, cli: CommandLine, options: list[str], lines: int
 ) -> None:
     def interrupt(response: Response) -> Response:
-        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(cli.pid, signal.SIGINT)
         return response
 
-    step = Step("InProgress", [BUSY, FAILED])
-    command_line.answer = CodeDeploy(step, instead={GET: [None, interrupt]})
-    ended = command_line.run_here("d-1", "--delay", "0", *options)
+    cli.answer = CodeDeploy(RUNNING, instead={GET: [None, interrupt]})
+    ended = run("d-1", "--delay", "0", *options)
     assert (ended.status, ended.err, len(ended.lines)) == (130, INTERRUPTED, lines)
+    assert options or ended.lines[2:] == [*WHY, "d-1 is not over: 1 InProgress, 1 Failed"]
 
 
-def test_a_reader_that_goes_away_brings_no_traceback(command_line: CommandLine) -> None:
-    command_line.answer = RUNNING
-    with command_line.started("d-1", "--delay", "0.05") as process:
+def test_a_reader_that_goes_away_brings_no_traceback(cli: CommandLine) -> None:
+    cli.answer = CodeDeploy(RUNNING)
+    with cli.started("d-1", "--delay", "0.05") as process:
         process.wait_for(" i-1 InProgress")
         assert process.stdout is not None
         process.stdout.close()
-        command_line.answer = SUCCEEDED
+        cli.answer = CodeDeploy(SUCCESS)
         ended = process.finish()
     assert (ended.status, ended.err) == (2, "")
 
 
-def test_a_pipe_that_broke_is_silent(command_line: CommandLine) -> None:
-    command_line.answer = SUCCEEDED
+def test_a_pipe_that_broke_is_silent(cli: CommandLine) -> None:
+    cli.answer = CodeDeploy(SUCCESS)
     reader, writer = os.pipe()
     os.close(reader)
     with os.fdopen(writer, "w", encoding="utf-8") as pipe:
-        assert command_line.run_here("d-1", stdout=pipe) == Ended(2, "", "")
+        assert cli.run_here("d-1", stdout=pipe) == Ended(2, "", "")
 
 
 USAGE: dict[str, list[str]] = {
@@ -144,8 +125,8 @@ USAGE: dict[str, list[str]] = {
 
 
 @pytest.mark.parametrize("args", USAGE.values(), ids=[*USAGE])
-def test_wrong_usage_is_2(args: list[str], command_line: CommandLine) -> None:
-    ended = command_line.run_here(*args)
+def test_wrong_usage_is_2(args: list[str], cli: CommandLine) -> None:
+    ended = cli.run_here(*args)
     assert (ended.status, ended.out) == (2, "")
     assert ended.err.startswith("usage: codedeploy-targets ")
     assert "codedeploy-targets: error: " in ended.err
@@ -160,21 +141,22 @@ def denied(code: str) -> CodeDeploy:
     return broken(GET, error(code))
 
 
+ANY = CodeDeploy(known=0)
 NO_STATUS = Response(b'{"deploymentInfo": {}}')
 HTML = Response(b"<html>")
 REFUSING = "http://127.0.0.1:1"
 TLS: dict[str, str | None] = {"AWS_ENDPOINT_URL": "https://[::1]", "AWS_CA_BUNDLE": "/absent.pem"}
 # What brings no answer: arguments, changes to the environment, the endpoint, and the advice.
 NO_ANSWER: dict[str, tuple[str, dict[str, str | None], CodeDeploy, str]] = {
-    "no credentials": ("d-1", dict.fromkeys(KEYS), RUNNING, "Sign in, or name a --profile."),
-    "no region": ("d-1", {"AWS_DEFAULT_REGION": None}, RUNNING, "Add --region, or set AWS_DEFAU"),
-    "a wrong region": ("d-1 --region a_b!", {}, RUNNING, "Check --region"),
-    "an unknown profile": ("d-1 --profile nobody", {}, RUNNING, "See the profiles in"),
+    "no credentials": ("d-1", dict.fromkeys(KEYS), ANY, "Sign in, or name a --profile."),
+    "no region": ("d-1", {"AWS_DEFAULT_REGION": None}, ANY, "Add --region, or set AWS_DEFAU"),
+    "a wrong region": ("d-1 --region a_b!", {}, ANY, "Check --region"),
+    "an unknown profile": ("d-1 --profile nobody", {}, ANY, "See the profiles in"),
     "no such deployment": ("d-1", {}, denied("DeploymentDoesNotExistException"), "Check the id, "),
     "an invalid id": ("d-1", {}, denied("InvalidDeploymentIdException"), "looks like d-EXAMPLE11."),
-    "a wrong endpoint": ("d-1", {"AWS_ENDPOINT_URL": "nowhere"}, RUNNING, "Check --region"),
-    "no certificates": ("d-1", TLS, RUNNING, "codedeploy-targets: "),
-    "a refused connection": ("d-1", {"AWS_ENDPOINT_URL": REFUSING}, RUNNING, "and the network."),
+    "a wrong endpoint": ("d-1", {"AWS_ENDPOINT_URL": "nowhere"}, ANY, "Check --region"),
+    "no certificates": ("d-1", TLS, ANY, "codedeploy-targets: "),
+    "a refused connection": ("d-1", {"AWS_ENDPOINT_URL": REFUSING}, ANY, "and the network."),
     "a dropped connection": ("d-1", {}, broken(GET, OSError()), "and the network."),
     "denied": ("d-1", {}, denied("AccessDeniedException"), "Allow codedeploy:Get*"),
     "throttled": ("d-1", {}, denied("ThrottlingException"), "with a longer --delay."),
@@ -200,79 +182,64 @@ def check_no_answer(ended: Ended, advice: str) -> None:
 
 
 @pytest.mark.parametrize("name", NO_ANSWER)
-def test_no_answer_is_2_and_one_line_that_says_what_to_do(
-    name: str, command_line: CommandLine
-) -> None:
-    args, env, command_line.answer, advice = NO_ANSWER[name]
-    check_no_answer(command_line.run_here(*args.split(), env=env), advice)
+def test_no_answer_is_2_and_one_line_that_says_what_to_do(name: str, cli: CommandLine) -> None:
+    args, env, cli.answer, advice = NO_ANSWER[name]
+    cli.env = {name: text for name, text in {**cli.env, **env}.items() if text is not None}
+    check_no_answer(cli.run_here(*args.split()), advice)
 
 
-def test_no_answer_and_wrong_usage_are_2_in_a_real_process(command_line: CommandLine) -> None:
-    command_line.answer = denied("AccessDeniedException")
-    check_no_answer(command_line.run("d-1"), "Allow codedeploy:Get*")
-    assert command_line.run("--delay", "soon", "d-1").status == 2
+def test_no_answer_and_wrong_usage_are_2_in_a_real_process(cli: CommandLine) -> None:
+    cli.answer = denied("AccessDeniedException")
+    check_no_answer(cli.run("d-1"), "Allow codedeploy:Get*")
+    assert cli.run("--delay", "soon", "d-1").status == 2
 
 
 @needs_full_disk
-def test_a_full_disk_is_one_line(command_line: CommandLine) -> None:
-    command_line.answer = SUCCEEDED
+def test_a_full_disk_is_one_line(cli: CommandLine) -> None:
+    cli.answer = CodeDeploy(SUCCESS)
     with Path("/dev/full").open("w", encoding="utf-8") as full:
-        ended = command_line.run("d-1", stdout=full)
+        ended = cli.run("d-1", stdout=full)
     assert ended == Ended(2, "", "codedeploy-targets: [Errno 28] No space left on device.\n")
 
 
 @needs_full_disk
-def test_errors_that_cannot_be_written_do_not_change_the_status(command_line: CommandLine) -> None:
-    command_line.answer = RUNNING
+def test_errors_that_cannot_be_written_do_not_change_the_status(cli: CommandLine) -> None:
+    cli.answer = CodeDeploy(RUNNING)
     with Path("/dev/full").open("w", encoding="utf-8") as full:
-        assert command_line.run("d-1", "--timeout", "0", stderr=full).status == 124
-        command_line.answer = denied("AccessDeniedException")
-        assert command_line.run("d-1", stderr=full).status == 2
+        assert cli.run("d-1", "--timeout", "0", stderr=full).status == 124
+        cli.answer = denied("AccessDeniedException")
+        assert cli.run("d-1", stderr=full).status == 2
 
 
 @pytest.mark.parametrize("closed", [1, 2])
-def test_a_stream_may_be_closed(command_line: CommandLine, closed: int) -> None:
-    command_line.answer = SUCCEEDED
+def test_a_stream_may_be_closed(cli: CommandLine, closed: int) -> None:
+    cli.answer = CodeDeploy(SUCCESS)
     shell = ["sh", "-c", f'exec "$0" "$@" {closed}>&-', *PROGRAM]
-    assert command_line.run("d-1", program=shell).status == 0
+    assert cli.run("d-1", program=shell).status == 0
 
 
 # The options.
-
-
-@pytest.mark.parametrize(("status", "targets", "end"), [
-    ("InProgress", [BUSY, target("i-2")], "d-1 InProgress: 1 InProgress, 1 Succeeded"),
-    ("Succeeded", [target("i-1")], "d-1 Succeeded: 1 Succeeded"),
-    ("Created", None, "d-1 Created: no targets"),
-])  # fmt: skip
-def test_without_watching_it_tells_how_it_stands(
-    run: Run, command_line: CommandLine, status: str, targets: Any, end: str
-) -> None:
-    command_line.answer = CodeDeploy(Step(status, targets))
-    ended = run("d-1", "--no-watch")
-    assert (ended.status, ended.err) == (0, "")
-    assert ended.lines[-1] == end
-    assert len(ended.lines) == len(targets or []) + 1
 
 
 @pytest.mark.parametrize(("account", "options"), [
     (MOTO_ACCOUNT, ["--region", "eu-west-2"]), ("1" * 12, ["--profile", "far"]),
 ], ids=["--region", "--profile"])  # fmt: skip
 def test_region_and_profile_reach_the_client(
-    account: str, options: list[str], command_line: CommandLine, moto_url: str, tmp_path: Path
+    account: str, options: list[str], cli: CommandLine, moto_url: str, tmp_path: Path
 ) -> None:
     config = tmp_path / "config"
     config.write_text(
         "[profile far]\nregion = eu-west-2\ncredential_source = Environment\n"
         "role_arn = arn:aws:iam::111111111111:role/reader\n"
     )
-    command_line.env |= {"AWS_ENDPOINT_URL": moto_url, "AWS_CONFIG_FILE": str(config)}
+    cli.env |= {"AWS_ENDPOINT_URL": moto_url, "AWS_CONFIG_FILE": str(config)}
     client = client_of(account, "eu-west-2", moto_url)
     with mock_deployment_targets() as targets:
         deployment_id = deploy(client, targets, put=[target("i-1")], status="Succeeded")
-        assert command_line.run_here(deployment_id).status == 2
+        assert cli.run_here(deployment_id).status == 2
         # The region of the environment would come before the profile's.
-        ended = command_line.run_here(deployment_id, *options, env={"AWS_DEFAULT_REGION": None})
+        del cli.env["AWS_DEFAULT_REGION"]
+        ended = cli.run_here(deployment_id, *options)
     assert (ended.status, ended.err) == (0, "")
     assert ended.out.endswith(f"{deployment_id} Succeeded: 1 Succeeded\n")
 
@@ -302,12 +269,12 @@ stopped, 2 wrong usage, or no answer from AWS, 124 timeout, 130 interrupted.
 
 
 def test_help_tells_each_option_and_exit_status(
-    command_line: CommandLine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    cli: CommandLine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    env = {"COLUMNS": "100"}
-    assert command_line.run_here("--help", env=env) == Ended(0, HELP)
+    cli.env["COLUMNS"] = "100"
+    assert cli.run_here("--help") == Ended(0, HELP)
     program = [SCRIPT] if SCRIPT.exists() else PROGRAM
-    assert command_line.run("--help", program=program, env=env) == Ended(0, HELP)
+    assert cli.run("--help", program=program) == Ended(0, HELP)
     # As `python -m` does, but in this process.
     monkeypatch.setenv("COLUMNS", "100")
     monkeypatch.delitem(sys.modules, "codedeploy_targets.__main__")
@@ -320,17 +287,15 @@ def test_help_tells_each_option_and_exit_status(
 # What it costs, and the demo.
 
 
-def test_an_import_of_the_library_brings_nothing_of_the_command_line(
-    command_line: CommandLine,
-) -> None:
+def test_an_import_of_the_library_brings_nothing_of_the_command_line(cli: CommandLine) -> None:
     names = "'rich', 'argparse', 'codedeploy_targets._report', 'codedeploy_targets.__main__'"
     code = f"import codedeploy_targets, sys; print([n for n in ({names}) if n in sys.modules])"
-    assert command_line.run(program=[sys.executable, "-c", code]) == Ended(0, "[]\n")
+    assert cli.run(program=[sys.executable, "-c", code]) == Ended(0, "[]\n")
 
 
-def test_the_demo_shows_three_failed_of_sixty(command_line: CommandLine) -> None:
-    program = [sys.executable, str(DEMO)]
-    ended = command_line.run(program=program, env={"AWS_ENDPOINT_URL": None})
+def test_the_demo_shows_three_failed_of_sixty(cli: CommandLine) -> None:
+    del cli.env["AWS_ENDPOINT_URL"]
+    ended = cli.run(program=[sys.executable, DEMO])
     assert (ended.status, ended.err) == (0, "")
     assert ended.out.endswith(" Failed: 57 Succeeded, 3 Failed\n")
     assert "\n2 failed in AfterInstall: ScriptFailed\n" in ended.out

@@ -39,10 +39,10 @@ def evil_targets() -> list[dict[str, Any]]:
     return [*envelopes, {"deploymentTargetType": EVIL, "newTarget": {"targetId": f"4{EVIL}"}}]
 
 
-def show(command_line: CommandLine, targets: Sequence[Any], **options: Any) -> str:
+def show(cli: CommandLine, targets: Sequence[Any], **options: Any) -> str:
     """Return what is shown of a deployment that failed."""
-    command_line.answer = CodeDeploy(Step("Failed", targets))
-    ended = command_line.run_here("d-1", **options)
+    cli.answer = CodeDeploy(Step("Failed", targets))
+    ended = cli.run_here("d-1", **options)
     assert (ended.status, ended.err) == (1, "")
     return ended.out
 
@@ -50,7 +50,7 @@ def show(command_line: CommandLine, targets: Sequence[Any], **options: Any) -> s
 # The plain report.
 
 
-def test_a_group_of_failures_is_told_once(command_line: CommandLine) -> None:
+def test_a_group_of_failures_is_told_once(cli: CommandLine) -> None:
     log = "".join(f"line {n}\n" for n in range(30)) + "Traceback:\n  \x1b[31mr\x1b[0;1med\x1b[0m\n"
     log += "a\x1bb\tc\x9bd  \n" + "\x1b[0m\n" * 10
     ids = ["i-0", *(f"i-{n:017x}" for n in range(25))]
@@ -58,7 +58,7 @@ def test_a_group_of_failures_is_told_once(command_line: CommandLine) -> None:
     many = [target(each, "Failed", "AfterInstall", **why) for each in ids[1:]]
     first = target("i-0", "Failed", "AfterInstall", seconds=3.6, log_tail=log, **why)
     alone = target("i-alone", "Failed", "AfterInstall")
-    lines = show(command_line, [alone, first, *many]).splitlines()
+    lines = show(cli, [alone, first, *many]).splitlines()
     assert re.fullmatch(r"\d\d:\d\d:\d\d i-alone Failed AfterInstall", lines[0])
     assert lines[27:] == [
         "26 failed in AfterInstall: ScriptFailed",
@@ -81,26 +81,26 @@ def test_a_group_of_failures_is_told_once(command_line: CommandLine) -> None:
     ]
 
 
-def test_the_ids_of_a_group_are_wrapped_and_never_broken(command_line: CommandLine) -> None:
+def test_the_ids_of_a_group_are_wrapped_and_never_broken(cli: CommandLine) -> None:
     ids = [*(f"cluster-{n}:{'service-' * 10}" for n in range(12)), *(f"i-{n}" for n in range(8))]
-    shown = show(command_line, [target(each, "Failed") for each in [*ids, "i-20"]])
+    shown = show(cli, [target(each, "Failed") for each in [*ids, "i-20"]])
     lines = [line[14:] for line in shown.splitlines()[22:-1]]
     assert lines == [*(f"{each}," for each in ids[:12]), f"{', '.join(ids[12:])}, and 1 more"]
 
 
 @pytest.mark.parametrize(("length", "shown"), [(300, "x" * 300), (4096, f"{'x' * 300}…")])
-def test_long_texts_are_cut(command_line: CommandLine, length: int, shown: str) -> None:
+def test_long_texts_are_cut(cli: CommandLine, length: int, shown: str) -> None:
     long = "x" * length
     why: Any = {"script_name": long, "message": long, "log_tail": f"{long}\n{long}"}
-    lines = show(command_line, [target("i-1", "Failed", "Install", **why)]).splitlines()
+    lines = show(cli, [target("i-1", "Failed", "Install", **why)]).splitlines()
     assert [line[14:] for line in lines[4:-1]] == [shown] * 4
-    assert all(len(line) < 330 for line in show(command_line, fleet(**{long: "Failed"})).split())
+    assert all(len(line) < 330 for line in show(cli, fleet(**{long: "Failed"})).split())
 
 
-def test_what_the_service_leaves_out_is_left_out(command_line: CommandLine) -> None:
+def test_what_the_service_leaves_out_is_left_out(cli: CommandLine) -> None:
     failed: Any = {"targetId": "i-1", "status": "Failed"}
     failed["lifecycleEvents"] = [{"status": "Failed", "diagnostics": {}}]
-    shown = show(command_line, [{"instanceTarget": failed}, {"ecsTarget": {"targetId": "i-2"}}])
+    shown = show(cli, [{"instanceTarget": failed}, {"ecsTarget": {"targetId": "i-2"}}])
     assert without_times(shown.splitlines()) == [
         "i-1 Failed",
         "i-2",
@@ -110,21 +110,21 @@ def test_what_the_service_leaves_out_is_left_out(command_line: CommandLine) -> N
     ]
 
 
-def test_a_failed_target_without_an_id_is_told(command_line: CommandLine) -> None:
+def test_a_failed_target_without_an_id_is_told(cli: CommandLine) -> None:
     answers = {READ: [Response(page([{"instanceTarget": {"status": "Failed"}}]))]}
-    command_line.answer = CodeDeploy(Step("Failed", fleet(a="Failed")), instead=answers)
-    assert "    targets   without id" in command_line.run_here("d-1").lines
+    cli.answer = CodeDeploy(Step("Failed", fleet(a="Failed")), instead=answers)
+    assert "    targets   without id" in cli.run_here("d-1").lines
 
 
 @pytest.mark.parametrize("options", [[], ["--no-watch"]], ids=["watched", "as it stands"])
 def test_the_error_of_the_deployment_and_what_is_missing_are_told(
-    command_line: CommandLine, options: list[str]
+    cli: CommandLine, options: list[str]
 ) -> None:
     cause = {"code": "HEALTH_CONSTRAINTS", "message": f"Too many failed.\n{EVIL}"}
     instances = [target(each) for each in ("i-1", "i-2", "i-3")]
     step = Step("Failed", instances, frozenset({"i-2", "i-3"}), {"errorInformation": cause})
-    command_line.answer = CodeDeploy(step)
-    ended = command_line.run_here("d-1", *options)
+    cli.answer = CodeDeploy(step)
+    ended = cli.run_here("d-1", *options)
     assert not any(text in ended.out for text in (*STEERING, "\r"))
     lines = ended.lines
     assert lines[:2] == ["i-1 Succeeded", "AWS returned nothing for i-2, i-3"]
@@ -132,11 +132,12 @@ def test_the_error_of_the_deployment_and_what_is_missing_are_told(
     assert lines[3:] == ["d-1 Failed: 1 Succeeded"]
 
 
-def test_what_the_service_sends_steers_no_terminal(command_line: CommandLine) -> None:
+def test_what_the_service_sends_steers_no_terminal(cli: CommandLine) -> None:
     other = target("i-5", "Failed", "Install", message="Größe: 漢")
-    command_line.answer = CodeDeploy(Step("Failed", [*evil_targets(), other]))
+    cli.answer = CodeDeploy(Step("Failed", [*evil_targets(), other]))
     # Nor does it need characters that the locale's encoding lacks.
-    ended = command_line.run("d-1", env={"PYTHONIOENCODING": "ascii"})
+    cli.env["PYTHONIOENCODING"] = "ascii"
+    ended = cli.run("d-1")
     assert (ended.status, ended.err) == (1, "")
     assert not any(text in ended.out for text in (*STEERING, "\x1b", "\r"))
     assert ended.out.isascii()
@@ -146,14 +147,15 @@ def test_what_the_service_sends_steers_no_terminal(command_line: CommandLine) ->
     assert ended.out.count("[red]") == 15
 
 
-def test_the_json_is_that_of_the_models_and_nothing_else(command_line: CommandLine) -> None:
+def test_the_json_is_that_of_the_models_and_nothing_else(cli: CommandLine) -> None:
     failed = target("i-1", "Failed", "Install", message="é…\u2028").to_boto3()
-    command_line.answer = CodeDeploy(Step("Failed", [*evil_targets(), failed]))
-    ended = command_line.run("d-1", "--json", env={"PYTHONIOENCODING": "ascii"})
+    cli.answer = CodeDeploy(Step("Failed", [*evil_targets(), failed]))
+    cli.env["PYTHONIOENCODING"] = "ascii"
+    ended = cli.run("d-1", "--json")
     assert (ended.status, ended.err) == (1, "")
     assert ended.out.isascii()
     assert not any(text in ended.out for text in (*STEERING, "\r"))
-    assert command_line.run_here("d-1", "--json") == ended
+    assert cli.run_here("d-1", "--json") == ended
     sent = BatchGetDeploymentTargetsOutput.from_boto3(
         {"deploymentTargets": [*evil_targets(), failed]}
     )
@@ -164,24 +166,27 @@ def test_the_json_is_that_of_the_models_and_nothing_else(command_line: CommandLi
 # The live view.
 
 
-def test_a_terminal_shows_it_live(command_line: CommandLine) -> None:
+def test_a_terminal_shows_it_live(cli: CommandLine) -> None:
     hour_ago = datetime.now(timezone.utc) - timedelta(seconds=3725)
     hanging = target("i-hanging", "InProgress", "ValidateService", begin=hour_ago)
     others = [*(target(f"i-{n}", "Pending") for n in range(30)), target("i-done")]
-    command_line.answer = CodeDeploy(Step("InProgress", [*others, hanging]))
-    with command_line.terminal("d-1", "--delay", "0.05") as screen:
+    cli.answer = CodeDeploy(Step("InProgress", [*others, hanging]))
+    with cli.terminal("d-1", "--delay", "0.05") as screen:
         screen.wait_for("1 of 32 done, 0 failed", "and 10 more")
         assert re.match("d-1  [╸━]", screen.rows[0])
         assert re.fullmatch(r"i-hanging +InProgress +ValidateService +62 min \d+ s", screen.rows[1])
         assert re.fullmatch(r"i-0 +Pending", screen.rows[2])
         assert len(screen.rows) == 23
         assert screen.colours_of("1 of 32 done") == {"green"}
+        screen.resize(10, 90)
+        screen.wait_for("and 24 more")
+        assert len(screen.rows) == 9
         broken = target("i-hanging", "Failed", "AfterInstall", log_tail="out of memory")
-        command_line.answer = CodeDeploy(Step("InProgress", [*others, broken]))
+        cli.answer = CodeDeploy(Step("InProgress", [*others, broken]))
         screen.wait_for("2 of 32 done, 1 failed", "i-hanging Failed AfterInstall")
         assert screen.colours_of("2 of 32 done") == {"red"}
         rest = [target(str(each.target_id)) for each in others]
-        command_line.answer = CodeDeploy(Step("Failed", [*rest, broken]))
+        cli.answer = CodeDeploy(Step("Failed", [*rest, broken]))
         assert screen.finish() == 1
         assert screen.shows_cursor()
         assert without_times(screen.rows) == [
@@ -194,14 +199,15 @@ def test_a_terminal_shows_it_live(command_line: CommandLine) -> None:
         ]
 
 
-def test_an_interrupt_leaves_the_terminal_as_it_was(command_line: CommandLine) -> None:
+def test_an_interrupt_leaves_the_terminal_as_it_was(cli: CommandLine) -> None:
+    cli.env["NO_COLOR"] = "1"
     failed = target("i-2", "Failed")
-    command_line.answer = CodeDeploy(Step("InProgress", [BUSY, failed]))
-    with command_line.terminal("d-1", "--delay", "0.05", env={"NO_COLOR": "1"}) as screen:
+    cli.answer = CodeDeploy(Step("InProgress", [BUSY, failed]))
+    with cli.terminal("d-1", "--delay", "0.05") as screen:
         screen.wait_for("1 of 2 done, 1 failed")
         # Once a later round is drawn, the line of the failure is surely written.
         later = target("i-1", "InProgress", "ValidateService")
-        command_line.answer = CodeDeploy(Step("InProgress", [later, failed]))
+        cli.answer = CodeDeploy(Step("InProgress", [later, failed]))
         screen.wait_for("ValidateService")
         screen.press(CTRL_C)
         assert screen.finish() == 130
@@ -216,23 +222,23 @@ def test_an_interrupt_leaves_the_terminal_as_it_was(command_line: CommandLine) -
         assert not re.search(rb"\x1b\[[\d;]*3\dm", screen.written)
 
 
-def test_an_error_leaves_the_terminal_as_it_was(command_line: CommandLine) -> None:
-    command_line.answer = CodeDeploy(Step("InProgress", [BUSY]))
-    with command_line.terminal("d-1", "--delay", "0.05") as screen:
+def test_an_error_leaves_the_terminal_as_it_was(cli: CommandLine) -> None:
+    cli.answer = CodeDeploy(Step("InProgress", [BUSY]))
+    with cli.terminal("d-1", "--delay", "0.05") as screen:
         screen.wait_for("0 of 1 done, 0 failed")
-        command_line.answer = lambda *_: error("DeploymentDoesNotExistException")
+        cli.answer = lambda *_: error("DeploymentDoesNotExistException")
         assert screen.finish() == 2
         assert screen.shows_cursor()
         assert screen.text.startswith("codedeploy-targets: An error occurred")
         assert "━" not in screen.text
 
 
-def test_what_the_service_sends_steers_no_live_view(command_line: CommandLine) -> None:
-    command_line.answer = CodeDeploy(Step("InProgress", evil_targets()))
-    with command_line.terminal("d-1", "--delay", "0.05") as screen:
+def test_what_the_service_sends_steers_no_live_view(cli: CommandLine) -> None:
+    cli.answer = CodeDeploy(Step("InProgress", evil_targets()))
+    with cli.terminal("d-1", "--delay", "0.05") as screen:
         screen.wait_for("1 of 4 done, 1 failed")
         assert [row for row in screen.rows if row.startswith(("2", "3", "4"))]
-        command_line.answer = CodeDeploy(Step("Failed", evil_targets()))
+        cli.answer = CodeDeploy(Step("Failed", evil_targets()))
         assert screen.finish() == 1
         assert not any(text.encode() in screen.written for text in STEERING)
         assert b"[red]" in screen.written
@@ -243,37 +249,36 @@ sys.modules["rich"] = None
 runpy.run_module("codedeploy_targets", run_name="__main__")"""
 
 
-@pytest.mark.parametrize("options", [
-    {"program": [sys.executable, "-c", HIDE_RICH]},
-    {"env": {"TERM": "dumb"}},
-    {"program": [*PROGRAM, "--no-watch"]},
+@pytest.mark.parametrize(("program", "term"), [
+    ([sys.executable, "-c", HIDE_RICH], "xterm"),
+    (PROGRAM, "dumb"),
+    ([*PROGRAM, "--no-watch"], "xterm"),
 ], ids=["no rich", "a dumb terminal", "nothing to watch"])  # fmt: skip
 def test_a_terminal_shows_plain_lines_where_it_cannot_be_live(
-    command_line: CommandLine, options: dict[str, Any]
+    cli: CommandLine, program: Sequence[str], term: str
 ) -> None:
-    command_line.answer = CodeDeploy(Step("Succeeded", [target("i-1")]))
-    with command_line.terminal("d-1", **options) as screen:
+    cli.env["TERM"] = term
+    cli.answer = CodeDeploy(Step("Succeeded", [target("i-1")]))
+    with cli.terminal("d-1", program=program) as screen:
         assert screen.finish() == 0
         lines = screen.written.decode().splitlines()
     assert without_times(lines) == ["i-1 Succeeded", "d-1 Succeeded: 1 Succeeded"]
 
 
 def test_a_terminal_in_process_without_rich_shows_plain_lines(
-    command_line: CommandLine, monkeypatch: pytest.MonkeyPatch
+    cli: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "rich", None)
-    assert "\x1b" not in show(command_line, [target("i-1")], size=(24, 100))
+    assert "\x1b" not in show(cli, [target("i-1")], size=(24, 100))
 
 
-def test_the_live_view_is_drawn_so(
-    command_line: CommandLine, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_live_view_is_drawn_so(cli: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("rich")
     monkeypatch.setattr("time.time", lambda: BEGIN.timestamp() + 3725)
 
     def drawn(*targets: InstanceTarget, height: int = 6) -> list[str]:
         """Return the last frame, with its colours."""
-        shown = show(command_line, targets, size=(height, 62))
+        shown = show(cli, targets, size=(height, 62))
         frame = [each for each in frames(shown) if each.startswith("d-1  ")][-1]
         for code, colour in ("32", "green"), ("31", "red"), ("38;5;237", "grey"), ("0", ""):
             frame = frame.replace(f"\x1b[{code}m", f"<{colour}>")

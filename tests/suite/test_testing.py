@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime, timedelta, timezone
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ from moto.codedeploy.responses import CodeDeployResponse
 from support.clients import AsyncClients
 from support.endpoint import boto3_client
 from support.mock_aws import MOTO_ACCOUNT, client_of, deploy
+from support.models import FULL, MOMENT
 from support.pages import fleet, target
 
 import codedeploy_targets as ct
@@ -24,29 +24,6 @@ if TYPE_CHECKING:
 
 OPERATIONS = ("list_deployment_targets", "batch_get_deployment_targets")
 LIST, READ = OPERATIONS
-START = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=timezone(timedelta(hours=2)))
-TASK_SET = ct.ECSTaskSet(
-    identifier="ecs-svc/1",
-    desired_count=3,
-    traffic_weight=100.0,
-    target_group=ct.TargetGroupInfo(name="blue-tg"),
-    task_set_label=ct.TargetLabel.BLUE,
-)
-FUNCTION = ct.LambdaFunctionInfo(function_name="pay", target_version_weight=12.5)
-POD = {"targetId": "pod", "deploymentId": "d-2", "status": "Ready", "new": [1]}
-EVERY_TYPE: list[ct.DeploymentTarget] = [
-    target(
-        "i-1", "Failed", "AfterInstall", begin=START, log_tail='"no"\n\\ ☃ \U0001f4a5'
-    ).model_copy(update={"last_updated_at": START, "instance_label": ct.TargetLabel.BLUE}),
-    ct.LambdaTarget(
-        target_id="pay", status=ct.TargetStatus("Paused"), lambda_function_info=FUNCTION
-    ),
-    ct.ECSTarget(target_id="cluster:service", task_sets_info=[TASK_SET]),
-    ct.CloudFormationTarget(
-        target_id="stack", resource_type="AWS::Lambda::Alias", target_version_weight=0.0
-    ),
-    ct.UnknownTarget(raw={"deploymentTargetType": "EKSTarget", "eksTarget": POD}),
-]
 
 
 @pytest.fixture(params=["in process", "over HTTP"])
@@ -84,16 +61,18 @@ def refused(client: Any, operation: str, **params: Any) -> tuple[str, str]:
 
 
 def test_every_type_comes_back_as_it_was_put(client: Any, targets: Any) -> None:
-    deployment_id = deploy(client, targets, put=EVERY_TYPE)
-    found = [
-        *ct.DeploymentTargetsClient(client).iter_deployment_targets(deploymentId=deployment_id)
-    ]
-    own = {"deployment_id": deployment_id}
-    assert found == [*(each.model_copy(update=own) for each in EVERY_TYPE[:-1]), EVERY_TYPE[-1]]
+    rover = {"targetId": "rover", "deploymentId": "d-2", "new": [1], "crew": None}
+    raw = {"deploymentTargetType": "MarsTarget", "marsTarget": rover}
+    every_type = [*FULL, target("i-2"), ct.UnknownTarget(raw=raw)]
+    deployment_id = deploy(client, targets, put=every_type)
+    iterate = ct.DeploymentTargetsClient(client).iter_deployment_targets
+    for found, put in zip(iterate(deploymentId=deployment_id), every_type, strict=True):
+        own = put.deployment_id or deployment_id
+        assert found == put.model_copy(update={"deployment_id": own})
 
 
 def test_boto3_gets_its_own_dicts_in_the_order_of_the_ids(client: Any, targets: Any) -> None:
-    own = [each.model_copy(update={"deployment_id": "d-own"}) for each in EVERY_TYPE[3::-1]]
+    own = [each.model_copy(update={"deployment_id": "d-own"}) for each in FULL[::-1]]
     deployment_id = deploy(client, targets, put=reversed(own))
     bodies: list[bytes] = []
     client.meta.events.register(
@@ -104,7 +83,7 @@ def test_boto3_gets_its_own_dicts_in_the_order_of_the_ids(client: Any, targets: 
     assert response["deploymentTargets"] == [each.to_boto3() for each in own]
     # On the wire, times are seconds since the epoch.
     sent = json.loads(bodies[0])["deploymentTargets"][-1]["instanceTarget"]
-    assert sent["lastUpdatedAt"] == 1767315845.678901
+    assert sent["lastUpdatedAt"] == MOMENT.timestamp()
 
 
 def test_put_replaces_and_leaves_the_models_alone(client: Any, targets: Any) -> None:

@@ -14,17 +14,17 @@ from typing import IO, TYPE_CHECKING, Any
 from unittest.mock import patch
 
 import pytest
+from support.codedeploy import CodeDeploy
+from support.endpoint import serve
 
 from codedeploy_targets.__main__ import main
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from support.endpoint import Answer, Endpoint
+    from support.endpoint import Answer
     from support.terminal import Terminal
-
-    Env = Mapping[str, str | None]
 
 PROGRAM = (sys.executable, "-m", "codedeploy_targets")
 DEADLINE = 60  # seconds that a busy machine may take for anything
@@ -58,10 +58,8 @@ class Process:
     """The command line in a process that has not ended yet."""
 
     def __init__(self, popen: subprocess.Popen[str], stderr: IO[str]) -> None:
-        self.send_signal = popen.send_signal
-        self.stdout = popen.stdout
-        self._popen = popen
-        self._stderr = stderr
+        self.send_signal, self.stdout = popen.send_signal, popen.stdout
+        self._popen, self._stderr = popen, stderr
         self._read: list[str] = []
 
     def wait_for(self, text: str) -> None:
@@ -80,23 +78,23 @@ class Process:
 
 
 class CommandLine:
-    """Runs the command line against an endpoint on loopback, away from this machine's settings.
+    """Runs the command line against an endpoint, away from this machine's settings.
 
     Attributes:
         answer: what answers its calls, such as a CodeDeploy; a test may change it at any time.
-        env: the environment that it runs in.
+        env: the environment that it runs in; a test may change it, too.
+        pid: of the process that it ran in last.
     """
 
-    def __init__(self, endpoint: Endpoint, home: Path) -> None:
-        self.answer: Answer = endpoint.answer
-        endpoint.answer = lambda operation, params: self.answer(operation, params)  # noqa: PLW0108 - it may change
+    def __init__(self, home: Path) -> None:
+        self.answer: Answer = CodeDeploy()
         self._home = home
+        self.pid = os.getpid()
         kept = {name: text for name, text in os.environ.items() if _is_kept(name)}
         self.env = {
             **kept,
             **KEYS,
             "AWS_DEFAULT_REGION": "us-east-1",
-            "AWS_ENDPOINT_URL": endpoint.url,
             "AWS_EC2_METADATA_DISABLED": "true",
             "AWS_MAX_ATTEMPTS": "1",
             "HOME": str(home),
@@ -110,21 +108,15 @@ class CommandLine:
 
     @contextmanager
     def started(
-        self, *args: str, program: Sequence[str] = PROGRAM, env: Env | None = None, **options: Any
+        self, *args: str, program: Sequence[str | Path] = PROGRAM, **options: Any
     ) -> Iterator[Process]:
-        """Start it in a process, which ends with the block.
-
-        Args:
-            args: its own arguments.
-            program: what else to run.
-            env: changes to the environment; None takes a variable away.
-            options: of `subprocess.Popen`, such as `stdout`.
-        """
+        """Start it in a process, which ends with the block; the options are those of Popen."""
         with TemporaryFile("w+", encoding="utf-8") as stderr:
             streams = {"stdout": subprocess.PIPE, "stderr": stderr, **options}
             with subprocess.Popen(  # noqa: S603
-                [*program, *args], env=self._changed(env), encoding="utf-8", **streams
+                [*program, *args], env=self.env, encoding="utf-8", **streams
             ) as popen:
+                self.pid = popen.pid
                 deadline = Timer(DEADLINE, popen.kill)
                 deadline.start()
                 try:
@@ -134,19 +126,12 @@ class CommandLine:
                     popen.kill()
 
     def run_here(
-        self,
-        *args: str,
-        env: Env | None = None,
-        stdout: IO[str] | None = None,
-        size: tuple[int, int] | None = None,
+        self, *args: str, stdout: IO[str] | None = None, size: tuple[int, int] | None = None
     ) -> Ended:
         """Run it in this process, which is quicker, and seen by mutmut and debuggers.
 
-        Args:
-            args: its own arguments.
-            env: changes to the environment; None takes a variable away.
-            stdout: where it writes, in place of what is returned.
-            size: the rows and columns of the terminal that stdout seems to be.
+        It writes to `stdout` in place of what is returned. With a size, in rows and columns,
+        stdout seems to be a terminal.
         """
         out, err = self._home / "stdout", self._home / "stderr"
         with (
@@ -154,7 +139,7 @@ class CommandLine:
             err.open("w", encoding="utf-8") as stderr,
             redirect_stdout(stdout or own),
             redirect_stderr(stderr),
-            patch.dict(os.environ, self._changed(env), clear=True),
+            patch.dict(os.environ, self.env, clear=True),
         ):
             if size is not None:
                 os.environ.update(LINES=str(size[0]), COLUMNS=str(size[1]))
@@ -169,23 +154,24 @@ class CommandLine:
 
     @contextmanager
     def terminal(
-        self,
-        *args: str,
-        size: tuple[int, int] = (24, 100),
-        program: Sequence[str] = PROGRAM,
-        env: Env | None = None,
+        self, *args: str, size: tuple[int, int] = (24, 100), program: Sequence[str] = PROGRAM
     ) -> Iterator[Terminal]:
         """Start it in a terminal of so many rows and columns, which ends with the block."""
         for module in ("rich", "pyte", "pty"):
             pytest.importorskip(module)
         from support.terminal import terminal
 
-        with terminal([*program, *args], self._changed(env), size) as opened:
+        with terminal([*program, *args], self.env, size) as opened:
             yield opened
 
-    def _changed(self, env: Env | None) -> dict[str, str]:
-        merged = {**self.env, **(env or {})}
-        return {name: text for name, text in merged.items() if text is not None}
+
+@contextmanager
+def command_line(home: Path) -> Iterator[CommandLine]:
+    """Yield the command line; its endpoint, on loopback, answers as `answer` does."""
+    cli = CommandLine(home)
+    with serve(lambda operation, params: cli.answer(operation, params)) as endpoint:  # noqa: PLW0108 - it may change
+        cli.env["AWS_ENDPOINT_URL"] = endpoint.url
+        yield cli
 
 
 def _is_kept(name: str) -> bool:

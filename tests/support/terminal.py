@@ -5,24 +5,21 @@ from __future__ import annotations
 import fcntl
 import os
 import pty
-import select
 import struct
 import subprocess
 import termios
-import time
 from contextlib import contextmanager, suppress
 from io import FileIO
+from threading import Timer
 from typing import TYPE_CHECKING
 
 import pyte
+from support.command_line import DEADLINE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     Size = tuple[int, int]
-
-DEADLINE = 60  # seconds that a busy machine may take for anything
-CTRL_C = "\x03"
 
 
 class Terminal:
@@ -52,11 +49,6 @@ class Terminal:
     def shows_cursor(self) -> bool:
         return not self._screen.cursor.hidden
 
-    @property
-    def hid_cursor(self) -> bool:
-        """Whether the program hid the cursor at any time."""
-        return b"\x1b[?25l" in self.written
-
     def colours_of(self, text: str) -> set[str]:
         """Return the colours that a text on the screen has."""
         [(y, x)] = [
@@ -66,12 +58,8 @@ class Terminal:
 
     def wait_for(self, *texts: str) -> None:
         """Read what the program writes until all texts are on the screen."""
-        self.wait_until(lambda: all(text in self.text for text in texts))
-
-    def wait_until(self, condition: Callable[[], bool]) -> None:
-        end = time.monotonic() + DEADLINE
-        while not condition():
-            assert self._read(end - time.monotonic()), f"not seen on the screen:\n{self.text}"
+        while not all(text in self.text for text in texts):
+            assert self._read(), f"{texts} are not on the screen:\n{self.text}"
 
     def press(self, keys: str) -> None:
         self._file.write(keys.encode())
@@ -81,21 +69,13 @@ class Terminal:
         set_size(self._file.fileno(), (rows, columns))
         self._screen.resize(rows, columns)
 
-    def hang_up(self) -> int:
-        """Close the terminal, as a lost connection does, and return the exit status."""
-        self._file.close()
-        return self.process.wait(DEADLINE)
-
     def finish(self) -> int:
         """Read to the end, and return the exit status."""
-        end = time.monotonic() + DEADLINE
-        while self._read(end - time.monotonic()):
+        while self._read():
             pass
-        return self.process.wait(max(end - time.monotonic(), 0))
+        return self.process.wait(DEADLINE)
 
-    def _read(self, seconds: float) -> bool:
-        if not select.select([self._file], [], [], max(seconds, 0))[0]:
-            return False
+    def _read(self) -> bool:
         data = b""
         with suppress(OSError):  # Linux tells the end of a terminal by an error
             data = self._file.read(65536)
@@ -120,7 +100,10 @@ def terminal(command: list[str], env: dict[str, str], size: Size) -> Iterator[Te
         subprocess.Popen(opening, stdin=theirs, env=env, start_new_session=True) as process,  # noqa: S603
     ):
         os.close(theirs)
+        deadline = Timer(DEADLINE, process.kill)
+        deadline.start()
         try:
             yield Terminal(process, file, size)
         finally:
+            deadline.cancel()
             process.kill()

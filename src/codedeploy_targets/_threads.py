@@ -1,0 +1,213 @@
+"""Change here: how the sync client uses threads, and how a request of it is closed.
+
+The async client's `_tasks.py` has the same outline.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import Future
+from contextlib import suppress
+from contextvars import Context, copy_context
+from functools import partial
+from queue import Empty, SimpleQueue
+from threading import Thread
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from ._answers import BatchGetDeploymentTargetsOutput as Output
+from ._call import Call
+from ._deployments import DeploymentInfo
+from ._errors import is_throttled
+from ._models import DeploymentTarget
+from ._requests import Batches, Request, Steps, merge, only
+from ._throttling import Place, Throttle
+from ._watching import Pause, Read, Watch
+
+# A page of a listing that takes longer than these seconds holds back no id that is listed.
+PAGE_PATIENCE = 0.5
+
+
+class Closed(Exception):  # noqa: N818 - no error: it ends what a closed request still does
+    """The request was closed."""
+
+
+class Run:
+    """One request of a user, while it runs.
+
+    Any thread may close it at any time, the garbage collector in a thread that holds a lock
+    included. So `close` takes no lock: `SimpleQueue.put` may interrupt even itself.
+    """
+
+    def __init__(self, client: Any, throttle: Throttle, limit: int) -> None:
+        self.is_closed = False
+        self.missing_target_ids: list[str] = []
+        self.watch: Watch | None = None
+        self._client = client
+        self._throttle = throttle
+        self._limit = limit
+        self._events: SimpleQueue[None] = SimpleQueue()
+
+    def close(self) -> None:
+        self.is_closed = True
+        self._notify()
+        self._throttle.wake()
+
+    def iterate(
+        self, batches: Batches, target_ids: Iterator[str] | None
+    ) -> Generator[DeploymentTarget]:
+        """Yield the targets of the batches, and note which ids brought none."""
+        try:
+            for output in self.outputs(batches, target_ids):
+                self.missing_target_ids += output.missing_target_ids
+                yield from output.deployment_targets
+        finally:
+            self.close()
+
+    def follow(
+        self, watch: Watch, on_round: Callable[[DeploymentInfo], object] | None
+    ) -> Generator[DeploymentTarget]:
+        """Yield the targets of a watch that are new or have changed."""
+        try:
+            watch.begin()
+            while not watch.is_over:
+                yield from self._drive(watch.next_round(), self._take)
+                if on_round and watch.deployment:
+                    on_round(watch.deployment)
+        finally:
+            self.close()
+
+    def outputs(
+        self, batches: Batches, target_ids: Iterator[str] | None = None
+    ) -> Generator[Output]:
+        """Yield the outputs of the batches in order; raise the first error in this order.
+
+        The user's ids are read here, in the user's thread. What is ready is yielded before more
+        are read; where reading takes longer than getting, none is read ahead.
+        """
+        seconds = 0.0  # that the last read took
+        while not self.is_closed:
+            if batches.begin(self.start):
+                continue
+            if batches.calls and batches.calls[0].done():
+                yield batches.calls.popleft().result()
+            elif target_ids and batches.has_room():
+                if not (batches.busy() and self._wait(seconds)):
+                    begin = time.monotonic()
+                    if not _read(target_ids, batches):
+                        target_ids = None
+                    seconds = time.monotonic() - begin
+            elif not batches.busy():
+                return
+            elif not self._wait(PAGE_PATIENCE if batches.page else None):
+                batches.flush()
+
+    def start(self, steps: Steps) -> Future[Any]:
+        """Take the steps in a thread of their own, or here if there is none to be had."""
+        future: Future[Any] = Future()
+        future.add_done_callback(self._notify)
+        work = partial(_work, future, partial(self._drive, steps, self.call))
+        # A daemon, so that a process can end while a call hangs.
+        thread = Thread(target=_in_context, args=(copy_context(), work), daemon=True)
+        if self._limit > 1:
+            with suppress(RuntimeError):  # no more threads can be started
+                thread.start()
+        if thread.ident is None:  # it was not started
+            work()
+        return future
+
+    def _drive(self, steps: Steps, take: Callable[[Any], Any]) -> Any:
+        resume: Callable[[Any], Any] = steps.send
+        value: Any = None
+        while True:
+            try:
+                step = resume(value)
+            except StopIteration as done:
+                return done.value
+            try:
+                resume, value = steps.send, take(step)
+            except (ClientError, BotoCoreError) as error:
+                resume, value = steps.throw, error
+
+    def _take(self, step: Request | Read | Pause) -> Any:
+        """Take one step of a watch, in the user's thread."""
+        answer: Any = None
+        if isinstance(step, Request):
+            call = self.start(only(step))
+            while not (call.done() or self.is_closed):
+                self._wait()
+            answer = None if self.is_closed else call.result()
+        elif isinstance(step, Read):
+            batches = Batches(step.calls_for, step.target_ids, limit=self._limit)
+            answer = merge(self.outputs(batches))
+        else:
+            end = time.monotonic() + step.seconds
+            while not self.is_closed and (left := end - time.monotonic()) > 0:
+                self._wait(left)
+        if self.is_closed:
+            raise Closed
+        return answer
+
+    def _wait(self, seconds: float | None = None) -> bool:
+        """Wait until a call ends, or the run is closed; return False after the time."""
+        try:
+            self._events.get(timeout=seconds)
+        except Empty:
+            return False
+        return True
+
+    def _notify(self, _: object = None) -> None:
+        self._events.put(None)
+
+    def call(self, request: Request) -> Any:
+        while True:
+            woken: SimpleQueue[None] = SimpleQueue()
+            place = Place(lambda: self.is_closed, partial(woken.put, None))
+            throttled = succeeded = False
+            try:
+                while not (self.is_closed or self._throttle.enter(place)):
+                    woken.get()
+                if self.is_closed:
+                    raise Closed
+                answer = Call(self._client, request).make()
+            except ClientError as error:
+                throttled = is_throttled(error)
+                if not (throttled and place.had_company):
+                    raise
+            else:
+                succeeded = True
+                return answer
+            finally:
+                self._throttle.leave(place, throttled=throttled, succeeded=succeeded)
+
+
+def _read(target_ids: Iterator[str], batches: Batches) -> bool:
+    """Read the user's ids until a batch is ready; return False at their end."""
+    try:
+        for target_id in target_ids:
+            if batches.add(target_id):
+                return True
+    except Exception as error:  # noqa: BLE001 - raised after the outputs before it
+        batches.calls.append(Future())
+        batches.calls[-1].set_exception(error)
+    else:
+        batches.flush()
+    return False
+
+
+def _work(future: Future[Any], function: Callable[[], Any]) -> None:
+    try:
+        future.set_result(function())
+    except BaseException as error:  # noqa: BLE001 - raised where the result is consumed
+        future.set_exception(error)
+
+
+def _in_context(context: Context, work: Callable[[], None]) -> None:
+    # A tracer that gives each new thread a context of its own keeps it.
+    own = copy_context()
+    for variable, value in context.items():
+        if variable not in own:
+            variable.set(value)
+    work()
