@@ -156,7 +156,7 @@ OTHER_VALUES = (
     ])
     | json_values
 ).map(copy.deepcopy)  # fmt: skip
-NAMES = ["status", "target_id", "raw", "future", "targetId", *sorted(AWS_NAMES)]
+NAMES = ["status", "target_id", "raw", "future", "targetId", *AWS_NAMES]
 
 
 @st.composite
