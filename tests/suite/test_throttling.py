@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from support.clients import Clients, got
 from support.clock import Clock
-from support.codedeploy import GET, READ, THROTTLED, CodeDeploy, Gate, TokenBucket
+from support.codedeploy import GET, LIST, READ, THROTTLED, CodeDeploy, Gate, TokenBucket
 from support.pages import ids
 
 RETRIES = {"mode": "standard", "total_max_attempts": 3}
@@ -66,36 +66,37 @@ def test_a_call_that_is_alone_is_left_to_the_retry_settings(clients: Clients) ->
         assert len(codedeploy.calls) == 3
 
 
-@pytest.mark.usefixtures("clock")
+@pytest.mark.usefixtures("retry_at_once")
 @pytest.mark.parametrize("allowed", [0, 30])
 def test_a_service_that_allows_nothing_any_more_ends_a_request(
-    clients: Clients,
-    allowed: int,
+    clients: Clients, monkeypatch: pytest.MonkeyPatch, allowed: int
 ) -> None:
-    codedeploy = CodeDeploy(throttle=TokenBucket(0, allowed))
+    clock = Clock()
+    monkeypatch.setattr("time.monotonic", clock.monotonic)
+    throttle = TokenBucket(0, allowed)
+    codedeploy = CodeDeploy(throttle=throttle, before=lambda *_: clock.set_forward(0.1))
     client = clients.canned(codedeploy, retries=RETRIES)
     with pytest.raises(client.exceptions.ClientError, match="ThrottlingException"):
         client.batch_get(ids(1_000))
     assert len(codedeploy.calls) < allowed + 100
 
 
-def test_all_calls_of_a_client_share_the_cap_which_goes(clients: Clients) -> None:
+def test_listings_and_get_deployment_share_the_cap_which_goes(clients: Clients) -> None:
     gate, overlap, all_eight = Gate(), threading.Event(), threading.Barrier(8)
-    codedeploy = CodeDeploy(
-        throttle=gate, delay=0.01, before=lambda *_: overlap.is_set() and all_eight.wait(10)
-    )
+    before = lambda *_: overlap.is_set() and all_eight.wait(10)  # noqa: E731
+    codedeploy = CodeDeploy(throttle=gate, before=before)
     client = clients.capped(codedeploy, gate)
-    codedeploy.most = 0
-    deployment = {"deploymentId": "d-1"}
-    clients.at_once(
-        [
-            lambda: client.typed.get_deployment(**deployment),
-            lambda: client.typed.get_deployment(**deployment),
-            lambda: client.typed.batch_get_deployment_targets(**deployment, targetIds=ids(25)),
-        ]
-    )
-    assert codedeploy.most == 1
-    assert {operation for operation, _ in codedeploy.calls} == {GET, READ}
+    hangs = [codedeploy.hang(LIST), codedeploy.hang(GET)]
+    both = [client.iterate(), client.watch()]
+    results = [clients.beside(targets) for targets in both]
+    clients.wait_until(lambda: len(codedeploy.asked(LIST) + codedeploy.asked(GET)) > 0)
+    clients.pause(0.05)
+    assert len(codedeploy.asked(LIST) + codedeploy.asked(GET)) == 1
+    for hang in hangs:
+        hang.let_go()
+    assert [result().target_id for result in results] == ids(1) * 2
+    for targets in both:
+        clients.close(targets)
     client.batch_get(ids(1_000))
     overlap.set()
     assert got(client.batch_get(ids(200)).deployment_targets) == ids(200)
