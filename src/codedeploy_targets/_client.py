@@ -21,8 +21,8 @@ from ._default_client import default_client
 from ._deployments import DeploymentInfo
 from ._errors import Exceptions
 from ._models import DeploymentTarget, TargetFilters
-from ._requests import Batcher, Listing, Request, check_target_ids, get_batch, merge
-from ._threads import Batches, Run, follow, targets_of
+from ._requests import Batches, Listing, Request, check_target_ids, get_batch, merge
+from ._threads import Closed, Run
 from ._throttling import Throttle
 from ._watching import Watch
 
@@ -97,12 +97,14 @@ class DeploymentTargetsClient(ClientBase):
                 DeploymentTargetDoesNotExistException or InstanceDoesNotExistException.
             botocore.exceptions.BotoCoreError: botocore could not make the call.
         """
-        batcher = Batcher(check_target_ids(targetIds))
         calls_for = partial(get_batch, deploymentId, skip_missing=skip_missing)
-        limit = 1 if len(batcher.ready) == 1 else self._max_concurrency
-        run = Run(self.client, self._throttle, limit)
-        batches = Batches(run, calls_for, batcher, window=len(batcher.ready))
-        return merge([Output(deployment_targets=[]), *batches.outputs()])
+        batches = Batches(calls_for, check_target_ids(targetIds), limit=self._max_concurrency)
+        # A single call is made in the caller's thread.
+        run = self._run(min(self._max_concurrency, len(batches.ready)))
+        try:
+            return merge([Output(deployment_targets=[]), *run.outputs(batches)])
+        finally:
+            run.close()
 
     def iter_deployment_targets(
         self,
@@ -130,23 +132,18 @@ class DeploymentTargetsClient(ClientBase):
             TypeError: both `targetIds` and `targetFilters` are given, or `targetIds` is wrong.
             Others: as in `batch_get_deployment_targets`, after the targets of earlier batches.
         """
-        batcher, listing, target_ids = Batcher(), None, None
+        known, listing, target_ids = [], None, None
         if targetIds is None:
             listing = Listing(deploymentId, targetFilters)
         elif isinstance(ids := check_target_ids(targetIds, targetFilters), list):
-            batcher = Batcher(ids)  # known already: nothing waits for them to be read
+            known = ids  # nothing has to be read
         else:
             target_ids = iter(ids)
-        run = Run(self.client, self._throttle, self._max_concurrency)
-        batches = Batches(
-            run,
-            partial(get_batch, deploymentId, skip_missing=skip_missing),
-            batcher,
-            target_ids=target_ids,
-            listing=listing,
-            window=self._max_concurrency,
-        )
-        return DeploymentTargetIterator(targets_of(batches.outputs(), run), run=run)
+        limit = self._max_concurrency
+        calls_for = partial(get_batch, deploymentId, skip_missing=skip_missing)
+        batches = Batches(calls_for, known, listing=listing, limit=limit, window=limit)
+        run = self._run(limit)
+        return DeploymentTargetIterator(run.iterate(batches, target_ids), run=run)
 
     def watch_deployment_targets(
         self,
@@ -182,9 +179,10 @@ class DeploymentTargetsClient(ClientBase):
             ValueError: `delay` or `timeout` is below 0, or no number.
             Others: as in `batch_get_deployment_targets`.
         """
-        watch = Watch(deploymentId, delay, timeout, time.monotonic)
-        run = Run(self.client, self._throttle, self._max_concurrency)
-        return DeploymentWatch(follow(run, watch, on_round), run=run)
+        run = self._run(self._max_concurrency)
+        run.watch = Watch(deploymentId, delay, timeout, time.monotonic)
+        run.missing_target_ids = run.watch.missing_target_ids
+        return DeploymentWatch(run.follow(run.watch, on_round), run=run)
 
     def get_deployment(self, *, deploymentId: str) -> DeploymentInfo:
         """Get how a deployment as a whole stands; AWS's GetDeployment.
@@ -196,8 +194,11 @@ class DeploymentTargetsClient(ClientBase):
             botocore.exceptions.BotoCoreError: botocore could not make the call.
         """
         request = Request("get_deployment", {"deploymentId": deploymentId})
-        deployment: DeploymentInfo = Run(self.client, self._throttle, limit=1).ask(request)
+        deployment: DeploymentInfo = self._run(1).call(request)
         return deployment
+
+    def _run(self, limit: int) -> Run:
+        return Run(self.client, self._throttle, limit)
 
 
 class DeploymentTargetIterator(Iterator[DeploymentTarget]):
@@ -232,7 +233,10 @@ class DeploymentTargetIterator(Iterator[DeploymentTarget]):
     def __next__(self) -> DeploymentTarget:
         if self._is_closed:
             raise StopIteration
-        return next(self._targets)
+        try:
+            return next(self._targets)
+        except Closed:
+            raise StopIteration from None
 
     def __enter__(self) -> Self:
         return self
@@ -282,7 +286,8 @@ class DeploymentWatch(DeploymentTargetIterator):
         Raises:
             RuntimeError: no answer has come yet.
         """
-        deployment = self._run.deployment if self._run else self._deployment
+        watch = self._run.watch if self._run else None
+        deployment = watch.deployment if watch else self._deployment
         if deployment is None:
             raise RuntimeError("the deployment is not known before the first round")
         return deployment

@@ -25,8 +25,8 @@ from ._answers import BatchGetDeploymentTargetsOutput as Output
 from ._client import ClientBase
 from ._deployments import DeploymentInfo
 from ._models import DeploymentTarget, TargetFilters
-from ._requests import Listing, Request, check_target_ids, get_batch, merge
-from ._tasks import Run, batches_listed, batches_of, each, follow, outputs
+from ._requests import Batches, Listing, Request, check_target_ids, get_batch, merge
+from ._tasks import Run, each
 from ._watching import Watch
 
 __all__ = ["AsyncDeploymentTargetIterator", "AsyncDeploymentTargetsClient", "AsyncDeploymentWatch"]
@@ -82,13 +82,13 @@ class AsyncDeploymentTargetsClient(ClientBase):
                 DeploymentTargetDoesNotExistException or InstanceDoesNotExistException.
             botocore.exceptions.BotoCoreError: botocore could not make the call.
         """
-        ids = each(check_target_ids(targetIds, None, (Iterable, AsyncIterable)))
-        batches = [batch async for batch in batches_of(ids)]
-        run = Run(self.client, self._throttle, self._max_concurrency)
+        ids = check_target_ids(targetIds, None, (Iterable, AsyncIterable))
+        known = [target_id async for target_id in each(ids)]
+        run = self._run()
         calls_for = partial(get_batch, deploymentId, skip_missing=skip_missing)
-        found = outputs(run, each(batches), calls_for, window=max(len(batches), 1))
-        async with aclosing(found):
-            return merge([Output(deployment_targets=[]), *[output async for output in found]])
+        batches = Batches(calls_for, known, limit=self._max_concurrency)
+        async with aclosing(run.outputs(batches)) as outputs:
+            return merge([Output(deployment_targets=[]), *[output async for output in outputs]])
 
     def iter_deployment_targets(
         self,
@@ -118,15 +118,20 @@ class AsyncDeploymentTargetsClient(ClientBase):
             TypeError: both `targetIds` and `targetFilters` are given, or `targetIds` is wrong.
             Others: as in `batch_get_deployment_targets`, after the targets of earlier batches.
         """
-        run = Run(self.client, self._throttle, self._max_concurrency)
+        known, listing, target_ids = [], None, None
         if targetIds is None:
-            batches = batches_listed(run, Listing(deploymentId, targetFilters))
+            listing = Listing(deploymentId, targetFilters)
         else:
             ids = check_target_ids(targetIds, targetFilters, (Iterable, AsyncIterable))
-            batches = batches_of(each(ids))
+            if isinstance(ids, list):
+                known = ids
+            else:
+                target_ids = each(ids)
+        limit = self._max_concurrency
         calls_for = partial(get_batch, deploymentId, skip_missing=skip_missing)
-        found = outputs(run, batches, calls_for, window=self._max_concurrency)
-        return AsyncDeploymentTargetIterator(run=run, found=found)
+        batches = Batches(calls_for, known, listing=listing, limit=limit, window=limit)
+        run = self._run()
+        return AsyncDeploymentTargetIterator(run=run, found=run.outputs(batches, target_ids))
 
     def watch_deployment_targets(
         self,
@@ -162,9 +167,10 @@ class AsyncDeploymentTargetsClient(ClientBase):
             ValueError: `delay` or `timeout` is below 0, or no number.
             Others: as in `batch_get_deployment_targets`.
         """
-        watch = Watch(deploymentId, delay, timeout, time.monotonic)
-        run = Run(self.client, self._throttle, self._max_concurrency)
-        return AsyncDeploymentWatch(run=run, found=follow(run, watch, on_round))
+        run = self._run()
+        run.watch = Watch(deploymentId, delay, timeout, time.monotonic)
+        run.missing_target_ids = run.watch.missing_target_ids
+        return AsyncDeploymentWatch(run=run, found=run.follow(run.watch, on_round))
 
     async def get_deployment(self, *, deploymentId: str) -> DeploymentInfo:
         """Get how a deployment as a whole stands; AWS's GetDeployment.
@@ -175,11 +181,12 @@ class AsyncDeploymentTargetsClient(ClientBase):
                 DeploymentDoesNotExistException.
             botocore.exceptions.BotoCoreError: botocore could not make the call.
         """
-        run = Run(self.client, self._throttle, 1)
-        deployment: DeploymentInfo = await run.ask(
-            Request("get_deployment", {"deploymentId": deploymentId})
-        )
+        request = Request("get_deployment", {"deploymentId": deploymentId})
+        deployment: DeploymentInfo = await self._run().call(request)
         return deployment
+
+    def _run(self) -> Run:
+        return Run(self.client, self._throttle, self._max_concurrency)
 
 
 class AsyncDeploymentTargetIterator(AsyncIterator[DeploymentTarget]):
@@ -271,7 +278,8 @@ class AsyncDeploymentWatch(AsyncDeploymentTargetIterator):
         Raises:
             RuntimeError: no answer has come yet.
         """
-        deployment = self._run.deployment if self._run else self._deployment
+        watch = self._run.watch if self._run else None
+        deployment = watch.deployment if watch else self._deployment
         if deployment is None:
             raise RuntimeError("the deployment is not known before the first round")
         return deployment
