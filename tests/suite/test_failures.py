@@ -26,7 +26,11 @@ if TYPE_CHECKING:
 
     from codedeploy_targets import DeploymentTarget
 
-CAUSE: dict[str, Any] = {"error_code": "ScriptFailed", "script_name": "install.sh", "message": "exit code 1"}
+CAUSE: dict[str, Any] = {
+    "error_code": "ScriptFailed",
+    "script_name": "install.sh",
+    "message": "exit code 1",
+}
 
 
 def event(name: str | None = "Install", status: str = "Failed", **why: Any) -> LifecycleEvent:
