@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from support.clients import Clients
 
 REQUEST: Any = {"deploymentId": "d-1"}
+SHAPE: Any = (
+    botocore.session.get_session().get_service_model("codedeploy").shape_for("DeploymentInfo")
+)
 MEMBERS = {
     name: values(shape)
-    for name, shape in botocore.session.get_session()
-    .get_service_model("codedeploy")
-    .shape_for("DeploymentInfo")
-    .members.items()
+    for name, shape in SHAPE.members.items()
     if attribute(name) in DeploymentInfo.model_fields
 }
 INFOS = st.fixed_dictionaries(

@@ -202,7 +202,7 @@ def test_a_target_that_vanishes_is_missing_and_ends_nothing(clients: Clients) ->
         Step("Succeeded", fleet(a="Succeeded")),
     )
     missing: list[list[str]] = []
-    watch = clients.canned(codedeploy).watch(
+    watch: Any = clients.canned(codedeploy).watch(
         on_round=lambda _: missing.append(watch.missing_target_ids)
     )
     assert told(codedeploy, watch) == [
@@ -240,7 +240,7 @@ def test_what_a_user_does_to_a_target_changes_nothing_in_the_watch(clients: Clie
 def test_each_round_is_told_with_how_the_deployment_stands(clients: Clients) -> None:
     steps = [Step("Created"), *[Step("InProgress", RUNNING)] * 2, Step("Succeeded", ENDED)]
     heard: list[Any] = []
-    watch = clients.canned(CodeDeploy(*steps)).watch(
+    watch: Any = clients.canned(CodeDeploy(*steps)).watch(
         on_round=lambda told: heard.append((told.status, watch.deployment is told))
     )
     with pytest.raises(RuntimeError, match="before the first round"):

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from support.clients import AsyncClients
@@ -101,7 +101,8 @@ def test_closing_the_iterator_ends_the_watch(clients: Clients) -> None:
 
 
 def test_closing_it_elsewhere_ends_it_where_it_waits(clients: Clients) -> None:
-    codedeploy, tasks = CodeDeploy(NOT_OVER), set()
+    codedeploy = CodeDeploy(NOT_OVER)
+    tasks: set[Any] = set()
 
     def close_elsewhere(_: object) -> None:
         if hasattr(watch, "aclose"):
