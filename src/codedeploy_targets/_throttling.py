@@ -11,7 +11,6 @@ import math
 import os
 from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
 from threading import Lock
 
 _SPEED = 0.25  # how fast the cap rises: by this much for each `cap` calls that succeed
@@ -66,7 +65,7 @@ class Throttle:
             for each in self._under_way:
                 each.had_company = True
             self._under_way.append(place)
-        self.wake_next()
+        self.wake()
         return True
 
     def leave(self, place: Place, *, throttled: bool = False, succeeded: bool = False) -> None:
@@ -83,9 +82,9 @@ class Throttle:
             for places in (self._under_way, self._waiting):
                 if place in places:
                     places.remove(place)
-        self.wake_next()
+        self.wake()
 
-    def wake_next(self) -> None:
-        """Wake the call that waits longest. Takes no lock, so any thread may do it at any time."""
-        with suppress(IndexError):
-            self._waiting[0].wake()
+    def wake(self) -> None:
+        """Let all calls that wait try again. Takes no lock, so any thread may do it at any time."""
+        for place in self._waiting.copy():
+            place.wake()

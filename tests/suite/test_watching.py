@@ -190,10 +190,17 @@ def test_an_id_is_missing_until_it_is_answered(clients: Clients) -> None:
     assert watch.missing_target_ids == ["a", "c"]
 
 
-def test_a_target_of_a_future_type_without_an_id_is_yielded_once(clients: Clients) -> None:
+def test_targets_of_a_future_type_without_an_id_are_yielded_once(clients: Clients) -> None:
     def mars(status: str) -> Response:
-        payload = {"name": "rover", "status": status}
-        return Response(page([{"deploymentTargetType": "MarsTarget", "marsTarget": payload}]))
+        payloads = ({"name": "rover", "status": status}, {"name": "probe", "status": "Ready"})
+        return Response(
+            page(
+                [
+                    {"deploymentTargetType": "MarsTarget", "marsTarget": payload}
+                    for payload in payloads
+                ]
+            )
+        )
 
     statuses = ["InProgress", "InProgress", "Succeeded", "Succeeded"]
     codedeploy = CodeDeploy(
@@ -202,4 +209,4 @@ def test_a_target_of_a_future_type_without_an_id_is_yielded_once(clients: Client
         instead={READ: map(mars, statuses)},
     )
     watch = clients.canned(codedeploy).watch()
-    assert [each.status for each in watch] == ["InProgress", "Succeeded"]
+    assert [each.status for each in watch] == ["InProgress", "Ready", "Succeeded"]
