@@ -31,7 +31,15 @@ HANDLERS: dict[str, Callable[[Look], Callable[..., None]]] = {
     "needs-retry": lambda look: lambda response, **_: look(response[1]),
     "after-call": lambda look: lambda parsed, **_: look(parsed),
 }
-WRAPPERS = ("a replaced _make_api_call", "wrapt", "a subclass", "a method of a subclass")
+WRAPPERS = {
+    "a replaced _make_api_call": "_make_api_call",
+    "wrapt": "_make_api_call",
+    "a subclass": "_make_api_call",
+    "a method of a subclass": "batch_get_deployment_targets",
+    "a replaced _make_request": "_make_request",
+    "the endpoint's make_request": "make_request",
+    "the endpoint's _send_request": "_send_request",
+}
 
 
 class Watchers:
@@ -48,16 +56,18 @@ class Watchers:
             wrapped.meta.events.register(f"{self._how}.codedeploy", HANDLERS[self._how](look))
             return wrapped
         cls = base_of(wrapped)
-        if "subclass" in self._how:
+        if "endpoint" in self._how:
+            cls = type(vars(wrapped)["_endpoint"])
+        elif "subclass" in self._how:
             cls = type("Subclass", (type(wrapped),), {})
             state, wrapped = vars(wrapped), object.__new__(cls)
             vars(wrapped).update(state)
-        name = "batch_get_deployment_targets" if "method" in self._how else "_make_api_call"
+        name = WRAPPERS[self._how]
         own = getattr(cls, name)
 
         async def call(*args: Any, **kwargs: Any) -> Any:
             answer = await self._clients.result(own(*args, **kwargs))
-            look(answer)
+            look(answer[1] if isinstance(answer, tuple) else answer)
             return answer
 
         make: Any = (plain := as_method(self._clients, call))
