@@ -118,10 +118,12 @@ class DeploymentTargetsClient(ClientBase):
         """
         calls_for = partial(get_batch, deploymentId, skip_missing=skip_missing)
         batches = Batches(calls_for, check_target_ids(targetIds), limit=self._max_concurrency)
+        if not batches.ready:
+            return Output(deployment_targets=[])
         # A single call is made in the caller's thread.
         run = self._run(min(self._max_concurrency, len(batches.ready)))
         try:
-            return merge([Output(deployment_targets=[]), *run.outputs(batches)])
+            return merge(run.outputs(batches))
         finally:
             run.close()
 

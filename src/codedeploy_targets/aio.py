@@ -85,8 +85,10 @@ class AsyncDeploymentTargetsClient(ClientBase):
         ids = [each async for each in aiter_of(check_target_ids(targetIds, None, self._iterables))]
         calls_for = partial(get_batch, deploymentId, skip_missing=skip_missing)
         batches = Batches(calls_for, ids, limit=self._max_concurrency)
+        if not batches.ready:
+            return Output(deployment_targets=[])
         async with aclosing(self._run().outputs(batches)) as outputs:
-            return merge([Output(deployment_targets=[]), *[output async for output in outputs]])
+            return merge([output async for output in outputs])
 
     def iter_deployment_targets(
         self,
