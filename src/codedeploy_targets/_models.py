@@ -225,7 +225,9 @@ class UnknownTarget(_Target, frozen=True):
             with suppress(UnreadableError):
                 if isinstance(payload, dict):
                     envelope |= _read_payload(member, payload, member).to_boto3()
-        return {**envelope, "deploymentTargetType": self.raw_type} if self.raw_type else envelope
+        if self.raw_type is not None:
+            envelope["deploymentTargetType"] = self.raw_type
+        return envelope
 
 
 KnownTarget = InstanceTarget | LambdaTarget | ECSTarget | CloudFormationTarget

@@ -49,6 +49,7 @@ class Run:
         self, watch: Watch, on_round: Callable[[DeploymentInfo], object] | None
     ) -> AsyncGenerator[Output]:
         """Yield the targets of a watch that are new or have changed."""
+        self.missing_target_ids = watch.missing_target_ids
         try:
             watch.begin()
             while not watch.is_over:
@@ -72,7 +73,7 @@ class Run:
     # What iterates this is a class: `asyncio.run` closes all async generators at once, and that
     # fails for a generator that is still iterating another one.
     async def outputs(
-        self, batches: Batches, target_ids: AsyncGenerator[Any] | None = None
+        self, batches: Batches, target_ids: Iterable[Any] | AsyncIterable[Any] | None = None
     ) -> AsyncGenerator[Output]:
         """Yield the outputs of the batches in order; raise the first error in this order.
 
@@ -80,7 +81,9 @@ class Run:
         """
         self._batches = batches
         places = asyncio.Semaphore(self._limit)
-        reader = self._start(self._read(target_ids, batches, places)) if target_ids else None
+        reader = None
+        if target_ids is not None:
+            reader = self._start(self._read(target_ids, batches, places))
         try:
             while not self.is_closed:
                 self._begin_calls()
@@ -152,12 +155,15 @@ class Run:
                 self._throttle.leave(place, throttled=throttled, succeeded=succeeded)
 
     async def _read(
-        self, target_ids: AsyncGenerator[Any], batches: Batches, places: asyncio.Semaphore
+        self,
+        target_ids: Iterable[Any] | AsyncIterable[Any],
+        batches: Batches,
+        places: asyncio.Semaphore,
     ) -> None:
-        async with aclosing(target_ids):
+        async with aclosing(aiter_of(target_ids)) as ids:
             # Reserved before a batch is read: ids are read no faster than targets are consumed.
             await places.acquire()
-            async for target_id in target_ids:
+            async for target_id in ids:
                 if batches.add(target_id):
                     self._begin_calls()
                     await places.acquire()
@@ -194,11 +200,16 @@ class Run:
         await asyncio.gather(*others, return_exceptions=True)
 
 
-async def each(items: Iterable[Any] | AsyncIterable[Any]) -> AsyncGenerator[Any]:
-    """Yield the items of either kind of iterable."""
-    if isinstance(items, AsyncIterable):
-        async for item in items:
-            yield item
-    else:
+async def aiter_of(items: Iterable[Any] | AsyncIterable[Any]) -> AsyncGenerator[Any]:
+    """Yield the items of either kind of iterable, and close an async generator at the end."""
+    if isinstance(items, Iterable):
         for item in items:
             yield item
+        return
+    iterator = aiter(items)
+    try:
+        async for item in iterator:
+            yield item
+    finally:
+        if isinstance(iterator, AsyncGenerator):  # else asyncio closes it, in a task of its own
+            await iterator.aclose()

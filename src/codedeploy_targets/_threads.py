@@ -6,7 +6,7 @@ The async client's `_tasks.py` has the same outline.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import suppress
 from contextvars import Context, copy_context
@@ -52,15 +52,16 @@ class Run:
 
     def close(self) -> None:
         self.is_closed = True
-        self._notify()
+        self._events.put(None)
         self._throttle.wake()
 
     def iterate(
-        self, batches: Batches, target_ids: Iterator[str] | None
+        self, batches: Batches, target_ids: Iterable[str] | None
     ) -> Generator[DeploymentTarget]:
         """Yield the targets of the batches, and note which ids brought none."""
         try:
-            for output in self.outputs(batches, target_ids):
+            ids = None if target_ids is None else iter(target_ids)
+            for output in self.outputs(batches, ids):
                 self.missing_target_ids += output.missing_target_ids
                 yield from output.deployment_targets
         finally:
@@ -70,6 +71,7 @@ class Run:
         self, watch: Watch, on_round: Callable[[DeploymentInfo], object] | None
     ) -> Generator[DeploymentTarget]:
         """Yield the targets of a watch that are new or have changed."""
+        self.missing_target_ids = watch.missing_target_ids
         try:
             watch.begin()
             while not watch.is_over:
@@ -107,8 +109,7 @@ class Run:
     def start(self, steps: Steps) -> Future[Any]:
         """Take the steps in a thread of their own, or here if there is none to be had."""
         future: Future[Any] = Future()
-        future.add_done_callback(self._notify)
-        work = partial(_work, future, partial(self._drive, steps, self.call))
+        work = partial(self._work, future, steps)
         # A daemon, so that a process can end while a call hangs.
         thread = Thread(target=_in_context, args=(copy_context(), work), daemon=True)
         if self._limit > 1:
@@ -117,6 +118,13 @@ class Run:
         if thread.ident is None:  # it was not started
             work()
         return future
+
+    def _work(self, future: Future[Any], steps: Steps) -> None:
+        try:
+            future.set_result(self._drive(steps, self.call))
+        except BaseException as error:  # noqa: BLE001 - raised where the result is consumed
+            future.set_exception(error)
+        self._events.put(None)
 
     def _drive(self, steps: Steps, take: Callable[[Any], Any]) -> Any:
         resume: Callable[[Any], Any] = steps.send
@@ -158,9 +166,6 @@ class Run:
             return False
         return True
 
-    def _notify(self, _: object = None) -> None:
-        self._events.put(None)
-
     def call(self, request: Request) -> Any:
         while True:
             woken: SimpleQueue[None] = SimpleQueue()
@@ -195,13 +200,6 @@ def _read(target_ids: Iterator[str], batches: Batches) -> bool:
     else:
         batches.flush()
     return False
-
-
-def _work(future: Future[Any], function: Callable[[], Any]) -> None:
-    try:
-        future.set_result(function())
-    except BaseException as error:  # noqa: BLE001 - raised where the result is consumed
-        future.set_exception(error)
 
 
 def _in_context(context: Context, work: Callable[[], None]) -> None:

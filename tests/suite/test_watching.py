@@ -271,10 +271,17 @@ def test_on_round_may_close_the_watch_or_raise(clients: Clients) -> None:
     assert list(watch) == []
 
 
-def test_a_target_of_a_future_type_without_an_id_is_yielded_once(clients: Clients) -> None:
+def test_targets_of_a_future_type_without_an_id_are_yielded_once(clients: Clients) -> None:
     def mars(status: str) -> Response:
-        payload = {"name": "rover", "status": status}
-        return Response(page([{"deploymentTargetType": "MarsTarget", "marsTarget": payload}]))
+        payloads = ({"name": "rover", "status": status}, {"name": "probe", "status": "Ready"})
+        return Response(
+            page(
+                [
+                    {"deploymentTargetType": "MarsTarget", "marsTarget": payload}
+                    for payload in payloads
+                ]
+            )
+        )
 
     statuses = ["InProgress", "InProgress", "Succeeded", "Succeeded"]
     codedeploy = CodeDeploy(
@@ -283,4 +290,4 @@ def test_a_target_of_a_future_type_without_an_id_is_yielded_once(clients: Client
         instead={READ: map(mars, statuses)},
     )
     watch = clients.canned(codedeploy).watch()
-    assert [each.status for each in watch] == ["InProgress", "Succeeded"]
+    assert [each.status for each in watch] == ["InProgress", "Ready", "Succeeded"]
