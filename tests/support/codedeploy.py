@@ -103,6 +103,15 @@ class TokenBucket:
         return True
 
 
+class Gate:
+    """Allows everything or nothing, in place of a token bucket."""
+
+    is_open = False
+
+    def take(self) -> bool:
+        return self.is_open
+
+
 class Hang:
     """Holds calls back until the test lets go."""
 
@@ -146,7 +155,7 @@ class CodeDeploy:
         known: int | Sequence[str] = 1_000,
         instead: Mapping[str, Iterable[Instead]] | None = None,
         before: Callable[[str, Any], object] | None = None,
-        throttle: TokenBucket | None = None,
+        throttle: TokenBucket | Gate | None = None,
         delay: float = 0,
         page_size: int = 100,
     ) -> None:
@@ -202,6 +211,11 @@ class CodeDeploy:
 
         self._before.append(before)
         return hang
+
+    def gather(self, calls: int) -> None:
+        """Let the next calls wait for each other, until there are so many."""
+        arrived, left = threading.Barrier(calls), threading.Semaphore(calls)
+        self._before.append(lambda *_: left.acquire(blocking=False) and arrived.wait(PATIENCE))
 
     def method(self, operation: str) -> Callable[..., Any]:
         """Return a function that answers as boto3's method does, for a mock."""
