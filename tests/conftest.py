@@ -45,9 +45,7 @@ def retry_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """Let pauses take no time, though the clock goes on by as much."""
     clock = Clock()
-    monkeypatch.setattr("time.monotonic", clock.monotonic)
-    monkeypatch.setattr("time.sleep", clock.pause)
-    monkeypatch.setattr("asyncio.sleep", clock.pause_task)
+    clock.install(monkeypatch)
     return clock
 
 

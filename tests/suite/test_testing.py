@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
-from itertools import chain, islice
+from contextlib import suppress
+from datetime import timedelta, timezone
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from botocore.exceptions import ClientError
 from moto import mock_aws
 from moto.codedeploy.responses import CodeDeployResponse
-from support.clients import AsyncClients
+from support.clients import AsyncClients, got
 from support.endpoint import boto3_client
 from support.mock_aws import MOTO_ACCOUNT, client_of, deploy
 from support.models import FULL, MOMENT
@@ -20,7 +21,7 @@ import codedeploy_targets as ct
 from codedeploy_targets.testing import MockDeploymentTargets, mock_deployment_targets
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
 OPERATIONS = ("list_deployment_targets", "batch_get_deployment_targets")
 LIST, READ = OPERATIONS
@@ -44,17 +45,27 @@ def targets() -> Iterator[MockDeploymentTargets]:
         yield targets
 
 
+FULL_INFO = ct.DeploymentInfo(
+    deployment_id="d-1", application_name="other", deployment_group_name="canary",
+    status=ct.DeploymentStatus.FAILED, creator="codeDeployRollback", description="mine",
+    error_information=ct.ErrorInformation(code="HEALTH_CONSTRAINTS", message="too many"),
+    deployment_overview=ct.DeploymentOverview(failed=9), create_time=MOMENT, complete_time=MOMENT,
+    start_time=MOMENT.astimezone(timezone(timedelta(hours=5))), compute_platform="ECS",
+    rollback_info=ct.RollbackInfo(rollback_deployment_id="d-2"),
+)  # fmt: skip
+
+
 def instances(count: int) -> list[ct.InstanceTarget]:
     return [target(f"i-{number}") for number in range(count)]
 
 
-def refused(client: Any, operation: str, **params: Any) -> tuple[str, str]:
+def refused(client: Any, operation: str, **params: Any) -> str:
     """Return the code and message with which a call is refused."""
     with pytest.raises(ClientError) as caught:
         getattr(client, operation)(**params)
-    assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 400
-    told = caught.value.response["Error"]
-    return told["Code"].removesuffix("Exception"), told["Message"]
+    response: Any = caught.value.response
+    assert response["ResponseMetadata"]["HTTPStatusCode"] == 400
+    return "{Code}: {Message}".format(**response["Error"]).replace("Exception:", ":")
 
 
 # The targets.
@@ -74,39 +85,30 @@ def test_every_type_comes_back_as_it_was_put(client: Any, targets: Any) -> None:
 def test_boto3_gets_its_own_dicts_in_the_order_of_the_ids(client: Any, targets: Any) -> None:
     own = [each.model_copy(update={"deployment_id": "d-own"}) for each in FULL[::-1]]
     deployment_id = deploy(client, targets, put=reversed(own))
-    bodies: list[bytes] = []
-    client.meta.events.register(
-        "before-parse.codedeploy", lambda response_dict, **_: bodies.append(response_dict["body"])
-    )
     ids = [each.target_id for each in own]
     response = client.batch_get_deployment_targets(deploymentId=deployment_id, targetIds=ids)
     assert response["deploymentTargets"] == [each.to_boto3() for each in own]
-    # On the wire, times are seconds since the epoch.
-    sent = json.loads(bodies[0])["deploymentTargets"][-1]["instanceTarget"]
-    assert sent["lastUpdatedAt"] == MOMENT.timestamp()
 
 
 def test_put_replaces_and_leaves_the_models_alone(client: Any, targets: Any) -> None:
     deployment_id = deploy(client, targets, put=instances(3))
-    ready = ct.InstanceTarget(target_id="i-2", status=ct.TargetStatus.READY)
-    targets.put(deployment_id, [ready])
-    assert ready == ct.InstanceTarget(target_id="i-2", status=ct.TargetStatus.READY)
     iterate = ct.DeploymentTargetsClient(client).iter_deployment_targets
-    found = [(each.target_id, each.status) for each in iterate(deploymentId=deployment_id)]
-    assert found == [("i-2", "Ready")]
-    targets.put(deployment_id, [])
-    assert list(iterate(deploymentId=deployment_id)) == []
+    for put in (fleet(a="Ready"), []):
+        targets.put(deployment_id, put)
+        assert put == fleet(a="Ready")[: len(put)]
+        found = list(iterate(deploymentId=deployment_id))
+        assert [(each.target_id, each.status) for each in found] == [("a", "Ready")][: len(put)]
 
 
-@pytest.mark.parametrize(("target_id", "named"), [(None, "None"), ("", "''"), ("i-0", "'i-0'")])
+@pytest.mark.parametrize("target_id", [None, "", "i-0"])
 def test_put_refuses_targets_without_an_id_of_their_own(
-    client: Any, targets: Any, target_id: str | None, named: str
+    client: Any, targets: Any, target_id: str | None
 ) -> None:
-    deployment_id = deploy(client)
-    odd = ct.InstanceTarget(target_id=target_id)
-    with pytest.raises(ValueError, match=f"target_id of its own: {named}$"):
-        targets.put(deployment_id, [*instances(2), odd])
-    assert refused(client, LIST, deploymentId=deployment_id)[0] == "DeploymentNotStarted"
+    deployment_id, odd = deploy(client), ct.InstanceTarget(target_id=target_id)
+    for method, what in [("put", [*instances(2), odd]), ("play", [("Ready", [odd, odd])])]:
+        with pytest.raises(ValueError, match=f"target_id of its own: {target_id!r}$"):
+            getattr(targets, method)(deployment_id, what)
+    assert refused(client, LIST, deploymentId=deployment_id).startswith("DeploymentNotStarted:")
 
 
 def test_a_batch_has_up_to_25_targets_and_missing_ones_can_be_skipped(
@@ -119,8 +121,7 @@ def test_a_batch_has_up_to_25_targets_and_missing_ones_can_be_skipped(
     out = ct.DeploymentTargetsClient(client).batch_get_deployment_targets(
         deploymentId=deployment_id, targetIds=["gone", "i-2", "i-1"], skip_missing=True
     )
-    assert [each.target_id for each in out.deployment_targets] == ["i-2", "i-1"]
-    assert out.missing_target_ids == ["gone"]
+    assert (got(out.deployment_targets), out.missing_target_ids) == (["i-2", "i-1"], ["gone"])
 
 
 @pytest.mark.parametrize(
@@ -134,145 +135,160 @@ def test_listing_is_paged(client: Any, targets: Any, count: int, pages: list[int
     assert list(chain(*listed)) == [f"i-{number}" for number in range(count)]
 
 
-@pytest.mark.parametrize(
-    ("filters", "expected"),
-    [
-        (None, ["i-0", "i-1", "i-2", "i-3", "pay"]),
-        ({}, ["i-0", "i-1", "i-2", "i-3", "pay"]),
-        ({"TargetStatus": ["Failed"]}, ["i-0", "i-1", "pay"]),
-        ({"TargetStatus": ["Failed", "Ready"]}, ["i-0", "i-1", "i-2", "pay"]),
-        ({"TargetStatus": ["Skipped"]}, []),
-        ({"ServerInstanceLabel": ["Green"]}, ["i-1", "i-2"]),
-        ({"ServerInstanceLabel": ["Green"], "TargetStatus": ["Failed"]}, ["i-1"]),
-    ],
-)
-def test_listing_is_filtered(client: Any, targets: Any, filters: Any, expected: list[str]) -> None:
+def test_targets_may_be_put_between_two_pages(client: Any, targets: Any) -> None:
+    deployment_id = deploy(client, targets, put=instances(250))
+    first = client.list_deployment_targets(deploymentId=deployment_id)
+    following = {"deploymentId": deployment_id, "nextToken": first["nextToken"]}
+    for count, rest in [(120, 20), (90, 0), (0, 0), (400, 100)]:
+        targets.put(deployment_id, instances(count))
+        page = client.list_deployment_targets(**following)
+        assert page["targetIds"] == [f"i-{number}" for number in range(100, 100 + rest)]
+        assert ("nextToken" in page) == (count == 400)
+
+
+@pytest.mark.parametrize(("filters", "expected"), [
+    (None, "i-0 i-1 i-2 i-3 pay"), ({}, "i-0 i-1 i-2 i-3 pay"),
+    ({"TargetStatus": ["Failed"]}, "i-0 i-1 pay"), ({"TargetStatus": ["Skipped"]}, ""),
+    ({"TargetStatus": ["Failed", "Ready"]}, "i-0 i-1 i-2 pay"),
+    ({"ServerInstanceLabel": ["Green"]}, "i-1 i-2"),
+    ({"ServerInstanceLabel": ["Green"], "TargetStatus": ["Failed"]}, "i-1"),
+])  # fmt: skip
+def test_listing_is_filtered(client: Any, targets: Any, filters: Any, expected: str) -> None:
     states: list[Any] = [("Failed", "Blue"), ("Failed", "Green"), ("Ready", "Green"), (None, None)]
-    put: list[ct.DeploymentTarget] = [
-        ct.InstanceTarget(target_id=f"i-{number}", status=status, instance_label=label)
-        for number, (status, label) in enumerate(states)
-    ]
-    put.append(ct.LambdaTarget(target_id="pay", status=ct.TargetStatus.FAILED))
+    put: list[Any] = [ct.LambdaTarget(target_id="pay", status=ct.TargetStatus.FAILED)]
+    for number, (status, label) in enumerate(states):
+        each = ct.InstanceTarget(target_id=f"i-{number}", status=status, instance_label=label)
+        put.append(each)
     found = ct.DeploymentTargetsClient(client).iter_deployment_targets(
         deploymentId=deploy(client, targets, put=put), targetFilters=filters
     )
-    assert [each.target_id for each in found] == expected
+    assert sorted(str(each.target_id) for each in found) == expected.split()
 
 
 # What is refused.
-
-NO_ID = ("DeploymentIdRequired", "A deployment id is required.")
-BAD_ID = ("InvalidDeploymentId", "The deployment id is not valid.")
-NO_TARGET_ID = ("DeploymentTargetIdRequired", "A target id is required.")
-BAD_TOKEN = ("InvalidNextToken", "The next token is not valid.")
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
 @pytest.mark.usefixtures("targets")
 def test_deployment_ids_are_checked(client: Any, operation: str) -> None:
-    deployment_id = deploy(client)
-    assert refused(client, operation) == NO_ID
-    assert refused(client, operation, deploymentId="") == NO_ID
-    assert refused(client, operation, deploymentId="d_1") == BAD_ID
-    assert refused(client, operation, deploymentId="d-1\n") == BAD_ID
-    assert refused(client, operation, deploymentId="d-1")[0] == "DeploymentDoesNotExist"
-    not_started = f"The deployment {deployment_id} has no targets yet."
-    told = refused(client, operation, deploymentId=deployment_id)
-    assert told == ("DeploymentNotStarted", not_started)
+    known = deploy(client)
+    for params, told in [
+        ({}, "DeploymentIdRequired: A deployment id is required."),
+        ({"deploymentId": ""}, "DeploymentIdRequired: A deployment id is required."),
+        ({"deploymentId": "d_1"}, "InvalidDeploymentId: d_1 is no deployment id."),
+        ({"deploymentId": "d-1\n"}, "InvalidDeploymentId: d-1\n is no deployment id."),
+        ({"deploymentId": "d-1"}, "DeploymentDoesNotExist: The deployment d-1 does not exist with"),
+        ({"deploymentId": known}, f"DeploymentNotStarted: The deployment {known} has no targets"),
+    ]:
+        assert refused(client, operation, **params).startswith(told)
 
 
-REFUSED: list[tuple[str, dict[str, Any], tuple[str, str]]] = [
-    (READ, {}, NO_TARGET_ID),
-    (READ, {"targetIds": []}, NO_TARGET_ID),
-    (READ, {"targetIds": ["i-0"] * 26}, (
-        "DeploymentTargetListSizeExceeded", "26 target ids were given; at most 25 are allowed."
-    )),
-    (READ, {"targetIds": ["i-0", ""]}, ("InvalidDeploymentTargetId", "A target id is empty.")),
-    (READ, {"targetIds": ["i-0", "i-200"]}, (
-        "DeploymentTargetDoesNotExist", "The deployment has no target i-200."
-    )),
-    (LIST, {"nextToken": ""}, BAD_TOKEN),
-    (LIST, {"nextToken": "what"}, BAD_TOKEN),
-    (LIST, {"targetFilters": {"TargetColour": ["Blue"]}}, (
-        "InvalidTargetFilterName", "TargetColour is not a target filter."
-    )),
-    (LIST, {"targetFilters": {"TargetStatus": ["Failed", "failed"]}}, (
-        "InvalidInstanceStatus", "failed is not a value of TargetStatus."
-    )),
-    (LIST, {"targetFilters": {"ServerInstanceLabel": ["Red"]}}, (
-        "InvalidInstanceType", "Red is not a value of ServerInstanceLabel."
-    )),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("operation", "params", "told"), REFUSED)
+@pytest.mark.parametrize(("operation", "params", "told"), [
+    (READ, {}, "DeploymentTargetIdRequired: A target id is required."),
+    (READ, {"targetIds": []}, "DeploymentTargetIdRequired: A target id is required."),
+    (READ, {"targetIds": ["i-0"] * 26}, "DeploymentTargetListSizeExceeded: 26 are too many."),
+    (READ, {"targetIds": ["i-0", ""]}, "InvalidDeploymentTargetId: A target id is empty."),
+    (READ, {"targetIds": ["i-0", "i-9"]}, "DeploymentTargetDoesNotExist: There is no target i-9."),
+    *((LIST, {"nextToken": wrong}, "InvalidNextToken: The next token is not valid.")
+      for wrong in ("", "what", "-1", "1.5")),
+    (LIST, {"targetFilters": {"TargetColour": ["Blue"]}},
+     "InvalidTargetFilterName: TargetColour is not a target filter."),
+    (LIST, {"targetFilters": {"TargetStatus": ["Failed", "failed"]}},
+     "InvalidInstanceStatus: failed is not a value of TargetStatus."),
+    (LIST, {"targetFilters": {"ServerInstanceLabel": ["Red"]}},
+     "InvalidInstanceType: Red is not a value of ServerInstanceLabel."),
+])  # fmt: skip
 def test_target_ids_tokens_and_filters_are_checked(
-    client: Any, targets: Any, operation: str, params: Any, told: Any
+    client: Any, targets: Any, operation: str, params: Any, told: str
 ) -> None:
-    deployment_id = deploy(client, targets, put=instances(101))
+    deployment_id = deploy(client, targets, put=instances(1))
     assert refused(client, operation, deploymentId=deployment_id, **params) == told
 
 
 # The deployments.
 
 
-def test_get_deployment_answers_the_status_that_was_set(client: Any, targets: Any) -> None:
-    deployment_id, other = deploy(client), deploy(client)
+def info(client: Any, deployment_id: str) -> dict[str, Any]:
+    told: dict[str, Any] = client.get_deployment(deploymentId=deployment_id)["deploymentInfo"]
+    return told
 
-    def statuses() -> list[str]:
-        infos = [client.get_deployment(deploymentId=each) for each in (deployment_id, other)]
-        return [info["deploymentInfo"]["status"] for info in infos]
 
-    before = statuses()[1]
-    for status in ("InProgress", "Paused", "Succeeded", "Failed", "Stopped"):
+def test_get_deployment_answers_what_was_set_and_the_rest_is_motos(
+    client: Any, targets: Any
+) -> None:
+    deployment_id = deploy(client)
+    own = info(client, deployment_id)
+    assert not own.keys() & {"errorInformation", "rollbackInfo"}  # the service has none yet
+    for status in ("InProgress", "Paused", "Succeeded"):
         targets.set_status(deployment_id, status)
-        assert statuses() == [status, before]
-    # It has no targets, and so it ends without any.
+        assert info(client, deployment_id) == {**own, "status": status}
+    targets.put(deployment_id, fleet(a="Failed", b="Pending", c="Failed"))
+    overview = {**own["deploymentOverview"], "Failed": 2, "Pending": 1}
+    assert info(client, deployment_id)["deploymentOverview"] == overview
+
+    told = FULL_INFO.model_copy(update={"deployment_id": deployment_id})
+    targets.set_deployment(deployment_id, told)
+    get_typed = ct.DeploymentTargetsClient(client).get_deployment
+    assert get_typed(deploymentId=deployment_id) == told
+    targets.set_status(deployment_id, "Stopped")
+    assert get_typed(deploymentId=deployment_id).error_information == told.error_information
+    assert client.list_deployments(includeOnlyStatuses=["Stopped"])["deployments"]
+    targets.set_deployment(deployment_id, ct.DeploymentInfo(creator="me"))
+    changed = {"status": "Stopped", "creator": "me", "deploymentOverview": overview}
+    assert info(client, deployment_id) == {**own, **changed}
+    with pytest.raises(client.exceptions.DeploymentDoesNotExistException):
+        info(client, "d-9")
+
+
+# The course of a deployment, and what a watch of it yields.
+ROUNDS: list[Any] = [
+    ("Created", None),
+    ("InProgress", []),
+    (ct.DeploymentInfo(status=ct.DeploymentStatus.IN_PROGRESS), fleet(a="InProgress")),
+    ("InProgress", fleet(a="Succeeded", b="InProgress")),
+    (FULL_INFO, fleet(a="Succeeded", b="Failed", c="Skipped")),
+]
+PLAYED = ["a InProgress", "a Succeeded", "b Failed", "b InProgress", "c Skipped"]
+
+
+def check_following(watch: Any) -> None:
+    # The order within a round is not promised.
+    assert sorted(f"{each.target_id} {each.status}" for each in watch) == PLAYED
+    assert watch.deployment == FULL_INFO
+
+
+def test_a_deployment_is_played_round_by_round(client: Any, targets: Any) -> None:
+    deployment_id = deploy(client, targets, put=fleet(z="Pending"))
+    targets.play(deployment_id, iter(ROUNDS))
+    assert client.list_deployment_targets(deploymentId=deployment_id)["targetIds"] == ["z"]
+    told: list[ct.DeploymentInfo] = []
     watch = ct.DeploymentTargetsClient(client).watch_deployment_targets
-    assert list(watch(deploymentId=deployment_id)) == []
-
-
-def check_following(followed: Iterator[Any], targets: Any, deployment_id: str) -> None:
-    """Follow a deployment of a, in progress, and b, pending, to its end."""
-
-    def states(followed: Iterable[Any]) -> list[tuple[str, str]]:
-        # The order within a round is not promised.
-        return sorted((each.target_id, str(each.status)) for each in followed)
-
-    assert states(islice(followed, 2)) == [("a", "InProgress"), ("b", "Pending")]
-    targets.put(deployment_id, fleet(a="Succeeded", b="InProgress"))
-    assert states(islice(followed, 2)) == [("a", "Succeeded"), ("b", "InProgress")]
-    targets.put(deployment_id, fleet(a="Succeeded", b="Failed", c="Skipped"))
-    targets.set_status(deployment_id, "Failed")
-    assert states(followed) == [("b", "Failed"), ("c", "Skipped")]
-
-
-def test_a_deployment_can_be_followed(client: Any, targets: Any) -> None:
-    deployment_id = deploy(client, targets, put=fleet(a="InProgress", b="Pending"))
-    watch = ct.DeploymentTargetsClient(client).watch_deployment_targets
-    check_following(watch(deploymentId=deployment_id, delay=0, timeout=60), targets, deployment_id)
+    check_following(watch(deploymentId=deployment_id, delay=0, timeout=60, on_round=told.append))
+    assert [each.status for each in told] == ["Created", *["InProgress"] * 3, "Failed"]
+    assert info(client, deployment_id)["status"] == "Failed"  # the last round stays
+    targets.play(deployment_id, ROUNDS[:1])
+    assert info(client, deployment_id)["status"] == "Created"
+    assert refused(client, LIST, deploymentId=deployment_id).startswith("DeploymentNotStarted:")
 
 
 def test_the_async_client_follows_a_deployment(moto_url: str, targets: Any) -> None:
     pytest.importorskip("aiobotocore")
-    put = fleet(a="InProgress", b="Pending")
-    deployment_id = deploy(boto3_client(moto_url), targets, put=put)
+    deployment_id = deploy(boto3_client(moto_url))
+    targets.play(deployment_id, ROUNDS)
     with AsyncClients() as clients:
         watch = clients.wrap(clients.unwrapped(moto_url)).typed.watch_deployment_targets
-        followed = clients.iterator(watch(deploymentId=deployment_id, delay=0, timeout=60))
-        check_following(iter(followed), targets, deployment_id)
+        check_following(clients.iterator(watch(deploymentId=deployment_id, delay=0, timeout=60)))
 
 
-def test_an_unknown_deployment_is_a_lookup_error(client: Any, targets: Any) -> None:
-    deploy(client)
-    told = r"^moto has no deployment 'd-9': call create_deploy"
-    with pytest.raises(LookupError, match=told):
-        targets.put("d-9", [])
-    with pytest.raises(LookupError, match=told):
-        targets.set_status("d-9", "Succeeded")
+@pytest.mark.parametrize(("method", "what"), [
+    ("put", []), ("set_status", "Ready"), ("set_deployment", FULL_INFO), ("play", []),
+])  # fmt: skip
+def test_an_unknown_deployment_is_a_lookup_error(targets: Any, method: str, what: Any) -> None:
+    with pytest.raises(LookupError, match=r"^moto has no deployment 'd-9': call create_deploy"):
+        getattr(targets, method)("d-9", what)
 
 
-def test_deployments_of_any_account_and_region_take_targets(targets: Any) -> None:
+def test_deployments_of_any_account_and_region_take_targets_until_moto_resets(targets: Any) -> None:
     places = [(MOTO_ACCOUNT, "us-east-1"), (MOTO_ACCOUNT, "eu-west-1"), ("1" * 12, "eu-west-1")]
     with mock_aws():
         clients = [client_of(*place) for place in places]
@@ -280,37 +296,35 @@ def test_deployments_of_any_account_and_region_take_targets(targets: Any) -> Non
         for number, client in enumerate(clients):
             listed = client.list_deployment_targets(deploymentId=ids[number])
             assert listed["targetIds"] == [f"i-{number}"]
-        assert refused(clients[0], LIST, deploymentId=ids[2])[0] == "DeploymentDoesNotExist"
-
-
-def test_targets_go_when_moto_resets(targets: Any) -> None:
+        assert "NotExist" in refused(clients[0], LIST, deploymentId=ids[2])
     with mock_aws():
-        deployment_id = deploy(client_of(MOTO_ACCOUNT, "us-east-1"), targets, put=instances(1))
-    with mock_aws():
-        told = refused(client_of(MOTO_ACCOUNT, "us-east-1"), LIST, deploymentId=deployment_id)
-        assert told[0] == "DeploymentDoesNotExist"
+        assert "NotExist" in refused(client_of(*places[0]), LIST, deploymentId=ids[0])
         with pytest.raises(LookupError):
-            targets.put(deployment_id, [])
+            targets.put(ids[0], [])
 
 
 # moto.
 
 
 def test_afterwards_moto_is_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = dict(vars(CodeDeployResponse))
-    with mock_deployment_targets():
-        during = dict(vars(CodeDeployResponse))
-        with pytest.raises(ZeroDivisionError), mock_deployment_targets():
-            raise ZeroDivisionError
-        assert dict(vars(CodeDeployResponse)) == during
-    assert dict(vars(CodeDeployResponse)) == before
-    # As moto would have them.
-    own = {operation: lambda _: "{}" for operation in OPERATIONS}
-    for operation, method in own.items():
-        monkeypatch.setattr(CodeDeployResponse, operation, method, raising=False)
-    with mock_deployment_targets():
-        assert not any(getattr(CodeDeployResponse, name) is own[name] for name in OPERATIONS)
-    assert all(getattr(CodeDeployResponse, name) is own[name] for name in OPERATIONS)
+    def now() -> dict[str, Any]:
+        return dict(vars(CodeDeployResponse))
+
+    # As moto may have one of them some day.
+    monkeypatch.setattr(CodeDeployResponse, LIST, lambda _: "{}", raising=False)
+    before = now()
+    with suppress(ZeroDivisionError), mock_deployment_targets():
+        during = now()
+        assert all(during[each] is not before.get(each) for each in OPERATIONS)
+        _ = 1 / 0
+    assert now() == before
+    # Entered twice, and left out of order.
+    first, second = mock_deployment_targets(), mock_deployment_targets()
+    assert first.__enter__() is not second.__enter__()
+    first.__exit__(None, None, None)
+    assert now() == during
+    second.__exit__(None, None, None)
+    assert now() == before
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
