@@ -54,16 +54,18 @@ def test_close_ends_who_waits_for_a_place_under_the_cap(clients: Clients) -> Non
     client = clients.capped(codedeploy, gate)
     hang = codedeploy.hang(READ)
     first = client.iterate(ids(25))
-    waits = [client.iterate(ids(25)), client.iterate(), client.watch()]
-    results = [clients.beside(targets) for targets in (first, *waits)]
+    result = clients.beside(first)
     clients.wait_until(lambda: bool(codedeploy.calls))
-    clients.pause(0.05)  # the others come to wait
-    for targets, result in zip(waits, results[1:], strict=True):
+    at_work = clients.under_way()
+    for targets in (client.iterate(ids(25)), client.iterate(), client.watch()):
+        waits = clients.beside(targets)
+        clients.pause(0.05)  # it comes to wait
         clients.close(targets)
-        assert result() is None
+        assert waits() is None
+        clients.wait_until(lambda: clients.under_way() == at_work)
     assert len(codedeploy.calls) == 1
     hang.let_go()
-    assert results[0]().target_id == ids(1)[0]
+    assert result().target_id == ids(1)[0]
     first.close()
 
 

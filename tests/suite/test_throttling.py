@@ -143,6 +143,7 @@ def test_a_forked_process_starts_without_a_cap() -> None:
     gate, both = Gate(), threading.Barrier(2)
     with Clients() as clients:
         codedeploy = CodeDeploy(throttle=gate, before=lambda *_: gate.is_open and both.wait(10))
+        codedeploy.gather(4)
         client = clients.canned(codedeploy, retries={"total_max_attempts": 1})
         with pytest.raises(client.exceptions.ClientError, match="ThrottlingException"):
             client.batch_get(ids(100))
@@ -150,5 +151,9 @@ def test_a_forked_process_starts_without_a_cap() -> None:
         gate.is_open = True
         child = os.fork()
         if child == 0:
-            os._exit(0 if got(client.batch_get(ids(50)).deployment_targets) == ids(50) else 1)
+            try:
+                assert got(client.batch_get(ids(50)).deployment_targets) == ids(50)
+                os._exit(0)
+            finally:
+                os._exit(1)
         assert os.waitpid(child, 0) == (child, 0)
