@@ -197,6 +197,13 @@ def load(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def throttling(session: nox.Session) -> None:
+    """Simulate the cap on a client's calls against loops over boto3: failures and time."""
+    install(session)
+    session.run("python", "tests/programs/throttling.py", *session.posargs, env=SUPPORT)
+
+
+@nox.session(default=False)
 def faults(session: nox.Session) -> None:
     """Throttle, cut, drop, flip and delay what is on the way between endpoint and client."""
     install(session, *FAULTS)
