@@ -16,22 +16,20 @@ from ._default_client import IMPATIENT, default_client
 from ._errors import error_code
 from ._report import Report, one_line
 
-_EPILOG = """Exit status: 0 the deployment succeeded, or --until is reached, 1 it failed or was
-stopped, 2 wrong usage, or no answer from AWS, 3 not over yet (--no-watch), 124 timeout, 129 SIGHUP,
-130 Ctrl-C, 143 SIGTERM."""
+_ABOUT = """Follow a CodeDeploy deployment, and tell why it failed. Exit status: 0 it succeeded, or
+--until is reached, 1 it failed or was stopped, 2 wrong usage or no answer from AWS, 3 not over yet
+(--no-watch), 124 timeout, 129 SIGHUP, 130 Ctrl-C, 143 SIGTERM."""
 # The keys: codes of AWS's errors, or names of an exception's class or its bases; the first counts.
 _ADVICE = {
     "AccessDeniedException": "Allow codedeploy:Get*, codedeploy:List* and codedeploy:BatchGet*.",
     "ConnectionError HTTPClientError": "Check --region and the network.",
-    "DeploymentDoesNotExistException": "Check the id, --region and --profile.",
-    "InvalidDeploymentIdException": "A deployment id looks like d-EXAMPLE11.",
+    "DeploymentDoesNotExistException InvalidDeploymentIdException": "Check the id and --region.",
     "InvalidResponseError": "Try again; see whether a proxy changes what AWS answers.",
     "KeyError": "It has had no deployment.",
     "NoCredentialsError": "Sign in, or name a --profile.",
-    "OSError ValueError": "",  # the error names what is wrong
+    "ValueError": "",  # the error names what is wrong
     "SSOError TokenRetrievalError": "Run `aws sso login`.",
     "ThrottlingException": "Try again later, with a longer --delay.",
-    "Vanished": "It was deleted meanwhile.",
     "Exception": "Check --region, --profile and the credentials.",
 }
 _alarm: Any = getattr(signal, "alarm", abs)  # ends a call that hangs; Windows has none
@@ -69,7 +67,7 @@ def _interrupt(number: int, _: object) -> NoReturn:
     raise KeyboardInterrupt(signal.Signals(number).name)
 
 
-def _follow(args: argparse.Namespace, report: Report) -> None:
+def _follow(args: Any, report: Report) -> None:
     if args.json_file:
         args.json_file.touch()
     aws = default_client(profile=args.profile, region=args.region, config=IMPATIENT)
@@ -97,33 +95,27 @@ def _follow(args: argparse.Namespace, report: Report) -> None:
         report.show(target)
 
 
-def _outcome(
-    args: argparse.Namespace, report: Report, error: BaseException | None
-) -> tuple[int, str]:
-    deployment, names = report.deployment, [each.__name__ for each in type(error).__mro__]
+def _outcome(args: Any, report: Report, error: BaseException | None) -> tuple[int, str]:
     is_late = isinstance(error, TimeoutError) or str(error) == "SIGALRM"
     if isinstance(error, KeyboardInterrupt) and not is_late:
         return 128 + signal.Signals[str(error)], f"Ended by {error}."
-    if "OSError" in names and not is_late:
-        status = 2
-    elif deployment and deployment.is_over:
-        status = 0 if deployment.status == "Succeeded" else 1
-    elif error:
-        status = 124 if is_late else 2
-    else:
+    if isinstance(error, OSError) and not is_late:
+        return 2, "" if isinstance(error, BrokenPipeError) else f"{error}."
+    if report.deployment.is_over:
+        status = 0 if report.deployment.status == "Succeeded" else 1
+    elif error is None:
         status = 0 if report.has_reached(args.until) else 3
-    if is_late or error is None or isinstance(error, BrokenPipeError):
-        return status, f"Not over after {args.timeout:g} seconds." if status == 124 else ""
-    code = str(error_code(error))
-    is_gone = deployment and code == "DeploymentDoesNotExistException"
-    names = ["Vanished" if is_gone else code, *names]
+    else:
+        status = 124 if is_late else 2
+    if is_late or error is None:
+        return status, f"It took more than {args.timeout:g} seconds." if is_late else ""
+    names = [str(error_code(error)), *(each.__name__ for each in type(error).__mro__)]
     advice = (text for name in names for keys, text in _ADVICE.items() if name in keys.split())
     return status, f"{str(error).rstrip('.')}. {next(advice)}".rstrip()
 
 
 def _parse(argv: list[str] | None) -> argparse.Namespace:
-    about = "Follow a CodeDeploy deployment, and tell why it failed."
-    parser = argparse.ArgumentParser("codedeploy-targets", description=about, epilog=_EPILOG)
+    parser = argparse.ArgumentParser("codedeploy-targets", description=_ABOUT)
     add = parser.add_argument
     add("deployment_id", nargs="?", metavar="DEPLOYMENT", help="its id, like d-EXAMPLE11")
     add("--application", metavar="NAME", help="with --group, in place of the id: the newest one's")

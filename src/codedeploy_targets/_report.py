@@ -1,7 +1,6 @@
-"""Change here: what the command line shows: lines for a log, JSON, a live view on a terminal.
+"""Change here: what the command line shows: lines for a log, JSON, a live view on a terminal."""
 
-What the service sends is data: `one_line` and `as_json` let it steer no terminal and no CI runner.
-"""
+# What the service sends is data: `one_line` and `as_json` let it steer no terminal, no CI runner.
 
 from __future__ import annotations
 
@@ -9,7 +8,6 @@ import json
 import re
 import sys
 import time
-from argparse import Namespace
 from collections import Counter
 from contextlib import suppress
 from shutil import get_terminal_size
@@ -17,18 +15,17 @@ from textwrap import wrap
 from threading import Event, Thread
 from typing import Any
 
-from pydantic.alias_generators import to_pascal
 from pydantic_core import to_jsonable_python
 
 from . import DeploymentInfo, DeploymentTarget, Diagnostics, FailureGroup, group_failures
 
+_DONE = {"Succeeded", "Skipped"}
 _MOST = 20  # groups, ids of one, lines of a log
 _TICK, _SIGN_OF_LIFE = 0.25, 60  # seconds
 _DOMAINS = {"aws-cn": "amazonaws.cn", "aws-us-gov": "amazonaws-us-gov.com"}  # of AWS's console
 
 
 def one_line(text: object, width: int = 300) -> str:
-    """Return a text as one line that steers no terminal and is no command to a CI runner."""
     plain = re.sub(r"\x1b\[[\d;]*m", "", str(text or ""))  # colours
     line = "".join(char if char.isprintable() else " " for char in plain).rstrip()
     # GitHub obeys `::…` where a line begins and `##[…` anywhere, Azure and TeamCity `##name[…`.
@@ -37,7 +34,6 @@ def one_line(text: object, width: int = 300) -> str:
 
 
 def as_json(value: object) -> str:
-    """Return a value, models included, as one line of JSON, which is no such command either."""
     text = json.dumps(to_jsonable_python(value), separators=(",", ":"))
     return text.replace("##", "#\\u0023")
 
@@ -72,18 +68,17 @@ def _doing(target: DeploymentTarget) -> str:
     return _join(", ", event and event.lifecycle_event_name, *told)
 
 
-def _is_past(target: DeploymentTarget, goal: str | None) -> bool:
-    past = [each for each in target.lifecycle_events if each.status in {"Succeeded", "Skipped"}]
-    return goal in [each.lifecycle_event_name for each in past]
+def _past(target: DeploymentTarget) -> list[str | None]:
+    return [e.lifecycle_event_name for e in target.lifecycle_events if e.status in _DONE]
 
 
 class Report:
     """Shows lines, one a change that a reader can see; on a terminal, a live view below them."""
 
-    def __init__(self, args: Namespace) -> None:
+    def __init__(self, args: Any) -> None:
         self.aws: Any = None  # what botocore's client tells of itself
         self.watch: Any = None
-        self.deployment: DeploymentInfo | None = None
+        self.deployment = DeploymentInfo()  # not known yet
         self.rollback: str | None = None
         self._args, self._out = args, sys.stderr if args.json else sys.stdout
         self._console: Any = None
@@ -93,24 +88,22 @@ class Report:
 
                 self._console = None if get_console().is_dumb_terminal else get_console()
         self._targets: dict[object, DeploymentTarget] = {}
-        self._told: set[str] = set()
-        self._lines: list[str] = []
-        self._drawn: tuple[int, int, list[str]] = 0, 0, [""]  # columns, lines, and the view
+        self._told, self._lines = set[str](), list[str]()
+        self._drawn = 0, 0, [""]  # columns, lines, and the view
         self._over, self._printed = Event(), time.monotonic()
         self._thread = Thread(target=self._show_life, daemon=True)
         self._thread.start()
 
-    def tell(self, deployment: DeploymentInfo) -> None:
-        is_first, self.deployment = self.deployment is None, deployment
-        name, region = deployment.deployment_id, self.aws.region_name
+    def tell(self, told: DeploymentInfo) -> None:
+        is_first, self.deployment = self.deployment.status is None, told
+        name, region = told.deployment_id, self.aws.region_name
         if is_first:
             host = f"{region}.console.{_DOMAINS.get(self.aws.partition, 'aws.amazon.com')}"
             link = f"https://{host}/codesuite/codedeploy/deployments/{name}?region={region}"
-            group = f"{deployment.application_name}/{deployment.deployment_group_name}"
-            by = f"by {deployment.creator}"
-            self._print(name, group, by, one_line(deployment.description), link)
-        if not (deployment.is_over or self._console):
-            self._print_new(f"{name} {deployment.status}")
+            group = f"{told.application_name}/{told.deployment_group_name} by {told.creator}"
+            self._print(name, group, one_line(told.description), link)
+        if not (told.is_over or self._console):
+            self._print_new(f"{name} {told.status}")
 
     def show(self, target: DeploymentTarget) -> None:
         label = getattr(target, "instance_label", None)
@@ -125,21 +118,18 @@ class Report:
             self._print_new(text)
 
     def has_reached(self, goal: str | None) -> bool:
-        """Tell whether the deployment has this status, or all targets are past this event."""
-        is_there = self.deployment is not None and self.deployment.status == goal
-        are_past = [_is_past(each, goal) for each in self._targets.values()]
-        return is_there or (bool(are_past) and all(are_past))
+        past = [*map(_past, self._targets.values())]
+        return goal == self.deployment.status or (bool(past) and all(goal in each for each in past))
 
     def end(self) -> None:
-        """Tell why targets failed, how the deployment stands, and that it goes on."""
         self._over.set()
         self._thread.join()
         with suppress(AttributeError, RuntimeError):  # no answer has come
             self.tell(self.watch.deployment)
-        groups = group_failures(self._targets.values())
+        groups, info = group_failures(self._targets.values()), self.deployment
         missing = self.watch.missing_target_ids if self.watch else []
         if self._args.json_file:
-            told: Any = {"deployment": self.deployment, "targets": [*self._targets.values()]}
+            told: Any = {"deployment": info.status and info, "targets": [*self._targets.values()]}
             told |= {"failures": groups, "missing_target_ids": missing}
             self._args.json_file.write_text(f"{as_json(told)}\n", encoding="utf-8")
         for group in groups[:_MOST]:
@@ -148,17 +138,17 @@ class Report:
             self._print(f"and {rest} more failed, for {len(groups) - _MOST} other reasons")
         if missing:
             self._print("AWS returned nothing for", _first(missing))
-        if self.deployment is None:
+        if info.status is None:
             return
-        if cause := self.deployment.error_information:
+        if cause := info.error_information:
             self._print(_join(": ", cause.code, cause.message))
-        info: Any = self.deployment.rollback_info
-        if rollback := self.rollback or (info and info.rollback_deployment_id):
-            self._print("Rolled back by", rollback, info and info.rollback_message)
+        back: Any = info.rollback_info
+        if rollback := self.rollback or (back and back.rollback_deployment_id):
+            self._print("Rolled back by", rollback, back and back.rollback_message)
         self._print(self._summary())
-        if not self.deployment.is_over:
-            command = f"aws deploy stop-deployment --deployment-id {self.deployment.deployment_id}"
-            self._print(f"It goes on. To stop it: {command} --region {self.aws.region_name}")
+        if not info.is_over:
+            stop = f"aws deploy stop-deployment --deployment-id {info.deployment_id}"
+            self._print("It goes on. To stop it:", stop, "--region", self.aws.region_name)
 
     def _print_group(self, group: FailureGroup) -> None:
         why, event = group.diagnostics or Diagnostics(), group.targets[0].failed_event
@@ -191,28 +181,28 @@ class Report:
     def _counts(self) -> Counter[str]:
         # AWS's own count may have more targets than came so far.
         came = Counter(str(each.status or "without status") for each in [*self._targets.values()])
-        told = self.deployment and self.deployment.deployment_overview
-        counted = +Counter({to_pascal(name): count or 0 for name, count in told or ()})
+        overview = self.deployment.deployment_overview or ()
+        counted = +Counter({name.title().replace("_", ""): count or 0 for name, count in overview})
         return max(came, counted, key=Counter.total)
 
     def _summary(self) -> str:
         counts = _join(", ", *(f"{n} {status}" for status, n in self._counts().most_common()))
-        told: Any = self.deployment
-        return f"{told.deployment_id} {told.status}: {counts or 'no targets'}"
+        status = f"{self.deployment.deployment_id} {self.deployment.status}"
+        return f"{status}: {counts or 'no targets'}"
 
     def _show_life(self) -> None:
         with suppress(OSError):  # the main thread meets it, too
             while not self._over.wait(_TICK):
                 if self._console:
                     self._draw(*self._console.size)
-                elif self.deployment and time.monotonic() - self._printed >= _SIGN_OF_LIFE:
+                elif self.deployment.status and time.monotonic() - self._printed >= _SIGN_OF_LIFE:
                     self._print(time.strftime("%H:%M:%S"), self._summary())
             if self._console:
                 self._draw(*self._console.size)
 
     def _draw(self, columns: int, height: int) -> None:
         is_over, end = self._over.is_set(), len(self._lines)
-        frame = [""] if is_over or not self.deployment else self._view(columns, height)
+        frame = [""] if is_over or not self.deployment.status else self._view(columns, height)
         (old_columns, start, old_frame), self._drawn = self._drawn, (columns, end, frame)
         clear = "\r" + "\x1b[A" * (len(old_frame) - 1) + "\x1b[J"
         if columns < old_columns:  # terminals differ in how they wrap what is there
@@ -226,25 +216,23 @@ class Report:
     def _view(self, columns: int, height: int) -> list[str]:
         from rich.cells import cell_len, set_cell_size
 
-        counts, status = self._counts(), self.deployment and self.deployment.status
-        total, failed = counts.total(), counts["Failed"]
-        done = failed + counts["Succeeded"] + counts["Skipped"]
-        told = f"{done} of {total} done, {failed} failed" if total else "no targets yet"
-        head = f"{one_line(status)}  {told}  "
+        counts = self._counts()
+        total, done = counts.total(), sum(counts[each] for each in ("Failed", *_DONE))
+        told = f"{done} of {total} done, {counts['Failed']} failed" if total else "no targets yet"
+        head = f"{one_line(self.deployment.status)}  {told}  "
         size = max(min(30, columns - len(head)), 0)
         lines = [f"{head}{'━' * (size * done // (total or 1)):─<{size}}"]
         busy = [each for each in [*self._targets.values()] if not each.is_terminal]
         busy.sort(key=_age, reverse=True)  # what hangs comes first
-        # The lines above stay in sight, ids differ at their end.
+        # The lines above stay in sight. Ids differ at their end.
         room, half = max(height * 2 // 3, min(height, 5)), columns // 5 + 2
         for target in busy[:room]:
             name, age = one_line(target.target_id), _age(target)
-            if cell_len(name) > 2 * half:
-                name = f"{name[: half - 1]}…{name[-half:]}"
+            name = name if cell_len(name) <= 2 * half else f"{name[: half - 1]}…{name[-half:]}"
             doing = one_line(_doing(target) or target.status)
             lines.append(f"{_span(age) if age else '':>6} {name} {doing}")
         if len(lines) > max(room, 2):
             lines[room - 1 :] = [f"and {len(busy) - room + 2} more"]
         lines = [set_cell_size(line, columns).rstrip() for line in lines[:room]]
-        colour = "" if self._console.no_color else "\x1b[31m" if failed else "\x1b[32m"
+        colour = "" if self._console.no_color else "\x1b[31m" if counts["Failed"] else "\x1b[32m"
         return [f"{colour}{lines[0]}\x1b[m", *lines[1:]]
