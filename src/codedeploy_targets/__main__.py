@@ -91,8 +91,7 @@ def _follow(args: Any, report: Report) -> None:
     _alarm(0 if args.timeout is None else int(min(args.timeout, 1e9)) + 2)
     report.watch = watch
     for target in watch:
-        report.tell(watch.deployment)
-        report.show(target)
+        report.take(target)
 
 
 def _outcome(args: Any, report: Report, error: BaseException | None) -> tuple[int, str]:

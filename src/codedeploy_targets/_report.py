@@ -8,7 +8,7 @@ import json
 import re
 import sys
 import time
-from collections import Counter
+from collections import Counter, deque
 from contextlib import suppress
 from shutil import get_terminal_size
 from textwrap import wrap
@@ -88,7 +88,7 @@ class Report:
 
                 self._console = None if get_console().is_dumb_terminal else get_console()
         self._targets: dict[object, DeploymentTarget] = {}
-        self._told, self._lines = set[str](), list[str]()
+        self._new, self._told, self._lines = deque[DeploymentTarget](), set[str](), list[str]()
         self._drawn = 0, 0, [""]  # columns, lines, and the view
         self._over, self._printed = Event(), time.monotonic()
         self._thread = Thread(target=self._show_life, daemon=True)
@@ -104,10 +104,16 @@ class Report:
             self._print(name, group, one_line(told.description), link)
         if not (told.is_over or self._console):
             self._print_new(f"{name} {told.status}")
+        while self._new:
+            self._show(self._new.popleft())
 
-    def show(self, target: DeploymentTarget) -> None:
+    def take(self, target: DeploymentTarget) -> None:
+        # Quick, so that a signal that ends the run in the middle of a round loses no failure.
         label = getattr(target, "instance_label", None)
         self._targets[target.target_id or target.model_dump_json(), label] = target
+        self._new.append(target)
+
+    def _show(self, target: DeploymentTarget) -> None:
         text = _join(" ", target.target_id, target.status, _doing(target))
         if self._args.json:
             print(as_json(target), flush=True)
