@@ -1,32 +1,64 @@
-"""The whole check: `nox`. One part of it: `nox -s NAME`, with a name from `nox -l`."""
+"""What a change needs: `nox`. The rest of the check: `nox -t full`. One part: `nox -s NAME`."""
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
+import sys
 from pathlib import Path
 
 import nox
 
 # pip trusts the machine's certificates; uv does so only with this setting.
 os.environ.setdefault("UV_SYSTEM_CERTS", "1")
+# The tests start many processes, which would each compile botocore and pydantic anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
-nox.needs_version = ">=2025.2.9"
+nox.needs_version = ">=2025.10.16"
 nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.download_python = "never"
 nox.options.error_on_missing_interpreters = False
 
 PROJECT = nox.project.load_toml()
 PYTHONS = nox.project.python_versions(PROJECT)
+DEFAULT = ".".join(map(str, sys.version_info[:2]))
 TESTS, TYPING, LINT, PEERS, FAULTS, MUTANTS, BUILD, NEWEST = (
     nox.project.dependency_groups(PROJECT, group)
     for group in ("tests", "typing", "lint", "peers", "faults", "mutants", "build", "newest")
 )
 EXTRAS = PROJECT["project"]["optional-dependencies"]
+# Older versions of pydantic that users have, each on the newest Python that it has wheels for.
+PYDANTIC = {"2.7": "3.12", "2.9": "3.13", "2.11": "3.13", "2.12": "3.14", "2.13": "3.14"}
+MODELS = tuple(
+    f"tests/suite/test_{name}.py"
+    for name in (
+        "answers",
+        "failures",
+        "fastapi",
+        "first_use",
+        "from_boto3",
+        "json",
+        "models",
+        "mutated_bytes",
+        "oracle",
+        "service_model",
+    )
+)
+# What users install the library beside, not older than this, each on a Python that it supports.
+BESIDE = {
+    "apache-airflow>=3.3": "3.14",
+    "aws-lambda-powertools[all]>=3.37": "3.14",
+    "aws-sam-cli>=1.170": "3.13",
+    "crewai>=1.15": "3.13",
+    "fastapi>=0.165": "3.14",
+    "prowler>=5.46": "3.12",
+}
 LEAST_KILLED = 0.95
 SUPPORT = {"PYTHONPATH": "tests"}  # what the programs import
 PARALLEL = ("--numprocesses", "auto")
+FULL = {"HYPOTHESIS_PROFILE": "full"}
 
 
 def install(session: nox.Session, *requirements: str, extras: str = ",".join(EXTRAS)) -> None:
@@ -40,7 +72,7 @@ def run_tests(session: nox.Session) -> None:
     session.run("coverage", "report")
 
 
-@nox.session(python=PYTHONS)
+@nox.session
 def tests(session: nox.Session) -> None:
     """Run the tests, which have to reach each line and branch."""
     install(session)
@@ -51,39 +83,26 @@ def tests(session: nox.Session) -> None:
 def oldest(session: nox.Session) -> None:
     """Run them with the oldest versions that pyproject.toml allows."""
     requirements = [*PROJECT["project"]["dependencies"], *(r for e in EXTRAS.values() for r in e)]
-    install(session, *(requirement.replace(">=", "==") for requirement in requirements))
+    oldest = (requirement.replace(">=", "==") for requirement in requirements)
+    # FastAPI asks for a newer typing-extensions; the session pydantic(2.7) runs its tests.
+    tests = (requirement for requirement in TESTS if not requirement.startswith("fastapi"))
+    session.install(f".[{','.join(EXTRAS)}]", *tests, *oldest)
     run_tests(session)
 
 
 @nox.session
-def newest(session: nox.Session) -> None:
-    """Run them with the newest botocore and AWS's CLI, where aiobotocore's pin is absent."""
-    install(session, *NEWEST, extras="cli,testing")
-    session.run("pytest", *PARALLEL, *session.posargs)
-
-
-@nox.session
-def build(session: nox.Session) -> None:
-    """Build the wheel and the sdist, and run the tests on what each of them installs."""
-    session.install(*BUILD)
-    shutil.rmtree("dist", ignore_errors=True)
-    session.run("python", "-m", "build", "--installer", "uv")
-    for package in Path("dist").iterdir():
-        session.install(
-            f"{package}[{','.join(EXTRAS)}]",
-            *TESTS,
-            "--reinstall-package",
-            PROJECT["project"]["name"],
-        )
-        session.run("pytest", *PARALLEL, *session.posargs, env={"HYPOTHESIS_PROFILE": "mutants"})
-
-
-@nox.session
 def lint(session: nox.Session) -> None:
-    """Check style and format."""
+    """Check style and format, which module may import which, and what GitHub runs."""
     session.install(*LINT)
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
+    session.run("lint-imports", "--no-cache", env={"PYTHONPATH": "src"})
+    session.run("zizmor", "--quiet", "--offline", "--persona", "pedantic", ".github")
+    workflows = map(str, Path(".github/workflows").iterdir())
+    session.run("check-jsonschema", "--builtin-schema", "vendor.github-workflows", *workflows)
+    session.run(
+        "check-jsonschema", "--builtin-schema", "vendor.dependabot", ".github/dependabot.yml"
+    )
 
 
 @nox.session
@@ -97,6 +116,63 @@ def typing(session: nox.Session) -> None:
         session.run("basedpyright", "--ignoreexternal", "--verifytypes", "codedeploy_targets")
 
 
+@nox.session(python=[p for p in PYTHONS if p != DEFAULT], default=False, tags=["full"])
+def pythons(session: nox.Session) -> None:
+    """Run the tests with the other Pythons."""
+    install(session)
+    session.run("pytest", *PARALLEL, *session.posargs, env=FULL)
+
+
+@nox.session(default=False, tags=["full"])
+@nox.parametrize("python,version", [nox.param(p, v, id=v) for v, p in PYDANTIC.items()])
+def pydantic(session: nox.Session, version: str) -> None:
+    """Run the tests of the models with the newest patch of an older pydantic."""
+    install(session, f"pydantic=={version}.*")
+    session.run("pytest", *PARALLEL, *(session.posargs or MODELS), env=FULL)
+
+
+@nox.session(default=False, tags=["full"])
+def newest(session: nox.Session) -> None:
+    """Run the tests with the newest botocore and AWS's CLI, where aiobotocore's pin is absent."""
+    install(session, *NEWEST, extras="cli,testing")
+    session.run("pytest", *PARALLEL, *session.posargs, env=FULL)
+
+
+@nox.session(default=False, tags=["full"])
+def build(session: nox.Session) -> None:
+    """Build the sdist and, of it, the wheel; check what PyPI will show."""
+    session.install(*BUILD)
+    shutil.rmtree("dist", ignore_errors=True)
+    session.run("python", "-m", "build", "--installer", "uv")
+    session.run("twine", "check", "--strict", *map(str, Path("dist").iterdir()))
+
+
+@nox.session(default=False, tags=["full"], requires=["build"])
+def packages(session: nox.Session) -> None:
+    """Run the tests on what the sdist and the wheel in dist/ install."""
+    for package in Path("dist").iterdir():
+        session.install(
+            f"{package}[{','.join(EXTRAS)}]",
+            *TESTS,
+            "--reinstall-package",
+            PROJECT["project"]["name"],
+        )
+        session.run("pytest", *PARALLEL, *session.posargs, env=FULL)
+
+
+@nox.session(default=False, tags=["full"])
+def beside(session: nox.Session) -> None:
+    """Resolve the library beside the newest versions of what it is installed with."""
+    requirements = Path(session.create_tmp(), "requirements.in")
+    for companion, python in BESIDE.items():
+        requirements.write_text(f"{companion}\n.\n", encoding="utf-8")
+        command = ("uv", "pip", "compile", "--quiet", "--no-annotate", "--no-header")
+        found = session.run(*command, "--python-version", python, str(requirements), silent=True)
+        name = re.split(r"[\[>]", companion)[0]
+        versions = re.findall(rf"(?m)^(?:{name}|pydantic|botocore)(?:\[.*\])?==.*", str(found))
+        session.log(" ".join(versions))
+
+
 @nox.session(default=False)
 def bench(session: nox.Session) -> None:
     """Measure the clients against boto3, aiobotocore and their peers, side by side."""
@@ -106,9 +182,9 @@ def bench(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def prove(session: nox.Session) -> None:
-    """Draw 20,000 answers for each test of reading and JSON, in place of the default run's 200."""
+    """Draw 20,000 answers for each test of reading and JSON; use the models first in threads."""
     install(session)
-    names = ("oracle", "mutated_bytes", "protocols", "json")
+    names = ("oracle", "mutated_bytes", "protocols", "json", "first_use")
     tests = (f"tests/suite/test_{name}.py" for name in names)
     session.run("pytest", *tests, env={"HYPOTHESIS_PROFILE": "prove"})
 

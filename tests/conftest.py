@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 
 # A slow machine fails no test, and each run of the check draws the same examples.
-hypothesis.settings.register_profile("check", deadline=None, derandomize=True, max_examples=200)
+hypothesis.settings.register_profile("check", deadline=None, derandomize=True, max_examples=50)
+hypothesis.settings.register_profile("full", deadline=None, derandomize=True, max_examples=200)
 hypothesis.settings.register_profile("mutants", deadline=None, derandomize=True, max_examples=25)
 hypothesis.settings.register_profile("prove", deadline=None, max_examples=20_000)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "check"))
@@ -44,9 +45,7 @@ def retry_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """Let pauses take no time, though the clock goes on by as much."""
     clock = Clock()
-    monkeypatch.setattr("time.monotonic", clock.monotonic)
-    monkeypatch.setattr("time.sleep", clock.pause)
-    monkeypatch.setattr("asyncio.sleep", clock.pause_task)
+    clock.install(monkeypatch)
     return clock
 
 

@@ -66,7 +66,7 @@ class Call:
     def __init__(self, client: Any, request: Request) -> None:
         self._request = request
         self._client = client
-        self._body_was_read = False
+        self._saw_body = False
         self._output: Output | None = None
         # What watchers see of the output: boto3's dicts, which they may edit.
         self._shown: list[Any] | None = None
@@ -109,7 +109,7 @@ class Call:
             raise self._error
         call = read_metadata(response)
         try:
-            if not self._body_was_read:
+            if not self._saw_body:  # the client hides its endpoint
                 _check_whole(response, call.http_headers.get("content-length", ""))
             if self._output is None or self._shown is not None:
                 answer = _READERS[self._request.method](response)
@@ -132,7 +132,7 @@ class Call:
     def _before(self, event_name: str, *, response: Any = None, **_: Any) -> None:
         if event_name.startswith("request-created."):  # the next attempt
             self._output = self._shown = self._error = None
-            self._body_was_read = False
+            self._saw_body = False
         elif event_name.startswith("needs-retry.") and self._error and response:
             # The retry handlers look at the HTTP response, not at what was parsed of it.
             http_response, parsed = response
@@ -142,6 +142,7 @@ class Call:
         # After the user's handlers, so that they see the body, and may change it.
         if event_name.startswith("before-parse."):
             response = kwargs["response_dict"]
+            self._saw_body = True
             self._read_body(kwargs["operation_model"], response)
             if self._output is not None and self._is_watched(kwargs["operation_model"].name):
                 shown = self._output.to_boto3()
@@ -159,7 +160,6 @@ class Call:
         if protocol != "json" or response["status_code"] >= HTTPStatus.MULTIPLE_CHOICES:
             return
         body = response["body"]
-        self._body_was_read = True
         try:
             if self._request.method == "batch_get_deployment_targets":
                 self._output = read_body(body)

@@ -6,7 +6,7 @@ The async client in `aio.py` has the same outline.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from operator import index
@@ -21,14 +21,16 @@ from ._default_client import default_client
 from ._deployments import DeploymentInfo
 from ._errors import Exceptions
 from ._models import DeploymentTarget, TargetFilters
-from ._requests import Batcher, Listing, Request, check_target_ids, get_batch, merge
-from ._threads import Batches, Run, follow, targets_of
+from ._requests import Batches, Listing, Request, check_target_ids, get_batch, merge
+from ._threads import Closed, Run
 from ._throttling import Throttle
 from ._watching import Watch
 
 
 class ClientBase:
-    """What both clients have: the wrapped client and its exceptions."""
+    """What both clients have: the wrapped client, its exceptions, and the cap on its calls."""
+
+    _iterables: tuple[type, ...] = (Iterable,)
 
     def __init__(self, client: Any, *, max_concurrency: int, asynchronous: bool) -> None:
         if index(max_concurrency) < 1:  # a TypeError for 1.5
@@ -44,17 +46,34 @@ class ClientBase:
         exceptions: Exceptions = self.client.exceptions
         return exceptions
 
+    def _batches(
+        self, deployment_id: str, target_ids: Any, target_filters: Any, *, skip_missing: bool
+    ) -> tuple[Batches, Any]:
+        """Return the batches of a stream, and the user's ids where they have yet to be read."""
+        listing: Listing | None = None
+        known: list[str] = []
+        if target_ids is None:
+            listing = Listing(deployment_id, target_filters)
+        else:
+            target_ids = check_target_ids(target_ids, target_filters, self._iterables)
+            if isinstance(target_ids, list):
+                known, target_ids = target_ids, None
+        limit = self._max_concurrency
+        calls_for = partial(get_batch, deployment_id, skip_missing=skip_missing)
+        return Batches(calls_for, known, listing=listing, limit=limit, window=limit), target_ids
+
 
 class DeploymentTargetsClient(ClientBase):
     """`BatchGetDeploymentTargets`, typed, for any number of target ids.
 
-    Threads may share one client. The wrapped client stays as it was.
+    Threads may share one client. The wrapped client stays as it was. Where the service throttles
+    calls that were under way together, the client lowers their number, and makes them again.
 
     Args:
-        client: a boto3 or botocore client for CodeDeploy. By default, one of botocore's default
-            session is made.
-        max_concurrency: the maximum of concurrent calls of each request. Threads exist only
-            while calls are pending; 1 uses the caller's thread.
+        client: a boto3 or botocore client for CodeDeploy; by default, one of botocore's default
+            session, which `boto3.setup_default_session` does not change.
+        max_concurrency: how many calls of one request may be under way at once, each in a
+            thread of its own; 1 uses the caller's thread.
 
     Attributes:
         client: the wrapped client.
@@ -74,8 +93,8 @@ class DeploymentTargetsClient(ClientBase):
     ) -> Output:
         """Get the targets of a deployment that have the given ids.
 
-        AWS takes 25 ids a call and refuses more. This method takes any number: it asks for them
-        in batches of 25, for each id once. Without ids, it makes no call.
+        AWS takes 25 ids a call. This method takes any number: it asks for them in batches of 25,
+        for each id once. Without ids, it makes no call.
 
         Args:
             deploymentId: the id of the deployment.
@@ -92,17 +111,21 @@ class DeploymentTargetsClient(ClientBase):
         Raises:
             TypeError: `targetIds` is a `str` or `bytes`, or holds something else than `str`.
             InvalidResponseError: an answer of the service cannot be read.
-            botocore.exceptions.ClientError: the service refused a batch; if several, the first
-                in the order of the ids. See `exceptions`: a target that does not exist is a
+            botocore.exceptions.ClientError: the service refused a batch, the first in the order
+                of the ids. A target that does not exist is a
                 DeploymentTargetDoesNotExistException or InstanceDoesNotExistException.
             botocore.exceptions.BotoCoreError: botocore could not make the call.
         """
-        batcher = Batcher(check_target_ids(targetIds))
         calls_for = partial(get_batch, deploymentId, skip_missing=skip_missing)
-        limit = 1 if len(batcher.ready) == 1 else self._max_concurrency
-        run = Run(self.client, self._throttle, limit)
-        batches = Batches(run, calls_for, batcher, window=len(batcher.ready))
-        return merge([Output(deployment_targets=[]), *batches.outputs()])
+        batches = Batches(calls_for, check_target_ids(targetIds), limit=self._max_concurrency)
+        if not batches.ready:
+            return Output(deployment_targets=[])
+        # A single call is made in the caller's thread.
+        run = self._run(min(self._max_concurrency, len(batches.ready)))
+        try:
+            return merge(run.outputs(batches))
+        finally:
+            run.close()
 
     def iter_deployment_targets(
         self,
@@ -120,8 +143,9 @@ class DeploymentTargetsClient(ClientBase):
         Args:
             deploymentId: the id of the deployment.
             targetIds: the ids of the targets; by default, those that ListDeploymentTargets
-                lists. Lists, tuples, sets and dicts are checked at once, other iterables as
-                they are read.
+                lists. Lists, tuples, sets and dicts are checked at once. Other iterables are
+                read in the caller's thread, at most `max_concurrency` batches ahead, and after
+                what is ready was yielded; with `max_concurrency=1`, none is read ahead.
             targetFilters: which targets ListDeploymentTargets lists, such as
                 `{"TargetStatus": ["Failed"]}`.
             skip_missing: as in `batch_get_deployment_targets`.
@@ -130,23 +154,11 @@ class DeploymentTargetsClient(ClientBase):
             TypeError: both `targetIds` and `targetFilters` are given, or `targetIds` is wrong.
             Others: as in `batch_get_deployment_targets`, after the targets of earlier batches.
         """
-        batcher, listing, target_ids = Batcher(), None, None
-        if targetIds is None:
-            listing = Listing(deploymentId, targetFilters)
-        elif isinstance(ids := check_target_ids(targetIds, targetFilters), list):
-            batcher = Batcher(ids)  # known already: nothing waits for them to be read
-        else:
-            target_ids = iter(ids)
-        run = Run(self.client, self._throttle, self._max_concurrency)
-        batches = Batches(
-            run,
-            partial(get_batch, deploymentId, skip_missing=skip_missing),
-            batcher,
-            target_ids=target_ids,
-            listing=listing,
-            window=self._max_concurrency,
+        batches, ids = self._batches(
+            deploymentId, targetIds, targetFilters, skip_missing=skip_missing
         )
-        return DeploymentTargetIterator(targets_of(batches.outputs(), run), run=run)
+        run = self._run(self._max_concurrency)
+        return DeploymentTargetIterator(run.iterate(batches, ids), run=run)
 
     def watch_deployment_targets(
         self,
@@ -156,83 +168,111 @@ class DeploymentTargetsClient(ClientBase):
         timeout: float | None = None,
         on_round: Callable[[DeploymentInfo], object] | None = None,
     ) -> DeploymentWatch:
-        """Follow a deployment until it is over.
+        """Follow a deployment until GetDeployment says Succeeded, Failed or Stopped.
 
-        Yields every target once, then each again whenever it changed. A deployment is over when
-        AWS's GetDeployment says Succeeded, Failed or Stopped; the last state of every target
-        is yielded after that. The watch waits for a deployment that has no targets yet.
-
-        Once a round of calls has succeeded, the watch outlives trouble that ends a later one:
-        throttling, a 5xx, a broken connection, an answer that is cut short. It tries again after
-        `delay`, which doubles up to 60 seconds, and raises when no round has succeeded for five
-        minutes and three have failed.
+        Yields every target once, then each again whenever it changed, its last state included.
+        Waits for a deployment that has no targets yet. Once a round of calls has succeeded,
+        throttling, a 5xx, a broken connection or an answer that is cut short ends no watch: it
+        tries again after `delay`, which doubles up to 60 seconds, and raises when no round has
+        succeeded for five minutes and three have failed.
 
         Args:
             deploymentId: the id of the deployment.
             delay: the seconds from the end of one round of calls to the next.
             timeout: the seconds after which to give up, counted from the first `next`; by
-                default never. It is looked at between two calls: one that hangs is not
-                interrupted, so give the client's `read_timeout` a value that you can wait for.
-            on_round: a function that gets the DeploymentInfo after each round, when its targets
-                are consumed, also where nothing changed. It may close the watch; what it raises
-                is raised.
+                default never. It is looked at between two calls: a call that hangs is not
+                interrupted, but by the wrapped client's own timeouts.
+            on_round: gets the DeploymentInfo after each round, when its targets are consumed,
+                also where nothing changed. It may close the watch; what it raises is raised.
 
         Raises:
             TimeoutError: the deployment was not over in time.
             ValueError: `delay` or `timeout` is below 0, or no number.
             Others: as in `batch_get_deployment_targets`.
         """
-        watch = Watch(deploymentId, delay, timeout, time.monotonic)
-        run = Run(self.client, self._throttle, self._max_concurrency)
-        return DeploymentWatch(follow(run, watch, on_round), run=run)
+        run = self._run(self._max_concurrency)
+        watch = run.watch = Watch(deploymentId, delay, timeout, time.monotonic)
+        return DeploymentWatch(run.follow(watch, on_round), run=run)
 
     def get_deployment(self, *, deploymentId: str) -> DeploymentInfo:
-        """Get how a deployment as a whole stands; AWS's GetDeployment.
+        """Get how a deployment as a whole stands, by AWS's GetDeployment.
 
         Raises:
-            InvalidResponseError: the answer cannot be read.
-            botocore.exceptions.ClientError: the service refused, such as with a
-                DeploymentDoesNotExistException.
-            botocore.exceptions.BotoCoreError: botocore could not make the call.
+            InvalidResponseError, botocore.exceptions.ClientError, BotoCoreError: as in
+                `batch_get_deployment_targets`.
         """
         request = Request("get_deployment", {"deploymentId": deploymentId})
-        deployment: DeploymentInfo = Run(self.client, self._throttle, limit=1).ask(request)
+        deployment: DeploymentInfo = self._run(1).call(request)
         return deployment
 
+    def _run(self, limit: int) -> Run:
+        return Run(self.client, self._throttle, limit)
 
-class DeploymentTargetIterator(Iterator[DeploymentTarget]):
-    """The targets of a deployment, as they arrive: an iterator, and a context manager.
+
+class IteratorBase:
+    """What the iterators of both clients tell.
 
     Args:
-        targets: what to yield. For a fake of the client: `DeploymentTargetIterator([target])`.
-        missing_target_ids: what the attribute of this name is, in such a fake.
-        run: what the client follows; not for a fake.
+        targets: what to yield. A fake of the client gives them here, and no `run`.
+        deployment: what the attribute of this name is, in a fake.
+        missing_target_ids: what the attribute of this name is, in a fake.
+        run: the client's own request.
     """
 
     def __init__(
         self,
-        targets: Iterable[DeploymentTarget],
+        targets: Any,
+        deployment: DeploymentInfo | None = None,
         missing_target_ids: Sequence[str] = (),
         *,
-        run: Run | None = None,
+        run: Any = None,
     ) -> None:
-        self._targets = iter(targets)
-        self._missing_target_ids = run.missing_target_ids if run else missing_target_ids
+        self._targets = targets
+        self._deployment = deployment
+        self._missing_target_ids = missing_target_ids
         self._run = run
         self._is_closed = False
 
     @property
     def missing_target_ids(self) -> list[str]:
-        """The ids that brought no target so far.
+        """The ids that brought no target so far, or, of a watch, in the last answer to them."""
+        return [*(self._run.missing_target_ids if self._run else self._missing_target_ids)]
 
-        While a deployment is followed, they are those without a target in the last answer to them.
+
+class WatchBase(IteratorBase):
+    """What the watches of both clients tell."""
+
+    @property
+    def deployment(self) -> DeploymentInfo:
+        """AWS's newest answer to how the deployment stands; at the end, how it ended.
+
+        Raises:
+            RuntimeError: no answer has come yet.
         """
-        return [*self._missing_target_ids]
+        deployment: DeploymentInfo | None = self._deployment
+        if self._run:
+            deployment = self._run.watch.deployment
+        if deployment is None:
+            raise RuntimeError("the deployment is not known before the first round")
+        return deployment
+
+
+class DeploymentTargetIterator(IteratorBase, Iterator[DeploymentTarget]):
+    """The targets of a deployment, as they arrive: an iterator, and a context manager.
+
+    A fake of the client makes one by `DeploymentTargetIterator([target])`.
+    """
 
     def __next__(self) -> DeploymentTarget:
         if self._is_closed:
             raise StopIteration
-        return next(self._targets)
+        if not isinstance(self._targets, Iterator):
+            self._targets = iter(self._targets)
+        try:
+            target: DeploymentTarget = next(self._targets)
+        except Closed:
+            raise StopIteration from None
+        return target
 
     def __enter__(self) -> Self:
         return self
@@ -249,40 +289,12 @@ class DeploymentTargetIterator(Iterator[DeploymentTarget]):
         self._is_closed = True
         if self._run:
             self._run.close()
-        if isinstance(self._targets, Generator):
             with suppress(ValueError):  # it is in `next`, in another thread, and ends by itself
                 self._targets.close()
 
 
-class DeploymentWatch(DeploymentTargetIterator):
+class DeploymentWatch(WatchBase, DeploymentTargetIterator):
     """The targets of a deployment that is followed, each again whenever it changed.
 
-    Args:
-        targets: as in DeploymentTargetIterator.
-        deployment: what the attribute of this name is, in a fake of the client.
-        missing_target_ids: as in DeploymentTargetIterator.
-        run: as in DeploymentTargetIterator.
+    A fake of the client makes one by `DeploymentWatch([target], DeploymentInfo(...))`.
     """
-
-    def __init__(
-        self,
-        targets: Iterable[DeploymentTarget],
-        deployment: DeploymentInfo | None = None,
-        missing_target_ids: Sequence[str] = (),
-        *,
-        run: Run | None = None,
-    ) -> None:
-        super().__init__(targets, missing_target_ids, run=run)
-        self._deployment = deployment
-
-    @property
-    def deployment(self) -> DeploymentInfo:
-        """AWS's newest answer to how the deployment stands; at the end, how it ended.
-
-        Raises:
-            RuntimeError: no answer has come yet.
-        """
-        deployment = self._run.deployment if self._run else self._deployment
-        if deployment is None:
-            raise RuntimeError("the deployment is not known before the first round")
-        return deployment

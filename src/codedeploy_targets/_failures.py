@@ -2,48 +2,60 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Iterable
 
 from ._models import DeploymentTarget, Diagnostics, LifecycleEvent
+from ._shapes import Shape
 
 
-@dataclass(frozen=True)
-class FailureGroup:
+class FailureGroup(Shape, frozen=True):
     """Targets that failed for the same reason.
 
-    Attributes:
-        lifecycle_event_name: the event that failed, `None` if no event did.
-        diagnostics: those of the group's first target; the log differs from target to target.
-        targets: the targets, in the order in which they came.
+    The lifecycle event and the diagnostics are the first target's; logs differ between targets.
     """
 
-    lifecycle_event_name: str | None
-    diagnostics: Diagnostics | None
-    targets: list[DeploymentTarget]
+    lifecycle_event_name: str | None = None
+    diagnostics: Diagnostics | None = None
+    targets: list[DeploymentTarget] = []
 
 
-def group_failures(targets: Iterable[DeploymentTarget]) -> list[FailureGroup]:
-    """Group the targets that failed by lifecycle event, error code, script and message.
+def group_failures(
+    targets: Iterable[DeploymentTarget],
+    key: Callable[[DeploymentTarget], Hashable] | None = None,
+) -> list[FailureGroup]:
+    """Group the targets that failed by what went wrong.
 
     Args:
-        targets: any iterable of targets, also a stream. Of a target that comes more than once,
-            as it does while a deployment is followed, the last state counts.
+        targets: any iterable of targets, also a stream or a watch. Of a target that comes more
+            than once (its deployment, id and label are the same), the last state counts.
+        key: returns what the targets of one group have in common; by default, the lifecycle
+            event and the error code, script and message of `diagnostics`.
 
     Returns:
         The groups, the largest first. Only the targets that failed are kept in memory.
     """
     failed: dict[object, DeploymentTarget] = {}
     for target in targets:
+        label = getattr(target, "instance_label", None)
         # A target without an id replaces no other.
-        key = (target.deployment_id, target.target_id) if target.target_id else object()
-        failed.pop(key, None)
+        own = (target.deployment_id, target.target_id, label) if target.target_id else object()
+        failed.pop(own, None)
         if target.status == "Failed":
-            failed[key] = target
-    groups: dict[object, FailureGroup] = {}
+            failed[own] = target
+    groups: dict[Hashable, list[DeploymentTarget]] = {}
     for target in failed.values():
-        event = target.failed_event or LifecycleEvent()
-        name, why = event.lifecycle_event_name, event.diagnostics or Diagnostics()
-        cause = (name, why.error_code, why.script_name, why.message)
-        groups.setdefault(cause, FailureGroup(name, event.diagnostics, [])).targets.append(target)
-    return sorted(groups.values(), key=lambda group: len(group.targets), reverse=True)
+        groups.setdefault((key or _cause)(target), []).append(target)
+    return [_group(each) for each in sorted(groups.values(), key=len, reverse=True)]
+
+
+def _group(targets: list[DeploymentTarget]) -> FailureGroup:
+    (name, *_), why = _cause(targets[0]), targets[0].diagnostics
+    return FailureGroup(lifecycle_event_name=name, diagnostics=why, targets=targets)
+
+
+def _cause(target: DeploymentTarget) -> tuple[str | None, ...]:
+    event, why = target.failed_event or LifecycleEvent(), target.diagnostics or Diagnostics()
+    for each in target.lifecycle_events:
+        if each.diagnostics is why:
+            event = each
+    return event.lifecycle_event_name, why.error_code, why.script_name, why.message

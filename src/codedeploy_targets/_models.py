@@ -112,6 +112,21 @@ class _Target(Shape, frozen=True, json_schema_extra=_require_type):
         return next((each for each in self.lifecycle_events if each.status == "InProgress"), None)
 
     @property
+    def diagnostics(self) -> Diagnostics | None:
+        """Why the target failed: what its failed event tells, else the last that reports an error.
+
+        `None` where no event tells of an error.
+        """
+        if self.failed_event and self.failed_event.diagnostics:
+            return self.failed_event.diagnostics
+        for event in reversed(self.lifecycle_events):
+            why = event.diagnostics or Diagnostics()
+            is_unknown = event.status == "Unknown" and why.message
+            if is_unknown or why.error_code not in {None, "Success"}:
+                return why
+        return None
+
+    @property
     def is_terminal(self) -> bool:
         """Whether the deployment is over for this target: Succeeded, Failed or Skipped."""
         return self.status in {"Succeeded", "Failed", "Skipped"}
@@ -210,7 +225,9 @@ class UnknownTarget(_Target, frozen=True):
             with suppress(UnreadableError):
                 if isinstance(payload, dict):
                     envelope |= _read_payload(member, payload, member).to_boto3()
-        return {**envelope, "deploymentTargetType": self.raw_type} if self.raw_type else envelope
+        if self.raw_type is not None:
+            envelope["deploymentTargetType"] = self.raw_type
+        return envelope
 
 
 KnownTarget = InstanceTarget | LambdaTarget | ECSTarget | CloudFormationTarget

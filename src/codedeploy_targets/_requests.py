@@ -1,13 +1,14 @@
 """Change here: what is asked of the service: the size of a batch, how a refused one is split.
 
-Builds requests and interprets responses. Performs no I/O.
+Builds requests and interprets answers. Performs no I/O.
 """
 
 from __future__ import annotations
 
 import logging
+import math
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence, ValuesView
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence, ValuesView
 from collections.abc import Set as AbstractSet
 from functools import partial
 from typing import Any, NamedTuple
@@ -22,65 +23,30 @@ from ._models import TargetFilters
 BATCH_SIZE = 25  # AWS's maximum for `targetIds`
 _logger = logging.getLogger("codedeploy_targets")
 
+Steps = Generator[Any, Any, Any]
+"""Yields what a client has to do, such as a Request; is sent what comes of it, or thrown
+botocore's error; returns the result."""
+
 
 class Request(NamedTuple):
-    """One call to make: the name of the client's method, and AWS's parameters."""
+    """A step: make a call, by the client's method of this name, with AWS's parameters."""
 
     method: str
     params: dict[str, Any]
 
 
-BatchCalls = Generator[Request, Output, Output]
-"""The calls for one batch: yields each, is sent its answer (or thrown its error), returns all."""
-
-
-class Batcher:
-    """Turns ids into batches, each id once, at its first place; `ready` are the full batches."""
-
-    def __init__(self, target_ids: Iterable[Any] = ()) -> None:
-        self.ready: deque[list[str]] = deque()
-        self._batch: list[str] = []
-        self._seen: set[str] = set()
-        self._count = 0
-        for target_id in target_ids:
-            self.add(target_id)
-        self.flush()
-
-    def add(self, target_id: Any) -> None:
-        """Take one more id."""
-        _check_target_id(target_id, self._count)
-        self._count += 1
-        if target_id not in self._seen:
-            self._seen.add(target_id)
-            self._batch.append(target_id)
-        if len(self._batch) == BATCH_SIZE:
-            self.flush()
-
-    def fill(self, target_ids: Iterator[Any]) -> bool:
-        """Take ids until a batch is ready; return False at their end."""
-        for target_id in target_ids:
-            self.add(target_id)
-            if self.ready:
-                return True
-        self.flush()
-        return False
-
-    def take(self) -> Iterator[list[str]]:
-        """Return, one by one, the batches that are ready."""
-        while self.ready:
-            yield self.ready.popleft()
-
-    def flush(self) -> None:
-        """Let a batch that is not full be ready, too."""
-        if self._batch:
-            self.ready.append(self._batch)
-            self._batch = []
+def only(request: Request) -> Steps:
+    """Return the steps of one call."""
+    return (yield request)
 
 
 def check_target_ids(
     target_ids: Any, target_filters: object = None, kinds: tuple[type, ...] = (Iterable,)
 ) -> Any:
-    """Return the ids, to be read once; raise TypeError for a wrong type, or id in a container."""
+    """Return the ids, to be read once; raise TypeError for a wrong type, or id in a container.
+
+    A list is returned for a container, and only for that.
+    """
     if target_filters is not None:
         raise TypeError("targetFilters choose what is listed, so targetIds cannot go with them")
     if isinstance(target_ids, (str, bytes)) or not isinstance(target_ids, kinds):
@@ -100,40 +66,39 @@ def _check_target_id(target_id: Any, position: int) -> None:
 
 
 class Listing:
-    """The pages of ListDeploymentTargets: `request` asks for the next one, until `is_done`."""
+    """The pages of ListDeploymentTargets, one after the other, until `is_done`."""
 
     def __init__(self, deployment_id: str, target_filters: TargetFilters | None = None) -> None:
         filters = {} if target_filters is None else {"targetFilters": target_filters}
-        params = {"deploymentId": deployment_id, **filters}
-        self.request = Request("list_deployment_targets", params)
+        self._params: dict[str, Any] = {"deploymentId": deployment_id, **filters}
         self.is_done = False
 
-    def take(self, page: Mapping[str, Any]) -> list[str]:
-        """Take the answer to `request`, and return the ids on this page."""
-        params, token = self.request.params, page.get("nextToken")
-        if token and token == params.get("nextToken"):
+    def next_page(self) -> Steps:
+        """Return the ids on the next page."""
+        page = yield Request("list_deployment_targets", self._params)
+        token = page.get("nextToken")
+        if token and token == self._params.get("nextToken"):
             raise PaginationError(message=f"The same next token was received twice: {token}")
-        self.request = Request(self.request.method, {**params, "nextToken": token})
-        self.is_done = not token
+        self._params, self.is_done = {**self._params, "nextToken": token}, not token
         return page.get("targetIds") or []
 
 
 def get_batch(
     deployment_id: str, target_ids: list[str], *, skip_missing: bool, at_fault: bool = False
-) -> BatchCalls:
+) -> Generator[Request, Output, Output]:
     """Get one batch: in one call, or in several that find the missing ids.
 
     `at_fault` says that an id of the batch is known to be missing: no call asks for it whole.
     """
     refusals = []
-    if not at_fault or len(target_ids) == 1:
+    if not at_fault or len(target_ids) == 1:  # no id is called missing that was not refused alone
         params = {"deploymentId": deployment_id, "targetIds": target_ids}
         try:
             answer = yield Request("batch_get_deployment_targets", params)
         except ClientError as error:
             if not skip_missing or error_code(error) not in MISSING_CODES:
                 raise
-            refusals.append(read_metadata(error.response))
+            refusals = [read_metadata(error.response)]
         else:
             returned = {target.target_id for target in answer.deployment_targets}
             missing = [each for each in target_ids if each not in returned]
@@ -157,3 +122,88 @@ def merge(outputs: Iterable[Output]) -> Output:
         for name in output.model_fields_set:
             members.setdefault(name, []).extend(getattr(output, name))
     return Output.model_construct(**members)
+
+
+class Batches:
+    """The batches of one request: what may be asked for now, and the outputs in order.
+
+    Knows nothing of threads and tasks: the futures in `calls` are of either kind.
+
+    Args:
+        calls_for: returns the steps for a batch.
+        target_ids: the ids that are known.
+        listing: where more ids come from.
+        limit: how many calls may be under way.
+        window: how many outputs may be under way or wait to be consumed; by default, all.
+    """
+
+    def __init__(
+        self,
+        calls_for: Callable[[list[str]], Steps],
+        target_ids: Iterable[str] = (),
+        *,
+        listing: Listing | None = None,
+        limit: int,
+        window: float = math.inf,
+    ) -> None:
+        self.calls: deque[Any] = deque()
+        self.page: Any = None
+        self.ready: deque[list[str]] = deque()
+        self._calls_for = calls_for
+        self._listing = listing
+        self._limit, self._window = limit, window
+        self._batch: list[str] = []
+        self._seen: set[str] = set()
+        self._count = 0
+        for target_id in target_ids:
+            self.add(target_id)
+        self.flush()
+
+    def add(self, target_id: Any) -> bool:
+        """Take one more id, once, at its first place; tell whether it completes a batch."""
+        _check_target_id(target_id, self._count)
+        self._count += 1
+        if target_id not in self._seen:
+            self._seen.add(target_id)
+            self._batch.append(target_id)
+        return len(self._batch) == BATCH_SIZE and self.flush()
+
+    def flush(self) -> bool:
+        """Let the last batch be ready, even if it is not full; tell whether there is one."""
+        batch, self._batch = self._batch, []
+        if batch:
+            self.ready.append(batch)
+        return bool(batch)
+
+    def busy(self) -> int:
+        """Return how many calls are under way."""
+        return sum(not call.done() for call in (*self.calls, self.page) if call)
+
+    def has_room(self) -> bool:
+        """Tell whether a further call may begin; none does after a failure."""
+        ended = [call for call in self.calls if call.done()]
+        failed = any(call.cancelled() or call.exception() for call in ended)
+        return not failed and self.busy() < self._limit and len(self.calls) < self._window
+
+    def begin(self, start: Callable[[Steps], Any]) -> bool:
+        """Begin a call, if one may begin with the ids that are known."""
+        if self.page and self.page.done():
+            if self.page.cancelled() or self.page.exception():
+                self.calls.append(self.page)  # raised after the outputs before it
+                self._listing = None
+            else:
+                for target_id in self.page.result():
+                    self.add(target_id)
+            self.page = None
+        if self._listing and self._listing.is_done and not self.page:
+            self._listing = None
+            self.flush()
+        if not self.has_room():
+            return False
+        if self.ready:
+            self.calls.append(start(self._calls_for(self.ready.popleft())))
+        elif self._listing and not self.page:
+            self.page = start(self._listing.next_page())
+        else:
+            return False
+        return True

@@ -8,15 +8,9 @@ from __future__ import annotations
 import asyncio
 import inspect
 import math
-from collections.abc import (
-    AsyncGenerator,
-    AsyncIterable,
-    Callable,
-    Coroutine,
-    Iterable,
-)
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Coroutine, Iterable
 from contextlib import aclosing
-from typing import Any, TypeVar
+from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -24,56 +18,126 @@ from ._answers import BatchGetDeploymentTargetsOutput as Output
 from ._call import AsyncCall
 from ._deployments import DeploymentInfo
 from ._errors import is_throttled
-from ._requests import BatchCalls, Batcher, Listing, Request, merge
+from ._requests import Batches, Request, Steps, merge
+from ._threads import PAGE_PATIENCE
 from ._throttling import Place, Throttle
-from ._watching import Pause, Read, RoundEnd, Watch
+from ._watching import Pause, Read, Watch
 
-_T = TypeVar("_T")
-# A page of a listing that takes longer than these seconds holds no listed id back.
-_PAGE_PATIENCE = 0.5
 # asyncio itself keeps only weak references to tasks.
 _tasks: set[asyncio.Task[Any]] = set()
 
 
 class Run:
-    """One request of a user, while it runs: its calls, its tasks, its end."""
+    """One request of a user, while it runs. Any task may close it."""
 
     def __init__(self, client: Any, throttle: Throttle, limit: int) -> None:
+        self.is_closed = False
+        self.missing_target_ids: list[str] = []
+        self.watch: Watch | None = None
         self._client = client
         self._throttle = throttle
+        self._limit = limit
         self._tasks: set[asyncio.Task[Any]] = set()
-        self.slots = asyncio.Semaphore(limit)
-        self._is_closed = False
-        # What the user's iterator tells of the request.
-        self.missing_target_ids: list[str] = []
-        self.deployment: DeploymentInfo | None = None
-
-    def is_closed(self) -> bool:
-        return self._is_closed
+        self._event = asyncio.Event()
+        self._batches: Batches | None = None  # those that are being got
 
     async def close(self) -> None:
-        self._is_closed = True
-        await self.cancel(*self._tasks)
+        self.is_closed = True
+        await self._cancel()
 
-    async def cancel(self, *tasks: asyncio.Task[Any]) -> None:
-        """Cancel tasks, and wait for their end; but for the one that asks for it."""
-        others = [task for task in tasks if task is not asyncio.current_task()]
-        for task in others:
-            task.cancel()
-        await asyncio.gather(*others, return_exceptions=True)
+    async def follow(
+        self, watch: Watch, on_round: Callable[[DeploymentInfo], object] | None
+    ) -> AsyncGenerator[Output]:
+        """Yield the targets of a watch that are new or have changed."""
+        self.missing_target_ids = watch.missing_target_ids
+        try:
+            watch.begin()
+            while not watch.is_over:
+                task = self._start(self._drive(watch.next_round(), self._take))
+                while not task.done():
+                    left = watch.time_left()
+                    await asyncio.wait({task}, timeout=None if left == math.inf else left)
+                    if self.is_closed:
+                        return
+                    if not task.done():
+                        watch.check_time()
+                yield Output.model_construct(deployment_targets=task.result())
+                result = on_round(watch.deployment) if on_round and watch.deployment else None
+                if inspect.isawaitable(result):
+                    await result
+                if self.is_closed:
+                    return
+        finally:
+            await self._cancel()
 
-    def start(self, work: Coroutine[Any, Any, _T]) -> asyncio.Task[_T]:
-        task = asyncio.create_task(work)
-        for tasks in (self._tasks, _tasks):
-            tasks.add(task)
-            task.add_done_callback(tasks.discard)
-        return task
+    # What iterates this is a class: `asyncio.run` closes all async generators at once, and that
+    # fails for a generator that is still iterating another one.
+    async def outputs(
+        self, batches: Batches, target_ids: Iterable[Any] | AsyncIterable[Any] | None = None
+    ) -> AsyncGenerator[Output]:
+        """Yield the outputs of the batches in order; raise the first error in this order.
 
-    async def ask(self, request: Request) -> Any:
-        """Make one call, as soon as the service's throttling allows it."""
+        The user's ids are read in one task, no faster than the targets are consumed.
+        """
+        self._batches = batches
+        places = asyncio.Semaphore(self._limit)
+        reader = None
+        if target_ids is not None:
+            reader = self._start(self._read(target_ids, batches, places))
+        try:
+            while not self.is_closed:
+                self._begin_calls()
+                if batches.calls and batches.calls[0].done():
+                    yield batches.calls[0].result()
+                    batches.calls.popleft()  # only now, as it counts until it is consumed
+                    places.release()
+                elif batches.busy() or (reader and not reader.done()):
+                    if not await self._wait(PAGE_PATIENCE if batches.page else None):
+                        batches.flush()
+                else:
+                    if reader:
+                        await reader  # raises what the user's iterable raised
+                    return
+        finally:
+            self._batches = None
+            await self._cancel()
+
+    def _begin_calls(self) -> None:
+        while self._batches and not self.is_closed and self._batches.begin(self.start):
+            pass
+
+    def start(self, steps: Steps) -> asyncio.Task[Any]:
+        """Take the steps in a task of their own."""
+        return self._start(self._drive(steps, self.call))
+
+    async def _drive(self, steps: Steps, take: Callable[[Any], Any]) -> Any:
+        resume: Callable[[Any], Any] = steps.send
+        value: Any = None
+        while True:
+            try:
+                step = resume(value)
+            except StopIteration as done:
+                return done.value
+            try:
+                resume, value = steps.send, await take(step)
+            except (ClientError, BotoCoreError) as error:
+                resume, value = steps.throw, error
+
+    async def _take(self, step: Request | Read | Pause) -> Any:
+        """Take one step of a watch."""
+        if isinstance(step, Request):
+            return await self.call(step)
+        if isinstance(step, Pause):
+            return await asyncio.sleep(step.seconds)
+        batches = Batches(step.calls_for, step.target_ids, limit=self._limit)
+        async with aclosing(self.outputs(batches)) as outputs:
+            return merge([output async for output in outputs])
+
+    async def call(self, request: Request) -> Any:
+        """Make a call, as soon as the cap allows it; again, if our own concurrency throttled it."""
         while True:
             woken = asyncio.Event()
-            place = Place(lambda: False, woken.set)
+            place = Place(lambda: self.is_closed, woken.set)
             throttled = succeeded = False
             try:
                 while not self._throttle.enter(place):
@@ -90,160 +154,62 @@ class Run:
             finally:
                 self._throttle.leave(place, throttled=throttled, succeeded=succeeded)
 
-    async def ask_in_turn(self, request: Request) -> Any:
-        """Make one call, when fewer than `limit` of this request are under way."""
-        async with self.slots:
-            return await self.ask(request)
-
-    async def get(self, calls: BatchCalls) -> Output:
-        """Make the calls for one batch."""
-        answer: Any = None
-        error: ClientError | None = None
-        while True:
-            try:
-                request = calls.throw(error) if error else calls.send(answer)
-            except StopIteration as done:
-                output: Output = done.value
-                return output
-            answer, error = None, None
-            try:
-                answer = await self.ask(request)
-            except ClientError as refused:
-                error = refused
-
-
-async def each(items: Iterable[Any] | AsyncIterable[Any]) -> AsyncGenerator[Any]:
-    """Yield the items of either kind of iterable."""
-    if isinstance(items, AsyncIterable):
-        async for item in items:
-            yield item
-    else:
-        for item in items:
-            yield item
-
-
-async def batches_of(target_ids: AsyncGenerator[str]) -> AsyncGenerator[list[str]]:
-    """Yield the batches of the user's ids."""
-    batcher = Batcher()
-    async with aclosing(target_ids):
-        async for target_id in target_ids:
-            batcher.add(target_id)
-            for batch in batcher.take():
-                yield batch
-    batcher.flush()
-    for batch in batcher.take():
-        yield batch
-
-
-async def batches_listed(run: Run, listing: Listing) -> AsyncGenerator[list[str]]:
-    """Yield the batches of a listing, page by page."""
-    batcher = Batcher()
-    while not listing.is_done:
-        page = run.start(run.ask_in_turn(listing.request))
-        done, _ = await asyncio.wait({page}, timeout=_PAGE_PATIENCE)
-        if not done:
-            batcher.flush()
-            for batch in batcher.take():
-                yield batch
-        for target_id in listing.take(await page):
-            batcher.add(target_id)
-        for batch in batcher.take():
-            yield batch
-    batcher.flush()
-    for batch in batcher.take():
-        yield batch
-
-
-async def outputs(
-    run: Run,
-    batches: AsyncGenerator[list[str]],
-    calls_for: Callable[[list[str]], BatchCalls],
-    *,
-    window: int,
-) -> AsyncGenerator[Output]:
-    """Get batches, as many at a time as `run.slots` has, and yield their outputs in order.
-
-    At most `window` outputs are under way, wait to be consumed, or are being consumed. After a
-    failure no call begins; at the end, the tasks that are left are cancelled.
-    """
-    # What iterates this is a class: `asyncio.run` closes all async generators at once, and that
-    # fails for a generator that is still iterating another one.
-    places = asyncio.Semaphore(window)
-    in_order: asyncio.Queue[asyncio.Task[Output] | None] = asyncio.Queue()
-    tasks: set[asyncio.Task[Output]] = set()
-
-    async def produce() -> None:
-        async with aclosing(batches):
+    async def _read(
+        self,
+        target_ids: Iterable[Any] | AsyncIterable[Any],
+        batches: Batches,
+        places: asyncio.Semaphore,
+    ) -> None:
+        async with aclosing(aiter_of(target_ids)) as ids:
             # Reserved before a batch is read: ids are read no faster than targets are consumed.
             await places.acquire()
-            async for batch in batches:
-                await run.slots.acquire()
-                if any(task.done() and task.exception() for task in tasks):
-                    return
-                task = run.start(run.get(calls_for(batch)))
-                task.add_done_callback(lambda _: run.slots.release())
-                tasks.add(task)
-                in_order.put_nowait(task)
-                await places.acquire()
+            async for target_id in ids:
+                if batches.add(target_id):
+                    self._begin_calls()
+                    await places.acquire()
+        batches.flush()
 
-    # One task reads all the batches, so that a user's async iterable runs in one context.
-    producer = run.start(produce())
-    producer.add_done_callback(lambda _: in_order.put_nowait(None))
+    async def _wait(self, seconds: float | None) -> bool:
+        """Wait until a call ends or a batch is read; return False after the time."""
+        try:
+            await asyncio.wait_for(self._event.wait(), seconds)
+        except asyncio.TimeoutError:
+            return False
+        self._event.clear()
+        return True
+
+    def _start(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        task = asyncio.create_task(work)
+        task.add_done_callback(self._end)
+        for tasks in (self._tasks, _tasks):
+            tasks.add(task)
+            task.add_done_callback(tasks.discard)
+        return task
+
+    def _end(self, task: asyncio.Task[Any]) -> None:
+        if not task.cancelled():
+            task.exception()  # otherwise, asyncio may report that nobody looked at it
+        self._begin_calls()
+        self._event.set()
+
+    async def _cancel(self) -> None:
+        """Cancel all tasks but the one that asks for it, and wait for their end."""
+        others = [task for task in self._tasks if task is not asyncio.current_task()]
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+
+
+async def aiter_of(items: Iterable[Any] | AsyncIterable[Any]) -> AsyncGenerator[Any]:
+    """Yield the items of either kind of iterable, and close an async generator at the end."""
+    if isinstance(items, Iterable):
+        for item in items:
+            yield item
+        return
+    iterator = aiter(items)
     try:
-        while task := await in_order.get():
-            await asyncio.wait({task})  # `close` may cancel it, which is no cancellation of this
-            if run.is_closed():
-                return
-            yield task.result()
-            tasks.remove(task)
-            places.release()
-        if not run.is_closed():
-            await producer
+        async for item in iterator:
+            yield item
     finally:
-        await run.cancel(producer, *tasks)
-
-
-async def follow(
-    run: Run, watch: Watch, on_round: Callable[[DeploymentInfo], object] | None
-) -> AsyncGenerator[Output]:
-    """Take the steps of a watch, and yield the targets that are new or have changed."""
-    steps, answer, error = watch.steps(), None, None
-    run.missing_target_ids = watch.missing_target_ids
-    try:
-        while not run.is_closed():
-            try:
-                step = steps.throw(error) if error else steps.send(answer)
-            except StopIteration:
-                return
-            run.deployment, answer, error = watch.deployment, None, None
-            if isinstance(step, RoundEnd):
-                yield Output.model_construct(deployment_targets=step.changed)
-                result = on_round(step.deployment) if on_round else None
-                if inspect.isawaitable(result):
-                    await result
-                continue
-            task = run.start(_take(run, step))
-            while not task.done():
-                left = watch.time_left()
-                await asyncio.wait({task}, timeout=None if left == math.inf else left)
-                if run.is_closed():
-                    return
-                if not task.done():
-                    watch.check_time()
-            try:
-                answer = task.result()
-            except (ClientError, BotoCoreError) as trouble:
-                error = trouble
-    finally:
-        await run.close()
-
-
-async def _take(run: Run, step: Request | Read | Pause) -> Any:
-    if isinstance(step, Request):
-        return await run.ask(step)
-    if isinstance(step, Pause):
-        return await asyncio.sleep(step.seconds)
-    batcher = Batcher(step.target_ids)
-    window = max(len(batcher.ready), 1)
-    async with aclosing(outputs(run, each(batcher.take()), step.calls_for, window=window)) as found:
-        return merge([output async for output in found])
+        if isinstance(iterator, AsyncGenerator):  # else asyncio closes it, in a task of its own
+            await iterator.aclose()

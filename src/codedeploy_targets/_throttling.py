@@ -1,41 +1,35 @@
 """Change here: how many calls of a client are under way at once, where the service throttles them.
 
-botocore retries a throttled call, and gives up after a few attempts. If other calls of the client
-were under way meanwhile, this library's own concurrency may be the cause: such a call is made
-again, under a cap. A call that was alone is the affair of the client's retry settings.
+botocore retries a throttled call, and gives up after a few attempts. Where this library's own
+concurrency may be the cause, the call is made again, under a cap. Any other call is the affair of
+the client's retry settings.
 """
 
 from __future__ import annotations
 
 import math
 import os
-from collections import deque
+import time
 from collections.abc import Callable
-from contextlib import suppress
 from threading import Lock
 
 _SPEED = 0.25  # how fast the cap rises: by this much for each `cap` calls that succeed
+# While there is a cap, a call that is alone is in the company of one that succeeded so many seconds
+# before: earlier concurrency has used up what botocore allows a client in retries.
+_MEMORY_SECONDS = 2.0
 
 
 class Place:
-    """The place of one call among those of its client.
-
-    `is_over` tells whether the user's request has ended, `wake` is called when the call may try
-    again to enter.
-    """
+    """The place of one call among those of its client."""
 
     def __init__(self, is_over: Callable[[], bool], wake: Callable[[], object]) -> None:
-        self.is_over = is_over
-        self.wake = wake
+        self.is_over = is_over  # whether the user's request has ended
+        self.wake = wake  # called when the call may try again to enter
         self.had_company = False
 
 
 class Throttle:
-    """A cap on the calls of one client, which is there only after the service throttled some.
-
-    Each throttled call halves the cap, each that succeeds raises it a little; once it is at the
-    level that it began from, it goes.
-    """
+    """A cap on the calls of one client, which is there only after the service throttled some."""
 
     def __init__(self) -> None:
         self._begin()
@@ -46,8 +40,9 @@ class Throttle:
         # the end takes no lock, and `is_over` is looked at in `enter`.
         self._lock = Lock()
         self._cap = self._level = math.inf
+        self._succeeded_at = -math.inf
         self._under_way: list[Place] = []
-        self._waiting: deque[Place] = deque()
+        self._waiting: list[Place] = []
 
     def enter(self, place: Place) -> bool:
         """Let a call begin, or make it wait to be woken; the first to come is the first to go."""
@@ -57,35 +52,39 @@ class Throttle:
             if place not in self._waiting:
                 self._waiting.append(place)
             while self._waiting[0].is_over() and self._waiting[0] is not place:
-                self._waiting.popleft()
+                self._waiting.pop(0)
             self._under_way = [each for each in self._under_way if not each.is_over()]
-            if self._waiting[0] is not place or len(self._under_way) + 1 > max(self._cap, 1):
+            if self._waiting[0] is not place or len(self._under_way) + 1 > self._cap:
                 return False
-            self._waiting.popleft()
-            place.had_company = bool(self._under_way)
+            self._waiting.pop(0)
+            is_recent = time.monotonic() - self._succeeded_at < _MEMORY_SECONDS
+            place.had_company = bool(self._under_way) or (self._cap < math.inf and is_recent)
             for each in self._under_way:
                 each.had_company = True
             self._under_way.append(place)
-        self.wake_next()
+        self.wake()
         return True
 
     def leave(self, place: Place, *, throttled: bool = False, succeeded: bool = False) -> None:
         """End a call, or the wait for one."""
         with self._lock:
+            # A throttled call halves the cap, one that succeeds raises it a little; once the cap is
+            # back at the level that it began from, it goes.
             if throttled and place.had_company:
                 if self._cap == math.inf:
                     self._level = max(len(self._under_way), 2)
                 self._cap = max(min(self._cap, len(self._under_way)) / 2, 1)
             elif succeeded:
+                self._succeeded_at = time.monotonic()
                 self._cap += _SPEED / self._cap
                 if self._cap >= self._level:
                     self._cap = self._level = math.inf
             for places in (self._under_way, self._waiting):
                 if place in places:
                     places.remove(place)
-        self.wake_next()
+        self.wake()
 
-    def wake_next(self) -> None:
-        """Wake the call that waits longest. Takes no lock, so any thread may do it at any time."""
-        with suppress(IndexError):
-            self._waiting[0].wake()
+    def wake(self) -> None:
+        """Let all calls that wait try again. Takes no lock, so any thread may do it at any time."""
+        for place in self._waiting.copy():
+            place.wake()

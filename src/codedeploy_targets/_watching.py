@@ -6,11 +6,11 @@ Performs no I/O, and never waits: the clients do both.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from functools import partial
 from http import HTTPStatus
 from threading import TIMEOUT_MAX
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from botocore.exceptions import (
     BotoCoreError,
@@ -24,7 +24,7 @@ from ._answers import BatchGetDeploymentTargetsOutput as Output
 from ._deployments import DeploymentInfo
 from ._errors import InvalidResponseError, error_code, is_throttled
 from ._models import DeploymentTarget, TargetFilters
-from ._requests import BatchCalls, Listing, Request, get_batch
+from ._requests import Listing, Request, Steps, get_batch
 
 _BUSY: TargetFilters = {"TargetStatus": ["Pending", "InProgress", "Ready", "Unknown"]}
 _FAILED: TargetFilters = {"TargetStatus": ["Failed"]}
@@ -37,24 +37,13 @@ class Read(NamedTuple):
     """A step: get the targets with these ids, by the calls for each batch of them."""
 
     target_ids: list[str]
-    calls_for: Callable[[list[str]], BatchCalls]
+    calls_for: Callable[[list[str]], Steps]
 
 
 class Pause(NamedTuple):
     """A step: wait."""
 
     seconds: float
-
-
-class RoundEnd(NamedTuple):
-    """A step: yield the targets that are new or have changed, then tell of the round."""
-
-    changed: list[DeploymentTarget]
-    deployment: DeploymentInfo
-
-
-Steps = Generator[Request | Read | Pause | RoundEnd, Any, None]
-"""Yields each step, and is sent what comes of it, or thrown botocore's error."""
 
 
 class Watch:
@@ -73,41 +62,44 @@ class Watch:
             raise ValueError(f"timeout must be at least 0 seconds, not {timeout}")
         self.deployment: DeploymentInfo | None = None
         self.missing_target_ids: list[str] = []
+        self.is_over = False
         self._deployment_id = deployment_id
         self._delay = delay
         self._timeout = math.inf if timeout is None else timeout
         self._clock = clock
-        self._deadline = math.inf
+        self._deadline = self._last_success = math.inf
         self._states: dict[str, str] = {}
         self._statuses: dict[str, str] = {}
 
-    def steps(self) -> Steps:
-        """Follow the deployment until it is over.
+    def begin(self) -> None:
+        """Begin to count the time, before the first round."""
+        self._last_success = self._clock()
+        self._deadline = self._last_success + self._timeout
+
+    def next_round(self) -> Steps:
+        """Take the next round, and return the targets that are new or have changed.
 
         Raises:
             TimeoutError: the time is up, which is looked at before each step but the first.
             ClientError, BotoCoreError: no trouble that may pass, or trouble for too long.
         """
-        last_success = self._clock()
-        self._deadline = last_success + self._timeout
-        succeeded, failures, delay = False, 0, self._delay
+        is_first, failures, delay = self.deployment is None, 0, self._delay
+        if not is_first:
+            yield from self._pause(delay)
         while True:
             try:
-                yield from self._round()
+                changed = yield from self._round()
             except (ClientError, BotoCoreError) as error:
                 failures += 1
-                lasts = self._clock() - last_success >= _PATIENCE and failures >= _FEWEST
-                if lasts or not succeeded or not _may_pass(error):
+                lasts = self._clock() - self._last_success >= _PATIENCE and failures >= _FEWEST
+                if lasts or is_first or not _may_pass(error):
                     raise
-                yield Pause(min(delay, self.time_left()))
+                yield from self._pause(delay)
                 delay = min(delay * 2, max(_MAX_DELAY, self._delay))
             else:
-                if self._is_over():
-                    return
-                succeeded, failures, delay = True, 0, self._delay
-                last_success = self._clock()
-                yield Pause(min(delay, self.time_left()))
-            self.check_time()
+                self._last_success = self._clock()
+                self.is_over = self._has_ended()
+                return changed
 
     def time_left(self) -> float:
         """Return the seconds until the timeout, which may be infinite."""
@@ -118,14 +110,17 @@ class Watch:
         if self.time_left() <= 0:
             raise TimeoutError(f"{self._deployment_id} is not over after {self._timeout} seconds")
 
-    def _is_over(self) -> bool:
+    def _pause(self, seconds: float) -> Steps:
+        yield Pause(max(min(seconds, self.time_left()), 0))
+        self.check_time()
+
+    def _has_ended(self) -> bool:
         return self.deployment is not None and self.deployment.is_over
 
     def _round(self) -> Steps:
-        deployment = self.deployment
-        if deployment is None or not deployment.is_over:  # else, trouble came after the end
+        if not self._has_ended():  # else, trouble came after the end was known
             params = {"deploymentId": self._deployment_id}
-            self.deployment = deployment = yield Request("get_deployment", params)
+            self.deployment = yield Request("get_deployment", params)
         try:
             ids = yield from self._ids_to_read()
             self.check_time()
@@ -134,13 +129,13 @@ class Watch:
             if error_code(error) != "DeploymentNotStartedException":
                 raise
             output = Output()
-        yield RoundEnd(self._take(output), deployment)
+        return self._take(output)
 
-    def _ids_to_read(self) -> Generator[Request, Any, list[str]]:
+    def _ids_to_read(self) -> Steps:
         # A target that vanished is not asked for again unless it is listed.
         vanished = {*self.missing_target_ids}
         known = {each: status for each, status in self._statuses.items() if each not in vanished}
-        if self._is_over() or not self._states:
+        if self._has_ended() or not self._states:
             listed = yield from self._list(None)
             ids = [each for each in [*listed, *known] if known.get(each) not in _DONE]
         else:
@@ -152,12 +147,11 @@ class Watch:
             ids = [*busy, *newly_failed, *was_busy]
         return [*dict.fromkeys(ids)]
 
-    def _list(self, target_filters: TargetFilters | None) -> Generator[Request, Any, list[str]]:
+    def _list(self, target_filters: TargetFilters | None) -> Steps:
         listing, ids = Listing(self._deployment_id, target_filters), []
         while not listing.is_done:
             self.check_time()
-            page = yield listing.request
-            ids += listing.take(page)
+            ids += yield from listing.next_page()
         return ids
 
     def _take(self, output: Output) -> list[DeploymentTarget]:

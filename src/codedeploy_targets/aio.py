@@ -1,20 +1,13 @@
 """`DeploymentTargetsClient` for asyncio, over an aiobotocore client (extra `async`).
 
-The sync client in `_client.py` has the same outline.
+The same methods, parameters, models, order and errors.
 """
 
 from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import (
-    AsyncGenerator,
-    AsyncIterable,
-    AsyncIterator,
-    Callable,
-    Iterable,
-    Sequence,
-)
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
 from contextlib import aclosing
 from functools import partial
 
@@ -22,29 +15,37 @@ from aiobotocore.client import AioBaseClient
 from typing_extensions import Self
 
 from ._answers import BatchGetDeploymentTargetsOutput as Output
-from ._client import ClientBase
+from ._client import ClientBase, IteratorBase, WatchBase
 from ._deployments import DeploymentInfo
 from ._models import DeploymentTarget, TargetFilters
-from ._requests import Listing, Request, check_target_ids, get_batch, merge
-from ._tasks import Run, batches_listed, batches_of, each, follow, outputs
+from ._requests import Batches, Request, check_target_ids, get_batch, merge
+from ._tasks import Run, aiter_of
 from ._watching import Watch
 
 __all__ = ["AsyncDeploymentTargetIterator", "AsyncDeploymentTargetsClient", "AsyncDeploymentWatch"]
 
 
 class AsyncDeploymentTargetsClient(ClientBase):
-    """`DeploymentTargetsClient` for asyncio: the same methods, parameters, models and errors.
+    """`BatchGetDeploymentTargets`, typed, for any number of target ids, with asyncio.
 
-    Tasks may share one client. The wrapped client stays as it was.
+    Tasks may share one client. The wrapped client stays as it was. Where the service throttles
+    calls that were under way together, the client lowers their number, and makes them again.
 
     Args:
-        client: an aiobotocore client for CodeDeploy, kept as `client`; the caller closes it.
-        max_concurrency: the maximum of concurrent calls, each in a task of its own.
+        client: an aiobotocore client for CodeDeploy; the caller closes it.
+        max_concurrency: how many calls of one request may be under way at once, each in a task
+            of its own.
+
+    Attributes:
+        client: the wrapped client.
 
     Raises:
-        TypeError: `client` is a client of another service, or a client of boto3 or botocore.
+        TypeError: `client` is a client of another service, a client of boto3 or botocore, or a
+            context that was not entered; `max_concurrency` is no integer.
         ValueError: `max_concurrency` is below 1.
     """
+
+    _iterables = (Iterable, AsyncIterable)
 
     def __init__(self, client: AioBaseClient, *, max_concurrency: int = 8) -> None:
         super().__init__(client, max_concurrency=max_concurrency, asynchronous=True)
@@ -58,9 +59,8 @@ class AsyncDeploymentTargetsClient(ClientBase):
     ) -> Output:
         """Get the targets of a deployment that have the given ids.
 
-        AWS takes 25 ids a call and refuses more. This method takes any number: it asks for them
-        in batches of 25, for each id once. Without ids, it makes no call. Cancelling the caller
-        cancels the calls that are under way.
+        AWS takes 25 ids a call. This method takes any number: it asks for them in batches of 25,
+        for each id once. Without ids, it makes no call. Cancelling the caller cancels the calls.
 
         Args:
             deploymentId: the id of the deployment.
@@ -77,18 +77,18 @@ class AsyncDeploymentTargetsClient(ClientBase):
         Raises:
             TypeError: `targetIds` is a `str` or `bytes`, or holds something else than `str`.
             InvalidResponseError: an answer of the service cannot be read.
-            botocore.exceptions.ClientError: the service refused a batch; if several, the first
-                in the order of the ids. See `exceptions`: a target that does not exist is a
+            botocore.exceptions.ClientError: the service refused a batch, the first in the order
+                of the ids. A target that does not exist is a
                 DeploymentTargetDoesNotExistException or InstanceDoesNotExistException.
             botocore.exceptions.BotoCoreError: botocore could not make the call.
         """
-        ids = each(check_target_ids(targetIds, None, (Iterable, AsyncIterable)))
-        batches = [batch async for batch in batches_of(ids)]
-        run = Run(self.client, self._throttle, self._max_concurrency)
+        ids = [each async for each in aiter_of(check_target_ids(targetIds, None, self._iterables))]
         calls_for = partial(get_batch, deploymentId, skip_missing=skip_missing)
-        found = outputs(run, each(batches), calls_for, window=max(len(batches), 1))
-        async with aclosing(found):
-            return merge([Output(deployment_targets=[]), *[output async for output in found]])
+        batches = Batches(calls_for, ids, limit=self._max_concurrency)
+        if not batches.ready:
+            return Output(deployment_targets=[])
+        async with aclosing(self._run().outputs(batches)) as outputs:
+            return merge([output async for output in outputs])
 
     def iter_deployment_targets(
         self,
@@ -101,15 +101,14 @@ class AsyncDeploymentTargetsClient(ClientBase):
         """Iterate over the targets of a deployment, as they arrive.
 
         The first `anext` makes the first call. From then on, at most `max_concurrency` batches
-        are under way or waiting to be consumed. Leaving the iterator's `async with`, or
-        `aclose()`, cancels the calls that are under way.
+        are under way, wait to be consumed, or are being consumed.
 
         Args:
             deploymentId: the id of the deployment.
             targetIds: the ids of the targets, in an iterable or an async one; by default, those
                 that ListDeploymentTargets lists. Lists, tuples, sets and dicts are checked at
-                once. Others are checked as they are read: in one task, at most
-                `max_concurrency` batches ahead of what is consumed, while targets are yielded.
+                once. Other iterables are read in one task, at most `max_concurrency` batches
+                ahead, while targets are yielded.
             targetFilters: which targets ListDeploymentTargets lists, such as
                 `{"TargetStatus": ["Failed"]}`.
             skip_missing: as in `batch_get_deployment_targets`.
@@ -118,15 +117,11 @@ class AsyncDeploymentTargetsClient(ClientBase):
             TypeError: both `targetIds` and `targetFilters` are given, or `targetIds` is wrong.
             Others: as in `batch_get_deployment_targets`, after the targets of earlier batches.
         """
-        run = Run(self.client, self._throttle, self._max_concurrency)
-        if targetIds is None:
-            batches = batches_listed(run, Listing(deploymentId, targetFilters))
-        else:
-            ids = check_target_ids(targetIds, targetFilters, (Iterable, AsyncIterable))
-            batches = batches_of(each(ids))
-        calls_for = partial(get_batch, deploymentId, skip_missing=skip_missing)
-        found = outputs(run, batches, calls_for, window=self._max_concurrency)
-        return AsyncDeploymentTargetIterator(run=run, found=found)
+        batches, ids = self._batches(
+            deploymentId, targetIds, targetFilters, skip_missing=skip_missing
+        )
+        run = self._run()
+        return AsyncDeploymentTargetIterator(run.outputs(batches, ids), run=run)
 
     def watch_deployment_targets(
         self,
@@ -136,94 +131,66 @@ class AsyncDeploymentTargetsClient(ClientBase):
         timeout: float | None = None,
         on_round: Callable[[DeploymentInfo], object] | None = None,
     ) -> AsyncDeploymentWatch:
-        """Follow a deployment until it is over.
+        """Follow a deployment until GetDeployment says Succeeded, Failed or Stopped.
 
-        Yields every target once, then each again whenever it changed. A deployment is over when
-        AWS's GetDeployment says Succeeded, Failed or Stopped; the last state of every target
-        is yielded after that. The watch waits for a deployment that has no targets yet. Leaving
-        its `async with`, or `aclose()`, cancels the calls that are under way.
-
-        Once a round of calls has succeeded, the watch outlives trouble that ends a later one:
-        throttling, a 5xx, a broken connection, an answer that is cut short. It tries again after
-        `delay`, which doubles up to 60 seconds, and raises when no round has succeeded for five
-        minutes and three have failed.
+        Yields every target once, then each again whenever it changed, its last state included.
+        Waits for a deployment that has no targets yet. Once a round of calls has succeeded,
+        throttling, a 5xx, a broken connection or an answer that is cut short ends no watch: it
+        tries again after `delay`, which doubles up to 60 seconds, and raises when no round has
+        succeeded for five minutes and three have failed.
 
         Args:
             deploymentId: the id of the deployment.
             delay: the seconds from the end of one round of calls to the next.
             timeout: the seconds after which to give up, counted from the first `anext`, in the
                 middle of a call, too; by default never.
-            on_round: a function that gets the DeploymentInfo after each round, when its targets
-                are consumed, also where nothing changed. What it returns is awaited, if it can
-                be. It may close the watch; what it raises is raised.
+            on_round: gets the DeploymentInfo after each round, when its targets are consumed,
+                also where nothing changed; what it returns is awaited, if it can be. It may
+                close the watch; what it raises is raised.
 
         Raises:
             TimeoutError: the deployment was not over in time.
             ValueError: `delay` or `timeout` is below 0, or no number.
             Others: as in `batch_get_deployment_targets`.
         """
-        watch = Watch(deploymentId, delay, timeout, time.monotonic)
-        run = Run(self.client, self._throttle, self._max_concurrency)
-        return AsyncDeploymentWatch(run=run, found=follow(run, watch, on_round))
+        run = self._run()
+        watch = run.watch = Watch(deploymentId, delay, timeout, time.monotonic)
+        return AsyncDeploymentWatch(run.follow(watch, on_round), run=run)
 
     async def get_deployment(self, *, deploymentId: str) -> DeploymentInfo:
-        """Get how a deployment as a whole stands; AWS's GetDeployment.
+        """Get how a deployment as a whole stands, by AWS's GetDeployment.
 
         Raises:
-            InvalidResponseError: the answer cannot be read.
-            botocore.exceptions.ClientError: the service refused, such as with a
-                DeploymentDoesNotExistException.
-            botocore.exceptions.BotoCoreError: botocore could not make the call.
+            InvalidResponseError, botocore.exceptions.ClientError, BotoCoreError: as in
+                `batch_get_deployment_targets`.
         """
-        run = Run(self.client, self._throttle, 1)
-        deployment: DeploymentInfo = await run.ask(
-            Request("get_deployment", {"deploymentId": deploymentId})
-        )
+        request = Request("get_deployment", {"deploymentId": deploymentId})
+        deployment: DeploymentInfo = await self._run().call(request)
         return deployment
 
+    def _run(self) -> Run:
+        return Run(self.client, self._throttle, self._max_concurrency)
 
-class AsyncDeploymentTargetIterator(AsyncIterator[DeploymentTarget]):
+
+class AsyncDeploymentTargetIterator(IteratorBase, AsyncIterator[DeploymentTarget]):
     """The targets of a deployment, as they arrive: an async iterator, and a context manager.
 
-    Args:
-        targets: what to yield. For a fake of the client:
-            `AsyncDeploymentTargetIterator([target])`.
-        missing_target_ids: what the attribute of this name is, in such a fake.
-        run, found: what the client follows; not for a fake.
+    A fake of the client makes one by `AsyncDeploymentTargetIterator([target])`.
     """
 
-    def __init__(
-        self,
-        targets: Iterable[DeploymentTarget] = (),
-        missing_target_ids: Sequence[str] = (),
-        *,
-        run: Run | None = None,
-        found: AsyncGenerator[Output] | None = None,
-    ) -> None:
-        self._targets = deque(targets)
-        self._missing_target_ids = run.missing_target_ids if run else missing_target_ids
-        self._run = run
-        self._found = found
-        self._is_closed = False
-
-    @property
-    def missing_target_ids(self) -> list[str]:
-        """The ids that brought no target so far.
-
-        While a deployment is followed, they are those without a target in the last answer to them.
-        """
-        return [*self._missing_target_ids]
+    _ready: deque[DeploymentTarget] | None = None
 
     async def __anext__(self) -> DeploymentTarget:
+        if self._ready is None:
+            self._ready = deque(() if self._run else self._targets)
         while not self._is_closed:
-            if self._targets:
-                return self._targets.popleft()
-            if self._found is None:
+            if self._ready:
+                return self._ready.popleft()
+            if not self._run:
                 break
-            output = await anext(self._found)
-            if self._run:
-                self._run.missing_target_ids += output.missing_target_ids
-            self._targets.extend(output.deployment_targets)
+            output = await anext(self._targets)
+            self._run.missing_target_ids += output.missing_target_ids
+            self._ready.extend(output.deployment_targets)
         raise StopAsyncIteration
 
     async def __aenter__(self) -> Self:
@@ -237,41 +204,12 @@ class AsyncDeploymentTargetIterator(AsyncIterator[DeploymentTarget]):
         self._is_closed = True
         if self._run:
             await self._run.close()
-        # In `anext`, in another task, it ends by itself.
-        if self._found and not getattr(self._found, "ag_running", False):
-            await self._found.aclose()
+            if not self._targets.ag_running:  # in `anext`, in another task, it ends by itself
+                await self._targets.aclose()
 
 
-class AsyncDeploymentWatch(AsyncDeploymentTargetIterator):
+class AsyncDeploymentWatch(WatchBase, AsyncDeploymentTargetIterator):
     """The targets of a deployment that is followed, each again whenever it changed.
 
-    Args:
-        targets: as in AsyncDeploymentTargetIterator.
-        deployment: what the attribute of this name is, in a fake of the client.
-        missing_target_ids: as in AsyncDeploymentTargetIterator.
-        run, found: as in AsyncDeploymentTargetIterator.
+    A fake of the client makes one by `AsyncDeploymentWatch([target], DeploymentInfo(...))`.
     """
-
-    def __init__(
-        self,
-        targets: Iterable[DeploymentTarget] = (),
-        deployment: DeploymentInfo | None = None,
-        missing_target_ids: Sequence[str] = (),
-        *,
-        run: Run | None = None,
-        found: AsyncGenerator[Output] | None = None,
-    ) -> None:
-        super().__init__(targets, missing_target_ids, run=run, found=found)
-        self._deployment = deployment
-
-    @property
-    def deployment(self) -> DeploymentInfo:
-        """AWS's newest answer to how the deployment stands; at the end, how it ended.
-
-        Raises:
-            RuntimeError: no answer has come yet.
-        """
-        deployment = self._run.deployment if self._run else self._deployment
-        if deployment is None:
-            raise RuntimeError("the deployment is not known before the first round")
-        return deployment

@@ -1,7 +1,4 @@
-"""Change here: the operations that moto lacks (extra `testing`).
-
-They are ListDeploymentTargets and BatchGetDeploymentTargets.
-"""
+"""Change here: what moto is given (extra `testing`): two operations, and a deployment's course."""
 
 from __future__ import annotations
 
@@ -9,7 +6,8 @@ import json
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timezone
+from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
@@ -17,66 +15,97 @@ from moto.codedeploy.exceptions import CodeDeployException
 from moto.codedeploy.models import codedeploy_backends
 from moto.codedeploy.responses import CodeDeployResponse
 
+from ._deployments import DeploymentInfo
 from ._enums import TargetLabel, TargetStatus
 from ._models import DeploymentTarget, UnknownTarget
 from ._requests import BATCH_SIZE
+from ._shapes import to_aws
 
 __all__ = ["MockDeploymentTargets", "mock_deployment_targets"]
 
-_ATTRIBUTE = "codedeploy_targets"  # of moto's deployment objects: moto's reset drops both
+_Round = tuple[str | DeploymentInfo, Iterable[DeploymentTarget] | None]
+
+_OURS = "codedeploy_targets"  # an attribute of moto's deployments: moto's reset drops both
 _PAGE_SIZE = 100
 _FILTERS = {
-    "TargetStatus": ("status", TargetStatus, "InvalidInstanceStatusException"),
-    "ServerInstanceLabel": ("instance_label", TargetLabel, "InvalidInstanceTypeException"),
+    "TargetStatus": ("status", TargetStatus, "InvalidInstanceStatus"),
+    "ServerInstanceLabel": ("instance_label", TargetLabel, "InvalidInstanceType"),
 }
+_in_use: list[MockDeploymentTargets] = []
 
 
 @contextmanager
 def mock_deployment_targets() -> Iterator[MockDeploymentTargets]:
     """Add the two operations to moto, under `mock_aws` and in its server in this process.
 
-    Yields:
-        The handle that takes the targets of deployments. Until a deployment has some, the
-        operations answer that it has not started.
+    Until a deployment has targets, they answer that it has not started.
     """
-    with patch.multiple(
-        CodeDeployResponse,
-        create=True,
-        list_deployment_targets=_list_deployment_targets,
-        batch_get_deployment_targets=_batch_get_deployment_targets,
-    ):
-        yield MockDeploymentTargets()
+    if not _in_use:
+        _patch.start()
+    _in_use.append(handle := MockDeploymentTargets())
+    try:
+        yield handle
+    finally:
+        # The last to leave, which need not be the first that entered, restores moto.
+        _in_use.remove(handle)
+        if not _in_use:
+            _patch.stop()
 
 
 class MockDeploymentTargets:
     """Sets what moto answers for deployments that its own CreateDeployment made.
 
-    A deployment may be of any account and region. Each method raises LookupError if moto has
-    no such deployment.
+    They may be of any account and region. One that moto does not have is a LookupError.
     """
 
     def put(self, deployment_id: str, targets: Iterable[DeploymentTarget]) -> None:
-        """Give a deployment its targets, instead of those that it may have.
+        """Give a deployment its targets, instead of those that it may have, in this order.
 
-        Args:
-            deployment_id: what CreateDeployment returned.
-            targets: typed models, in the order in which they are to be listed. One without
-                a `deployment_id` gets it here; of an `UnknownTarget`, its `raw` is sent.
-
-        Raises:
-            ValueError: a target has no `target_id`, or that of another.
+        A target without a `deployment_id` gets it here. Of an `UnknownTarget`, its `raw` is sent.
+        One without a `target_id`, or with that of another, is a ValueError.
         """
-        by_id: dict[str, DeploymentTarget] = {}
-        for target in targets:
-            if not target.target_id or target.target_id in by_id:
-                raise ValueError(f"each target needs a target_id of its own: {target.target_id!r}")
-            own = target.deployment_id or deployment_id
-            by_id[target.target_id] = target.model_copy(update={"deployment_id": own})
-        setattr(_deployment(deployment_id), _ATTRIBUTE, by_id)
+        _state(_deployment(deployment_id)).targets = _by_id(deployment_id, targets)
 
     def set_status(self, deployment_id: str, status: str) -> None:
         """Set the status that GetDeployment answers, such as `"Succeeded"`."""
-        _deployment(deployment_id).status = status
+        _tell(_deployment(deployment_id), status)
+
+    def set_deployment(self, deployment_id: str, deployment: DeploymentInfo) -> None:
+        """Set what GetDeployment answers; what the model leaves open is moto's own."""
+        _tell(_deployment(deployment_id), deployment)
+
+    def play(self, deployment_id: str, rounds: Iterable[_Round]) -> None:
+        """Let each GetDeployment from now on find the next of these rounds; the last one stays.
+
+        A round is a status or a DeploymentInfo, and its targets, or `None` before it has started.
+        """
+        _state(_deployment(deployment_id)).rounds = [
+            (told, None if targets is None else _by_id(deployment_id, targets))
+            for told, targets in rounds
+        ]
+
+
+def _state(deployment: Any) -> Any:
+    return vars(deployment).setdefault(_OURS, SimpleNamespace(targets=None, info={}, rounds=[]))
+
+
+def _tell(deployment: Any, told: str | DeploymentInfo) -> None:
+    state = _state(deployment)
+    info = {**state.info, "status": told} if isinstance(told, str) else to_aws(told)
+    # moto writes each time as if it was UTC.
+    in_utc = {k: v.astimezone(timezone.utc) for k, v in info.items() if isinstance(v, datetime)}
+    state.info = info | in_utc
+    deployment.status = state.info.get("status", deployment.status)
+
+
+def _by_id(deployment_id: str, targets: Iterable[DeploymentTarget]) -> dict[str, DeploymentTarget]:
+    by_id: dict[str, DeploymentTarget] = {}
+    for target in targets:
+        if not target.target_id or target.target_id in by_id:
+            raise ValueError(f"each target needs a target_id of its own: {target.target_id!r}")
+        own = target.deployment_id or deployment_id
+        by_id[target.target_id] = target.model_copy(update={"deployment_id": own})
+    return by_id
 
 
 def _deployment(deployment_id: str) -> Any:
@@ -87,44 +116,50 @@ def _deployment(deployment_id: str) -> Any:
     raise LookupError(f"moto has no deployment {deployment_id!r}: call create_deployment first")
 
 
+def _get_deployment(response: CodeDeployResponse) -> Any:
+    deployment_id = json.loads(response.body).get("deploymentId")
+    deployment: Any = response.codedeploy_backend.get_deployment(deployment_id)
+    state = _state(deployment)
+    if state.rounds:
+        told, state.targets = state.rounds.pop(0)
+        _tell(deployment, told)
+    # The answer is JSON in moto's first versions; later, what moto writes as JSON.
+    answer: Any = _moto_get_deployment(response)
+    result = json.loads(answer) if isinstance(answer, str) else answer.result
+    statuses = [target.status for target in (state.targets or {}).values()]
+    overview = {each: statuses.count(each) for each in deployment.deployment_overview}
+    info = {**result["deploymentInfo"], "deploymentOverview": overview, **state.info}
+    # moto has empty structures where the service has none.
+    result["deploymentInfo"] = {name: value for name, value in info.items() if value != {}}
+    return json.dumps(result, default=datetime.timestamp) if isinstance(answer, str) else answer
+
+
 def _list_deployment_targets(response: CodeDeployResponse) -> str:
     request, by_id = _read_request(response)
     targets = list(by_id.values())
     for name, values in (request.get("targetFilters") or {}).items():
-        if name not in _FILTERS:
-            message = f"{name} is not a target filter."
-            raise CodeDeployException("InvalidTargetFilterNameException", message)
+        _check(name in _FILTERS, "InvalidTargetFilterName", f"{name} is not a target filter.")
         attribute, allowed, code = _FILTERS[name]
         for value in values:
-            if value not in list(allowed):  # an open enum itself contains each string
-                raise CodeDeployException(code, f"{value} is not a value of {name}.")
+            # An open enum itself contains each string.
+            _check(value in list(allowed), code, f"{value} is not a value of {name}.")
         targets = [target for target in targets if getattr(target, attribute, None) in values]
-    ids = [target.target_id for target in targets]
-
-    # The token is the id that the page begins with: it needs no bookkeeping.
-    token = request.get("nextToken")
-    if token is not None and token not in ids:
-        raise CodeDeployException("InvalidNextTokenException", "The next token is not valid.")
-    start = 0 if token is None else ids.index(token)
-    end = start + _PAGE_SIZE
-    more = {"nextToken": ids[end]} if end < len(ids) else {}
-    return json.dumps({"targetIds": ids[start:end], **more})
+    # The token is a position, which stays valid when targets are put between two pages.
+    token = request.get("nextToken", "0")
+    _check(re.fullmatch("[0-9]+", token), "InvalidNextToken", "The next token is not valid.")
+    start, end = int(token), int(token) + _PAGE_SIZE
+    more = {"nextToken": str(end)} if end < len(targets) else {}
+    return json.dumps({"targetIds": [each.target_id for each in targets[start:end]], **more})
 
 
 def _batch_get_deployment_targets(response: CodeDeployResponse) -> str:
     request, by_id = _read_request(response)
     ids = request.get("targetIds")
-    if not ids:
-        raise CodeDeployException("DeploymentTargetIdRequiredException", "A target id is required.")
-    if len(ids) > BATCH_SIZE:
-        message = f"{len(ids)} target ids were given; at most {BATCH_SIZE} are allowed."
-        raise CodeDeployException("DeploymentTargetListSizeExceededException", message)
-    for target_id in ids:
-        if not target_id:
-            raise CodeDeployException("InvalidDeploymentTargetIdException", "A target id is empty.")
-        if target_id not in by_id:
-            message = f"The deployment has no target {target_id}."
-            raise CodeDeployException("DeploymentTargetDoesNotExistException", message)
+    _check(ids, "DeploymentTargetIdRequired", "A target id is required.")
+    _check(len(ids) <= BATCH_SIZE, "DeploymentTargetListSizeExceeded", f"{len(ids)} are too many.")
+    for each in ids:
+        _check(each, "InvalidDeploymentTargetId", "A target id is empty.")
+        _check(each in by_id, "DeploymentTargetDoesNotExist", f"There is no target {each}.")
     targets = [by_id[target_id] for target_id in ids]
     # `to_boto3` of an unknown target lacks its payload, which the service sends.
     envelopes = [t.raw if isinstance(t, UnknownTarget) else t.to_boto3() for t in targets]
@@ -134,14 +169,24 @@ def _batch_get_deployment_targets(response: CodeDeployResponse) -> str:
 
 def _read_request(response: CodeDeployResponse) -> tuple[Any, dict[str, DeploymentTarget]]:
     request = json.loads(response.body)
-    deployment_id = request.get("deploymentId")
-    if not deployment_id:
-        raise CodeDeployException("DeploymentIdRequiredException", "A deployment id is required.")
-    if not re.fullmatch(r"[A-Za-z0-9-]+", deployment_id):
-        raise CodeDeployException("InvalidDeploymentIdException", "The deployment id is not valid.")
-    deployment = response.codedeploy_backend.get_deployment(deployment_id)
-    by_id = getattr(deployment, _ATTRIBUTE, None)
-    if by_id is None:
-        message = f"The deployment {deployment_id} has no targets yet."
-        raise CodeDeployException("DeploymentNotStartedException", message)
+    own = request.get("deploymentId")
+    _check(own, "DeploymentIdRequired", "A deployment id is required.")
+    _check(re.fullmatch("[A-Za-z0-9-]+", own), "InvalidDeploymentId", f"{own} is no deployment id.")
+    by_id: Any = _state(response.codedeploy_backend.get_deployment(own)).targets
+    _check(by_id is not None, "DeploymentNotStarted", f"The deployment {own} has no targets yet.")
     return request, by_id
+
+
+def _check(holds: object, error: str, message: str) -> None:
+    if not holds:
+        raise CodeDeployException(f"{error}Exception", message)
+
+
+_moto_get_deployment = CodeDeployResponse.get_deployment
+_patch: Any = patch.multiple(
+    CodeDeployResponse,
+    create=True,
+    get_deployment=_get_deployment,
+    list_deployment_targets=_list_deployment_targets,
+    batch_get_deployment_targets=_batch_get_deployment_targets,
+)

@@ -14,24 +14,26 @@ import warnings
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from itertools import islice
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from support.clients import aiobotocore_client, got
 from support.endpoint import boto3_client
 from support.loopback import loopback, wait_until
-from support.pages import ids
+from support.pages import ids, instance
 
 from codedeploy_targets import DeploymentTargetsClient
 from codedeploy_targets.aio import AsyncDeploymentTargetsClient
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, AsyncIterator, Iterable
+    from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
 
     from codedeploy_targets import DeploymentTarget
 
 TARGETS = 100_000
 DEPLOYMENT: Any = {"deploymentId": f"d-{TARGETS}"}
 MOST_GROWTH_MIB = 32
+WATCHED, ROUNDS, MOST_WATCHING_MIB = 5_000, 200, 8
 
 
 def size_mib() -> float:
@@ -67,6 +69,62 @@ async def stream(kind: str, url: str, size: int) -> float:
         growth = await check_stream(targets, size)
         assert len(asyncio.all_tasks()) == 1
     return growth
+
+
+class Deployment:
+    """A client, though none of botocore's, for a deployment with 100 busy targets at a time."""
+
+    def __init__(self) -> None:
+        self.round = 0
+        self.ids = ids(WATCHED)
+
+    def busy(self) -> list[str]:
+        return self.ids[25 * self.round :][:100] if self.round < ROUNDS else []
+
+    def get_deployment(self, **_: Any) -> Any:
+        self.round += 1
+        status = "InProgress" if self.round < ROUNDS else "Succeeded"
+        return {"deploymentInfo": {"status": status}}
+
+    def list_deployment_targets(self, **params: Any) -> Any:
+        if "targetFilters" not in params:
+            return {"targetIds": self.ids}
+        is_busy = "InProgress" in params["targetFilters"]["TargetStatus"]
+        return {"targetIds": self.busy() if is_busy else []}
+
+    def batch_get_deployment_targets(self, **params: Any) -> Any:
+        busy = self.busy()
+        envelopes = [instance(each, events=1) for each in params["targetIds"]]
+        for envelope in envelopes:
+            payload = envelope["instanceTarget"]
+            if payload["targetId"] in busy:
+                payload |= {"status": "InProgress", "lastUpdatedAt": 1546300860 + self.round}
+        return {"deploymentTargets": envelopes}
+
+
+def asynchronous(function: Callable[..., Any]) -> Callable[..., Any]:
+    async def call(**params: Any) -> Any:
+        return function(**params)
+
+    return call
+
+
+async def watch(kind: str) -> float:
+    """Follow a deployment through its rounds, and return the growth in MiB."""
+    client: Any = Deployment()
+    sizes: list[float] = []
+    params: Any = {"deploymentId": "d-1", "delay": 0}
+    params["on_round"] = lambda _: sizes.append(size_mib())
+    if kind == "sync":
+        targets = each(DeploymentTargetsClient(client).watch_deployment_targets(**params))
+    else:
+        methods = [name for name in dir(client) if "deployment" in name]
+        client = SimpleNamespace(**{n: asynchronous(getattr(client, n)) for n in methods})
+        targets = AsyncDeploymentTargetsClient(client).watch_deployment_targets(**params)
+    changes = sum([1 async for _ in targets])
+    assert len(sizes) == ROUNDS
+    assert changes > WATCHED + 100 * (ROUNDS - 2)
+    return max(sizes) - sizes[ROUNDS // 10]
 
 
 def share(url: str) -> None:
@@ -143,6 +201,9 @@ def main() -> None:
             growth = asyncio.run(stream(kind, url, TARGETS))
             print(f"{kind}: {TARGETS:,} targets streamed, {growth:.1f} MiB of growth")
             assert growth < MOST_GROWTH_MIB
+            growth = asyncio.run(watch(kind))
+            print(f"{kind}: {WATCHED:,} targets watched, {growth:.1f} MiB of growth in the rounds")
+            assert growth < MOST_WATCHING_MIB
         share(url)
         give_up(url)
 

@@ -56,12 +56,12 @@ def test_the_payload_tells_the_type(door: str, kind: str, member: str, label: st
 @each_door
 @each_type
 def test_a_label_without_its_payload(door: str, kind: str, member: str) -> None:
-    envelope = {"deploymentTargetType": kind}
-    for payload in ({}, {member: {}}):
-        target = read_one(door, envelope | payload)
+    envelope: dict[str, Any] = {"deploymentTargetType": kind}
+    for whole in (envelope, {**envelope, member: {}}):
+        target = read_one(door, whole)
         assert target == getattr(codedeploy_targets, kind)()
         for same in (target, pickle.loads(pickle.dumps(target)), copy.deepcopy(target)):
-            assert same.to_boto3() == envelope | payload
+            assert same.to_boto3() == whole
 
 
 @each_door

@@ -9,6 +9,8 @@ import threading
 import traceback
 from typing import Any
 
+from pydantic import TypeAdapter
+
 PROCESSES = 100 if os.environ.get("HYPOTHESIS_PROFILE") == "prove" else 3
 THREADS = 12
 ENVELOPE = {"instanceTarget": {"targetId": "i-1", "lifecycleEvents": [{"status": "Failed"}]}}
@@ -16,28 +18,19 @@ ENVELOPE = {"instanceTarget": {"targetId": "i-1", "lifecycleEvents": [{"status":
 
 def main() -> int:
     """Use the models; return how many threads failed."""
-    from pydantic import TypeAdapter
+    import codedeploy_targets as library
 
-    from codedeploy_targets import (
-        BatchGetDeploymentTargetsOutput,
-        DeploymentTarget,
-        ECSTarget,
-        InstanceTarget,
-        LifecycleEvent,
-        UnknownTarget,
-    )
-
-    output = BatchGetDeploymentTargetsOutput
-    target = InstanceTarget.model_construct(target_id="i-1")
+    output = library.BatchGetDeploymentTargetsOutput
+    targets: Any = library.DeploymentTarget
     uses: list[Any] = [
-        lambda: TypeAdapter(DeploymentTarget).json_schema(),
-        lambda: TypeAdapter(list[DeploymentTarget]).validate_python([target]),
-        lambda: target.model_dump_json(),
-        lambda: ECSTarget.model_validate({"target_id": "c:s", "task_sets_info": [{}]}),
-        lambda: LifecycleEvent(start_time="2019-01-01T12:30:00Z").model_dump_json(),
+        lambda: TypeAdapter(targets).json_schema(),
+        lambda: TypeAdapter(list[targets]).validate_json("[]"),
+        lambda: library.InstanceTarget.model_construct(target_id="i-1").model_dump_json(),
+        lambda: library.ECSTarget.model_validate({"target_id": "c:s", "task_sets_info": [{}]}),
+        lambda: library.LifecycleEvent().model_dump(),
         lambda: output.from_boto3({"deploymentTargets": [ENVELOPE, {}]}).model_dump_json(),
-        lambda: output.model_validate_json("{}").model_dump(),
-        lambda: UnknownTarget(raw=ENVELOPE).model_dump_json(),
+        lambda: output.model_validate_json("{}"),
+        lambda: library.UnknownTarget(raw=ENVELOPE).model_dump_json(),
     ]
     together = threading.Barrier(THREADS)
     failures: list[str] = []
@@ -45,8 +38,8 @@ def main() -> int:
     def use(number: int) -> None:
         together.wait()
         try:
-            for turn in range(len(uses)):
-                uses[(number + turn) % len(uses)]()
+            for each in uses[number % len(uses) :] + uses:
+                each()
         except Exception:  # noqa: BLE001 - whatever it is, the test shows it
             failures.append(traceback.format_exc())
 

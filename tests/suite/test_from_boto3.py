@@ -12,37 +12,23 @@ from typing import Any
 import boto3
 import pytest
 from hypothesis import given
-from support.doors import (
-    BOTO3,
-    CONFIDENTIAL,
-    GOOD,
-    REQUEST,
-    UNKNOWN,
-    assert_refused,
-    assert_same,
-    assert_shows_no_value,
-    boto3_reads,
-    call,
-    from_boto3,
-)
+from support import doors
+from support.doors import CONFIDENTIAL, GOOD, UNKNOWN, page_of
 from support.mock_aws import deploy
 from support.models import FULL, MOMENT, TARGETS, any_target
 from support.pages import page
 from support.strategies import PAYLOADS
 
-from codedeploy_targets import (
-    BatchGetDeploymentTargetsOutput,
-    DeploymentTargetsClient,
-    InstanceTarget,
-    ResponseMetadata,
-    UnknownTarget,
-)
+from codedeploy_targets import BatchGetDeploymentTargetsOutput as Output
+from codedeploy_targets import DeploymentTargetsClient, ResponseMetadata, UnknownTarget
 from codedeploy_targets.testing import mock_deployment_targets
+
+from_boto3 = Output.from_boto3
 
 
 def test_boto3_s_dict_is_read_with_its_metadata_and_without() -> None:
-    answer = boto3_reads({"deploymentTargets": [GOOD, UNKNOWN]})
-    with_metadata = BOTO3.batch_get_deployment_targets(**REQUEST)
+    answer = doors.boto3_reads({"deploymentTargets": [GOOD, UNKNOWN]})
+    with_metadata = doors.BOTO3.batch_get_deployment_targets(**doors.REQUEST)
     output = from_boto3(with_metadata)
     headers = with_metadata["ResponseMetadata"]["HTTPHeaders"]
     assert output.response_metadata == [
@@ -50,19 +36,18 @@ def test_boto3_s_dict_is_read_with_its_metadata_and_without() -> None:
     ]
     assert headers["x-amzn-requestid"] == "request-1"
     without = from_boto3(answer)
-    assert without.missing_target_ids == without.response_metadata == []
+    assert (without.missing_target_ids, without.response_metadata) == ([], [])
     assert without.deployment_targets == output.deployment_targets
     assert output.to_boto3() == answer
     assert from_boto3({**answer, "nextToken": "a member from the future"}) == without
-    assert from_boto3({**answer, "ResponseMetadata": None}).response_metadata == [
-        ResponseMetadata()
-    ]
-    assert from_boto3({"deploymentTargets": []}) == BatchGetDeploymentTargetsOutput()
+    (nothing,) = from_boto3({**answer, "ResponseMetadata": None}).response_metadata
+    assert nothing == ResponseMetadata()
+    assert from_boto3({"deploymentTargets": []}) == Output()
 
 
 def test_text_is_read_as_the_client_reads_it() -> None:
     body = page([GOOD, UNKNOWN, {"ecsTarget": {"targetId": "☃"}}])
-    typed = call(body)
+    typed = doors.call(body)
     indented = json.dumps(json.loads(body), indent=4, ensure_ascii=False) + "\n"
     # With a byte order mark, and in other encodings.
     marked = "\ufeff" + body.decode()
@@ -74,12 +59,12 @@ def test_text_is_read_as_the_client_reads_it() -> None:
 
 @pytest.mark.parametrize("time", [MOMENT, MOMENT.replace(tzinfo=None)])
 def test_a_dict_may_hold_times(time: datetime) -> None:
-    envelope = {"instanceTarget": {"lastUpdatedAt": time}}
-    assert InstanceTarget.from_boto3(envelope).last_updated_at == MOMENT
+    target, dated = from_boto3(page_of(
+        {"instanceTarget": {"lastUpdatedAt": time}},
+        {"deploymentTargetType": "MarsTarget", "marsTarget": {"lastUpdatedAt": time}},
+    )).deployment_targets  # fmt: skip
+    assert target.last_updated_at == dated.last_updated_at == MOMENT
     # In `raw`, which is JSON, a time is text.
-    envelope = {"deploymentTargetType": "MarsTarget", "marsTarget": {"lastUpdatedAt": time}}
-    dated = UnknownTarget.from_boto3(envelope)
-    assert dated.last_updated_at == MOMENT
     assert dated == UnknownTarget.model_validate_json(dated.model_dump_json())
 
 
@@ -94,7 +79,7 @@ def test_from_boto3_reads_what_to_boto3_writes(target: Any) -> None:
     answer = {"deploymentTargets": [envelope]}
     output = from_boto3(answer)
     assert output.to_boto3() == answer
-    assert_same(output.deployment_targets[0], again)
+    doors.assert_same(output.deployment_targets[0], again)
     text = json.dumps(answer, default=datetime.isoformat)
     assert from_boto3(text).deployment_targets == [target]
 
@@ -111,12 +96,12 @@ def test_from_boto3_reads_what_to_boto3_writes(target: Any) -> None:
 ])  # fmt: skip
 def test_text_that_is_no_json_is_refused(text: bytes) -> None:
     for door in ("str", "bytes"):
-        assert_refused(door, text, "it is not JSON, or was cut short")
+        doors.assert_refused(door, text, "it is not JSON, or was cut short")
 
 
 @pytest.mark.parametrize("answer", [{}, {"deploymentTargets": None}, "{}", b'{"future": 1}'])
 def test_an_answer_that_names_no_targets_at_all_is_refused(answer: Any) -> None:
-    assert_refused("dict", answer, "expected boto3's dict, or the CLI's JSON")
+    doors.assert_refused("dict", answer, "expected boto3's dict, or the CLI's JSON")
 
 
 @pytest.mark.parametrize("cls", TARGETS)
@@ -137,19 +122,19 @@ def test_a_class_refuses_what_is_no_envelope_of_its_own(cls: Any) -> None:
     for envelope in others:
         with pytest.raises(ValueError, match=says) as no:
             cls.from_boto3(envelope)
-        assert_shows_no_value(no.value)
+        doors.assert_shows_no_value(no.value)
     for other in (None, 5, CONFIDENTIAL, [CONFIDENTIAL], b"{}", json.dumps(GOOD)):
         with pytest.raises(ValueError, match="the envelope is no object") as no:
             cls.from_boto3(other)
-        assert_shows_no_value(no.value)
+        doors.assert_shows_no_value(no.value)
 
 
 def test_a_class_tells_the_place_of_a_wrong_member() -> None:
     envelope = {"instanceTarget": {"lifecycleEvents": [{"status": [CONFIDENTIAL]}]}}
     place = r"the envelope\.instanceTarget\.lifecycleEvents\.0\.status "
     with pytest.raises(ValueError, match=place) as refused:
-        InstanceTarget.from_boto3(envelope)
-    assert_shows_no_value(refused.value)
+        TARGETS[0].from_boto3(envelope)
+    doors.assert_shows_no_value(refused.value)
 
 
 # AWS's own CLI ----------------------------------------------------------------------------------
@@ -161,16 +146,11 @@ def aws(moto_url: str, monkeypatch: pytest.MonkeyPatch) -> Any:
     pytest.importorskip("awscli")
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         monkeypatch.delenv(name)
-    for name, value in {
-        "AWS_ENDPOINT_URL": moto_url,
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_ACCESS_KEY_ID": "testing",
-        "AWS_SECRET_ACCESS_KEY": "testing",
-        "AWS_MAX_ATTEMPTS": "1",
-        "AWS_CONFIG_FILE": os.devnull,
-        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-    }.items():
-        monkeypatch.setenv(name, value)
+    settings = {"ENDPOINT_URL": moto_url, "DEFAULT_REGION": "us-east-1", "MAX_ATTEMPTS": "1"}
+    keys = dict.fromkeys(["ACCESS_KEY_ID", "SECRET_ACCESS_KEY"], "testing")
+    files = dict.fromkeys(["CONFIG_FILE", "SHARED_CREDENTIALS_FILE"], os.devnull)
+    for name, value in (settings | keys | files).items():
+        monkeypatch.setenv(f"AWS_{name}", value)
 
     def run(*args: str) -> subprocess.CompletedProcess[bytes]:
         command = [sys.executable, "-m", "awscli", "deploy", *args]

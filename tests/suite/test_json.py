@@ -156,7 +156,7 @@ OTHER_VALUES = (
     ])
     | json_values
 ).map(copy.deepcopy)  # fmt: skip
-NAMES = ["status", "target_id", "raw", "future", "targetId", *sorted(AWS_NAMES)]
+NAMES = ["status", "target_id", "raw", "future", "targetId", *AWS_NAMES]
 
 
 @st.composite
@@ -166,12 +166,13 @@ def mutated_dumps(draw: st.DrawFn) -> tuple[type[BaseModel], Any]:
     for _ in range(draw(st.integers(1, 2))):
         inside, value = draw(st.sampled_from(insides(dump))), draw(OTHER_VALUES)
         keys = [*inside] if isinstance(inside, dict) else [*range(len(inside))]
-        if keys and draw(st.booleans()):
+        drop, put = draw(st.tuples(st.booleans(), st.booleans()))
+        if keys and drop:
             dropped = inside.pop(draw(st.sampled_from(keys)))
             value = draw(st.sampled_from([dropped, value]))
         if isinstance(inside, list):
             inside.append(value)
-        elif draw(st.booleans()):
+        elif put:
             inside[draw(st.sampled_from([*keys, *NAMES]))] = value
     return type(model), dump
 

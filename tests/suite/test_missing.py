@@ -91,11 +91,14 @@ class Searching:
         assert len(output.response_metadata) == len(asked)
         batches = [wanted[start : start + 25] for start in range(0, len(wanted), 25)]
         assert len(asked) <= sum(calls_of_0_1_0(batch, missing) for batch in batches)
-        # No call asks for ids of which one is known to be missing.
+        # No call asks for ids of which one is known to be missing, but for one alone: no id is
+        # called missing that was not refused alone.
+        assert all([each] in asked for each in output.missing_target_ids)
         refused: list[set[str]] = []
         returned: set[str] = set()
         for batch in map(set, asked):
-            assert not any(earlier - returned <= batch for earlier in refused)
+            known = any(earlier - returned <= batch for earlier in refused)
+            assert not known or len(batch) == 1
             if missing & batch:
                 refused.append(batch)
             else:
@@ -116,8 +119,14 @@ def test_one_missing_id_is_found_wherever_it_is(clients: Clients) -> None:
         for position in range(count):
             searching.check(ids(count), {ids(count)[position]})
     # The last is at the end of 25, which are refused. Then the first half of the rest comes back
-    # whole, five times. A half that has to be at fault is not asked for whole.
-    assert list(map(len, searching.codedeploy.batches)) == [25, 12, 6, 3, 2, 1]
+    # whole, five times. A half that has to be at fault is not asked for whole, but alone.
+    assert list(map(len, searching.codedeploy.batches)) == [25, 12, 6, 3, 2, 1, 1]
+
+
+def test_an_id_that_exists_a_moment_later_is_not_missing(clients: Clients) -> None:
+    client = clients.canned(CodeDeploy(known=60, instead={READ: [error(MISSING)]}))
+    output = client.batch_get(ids(25), skip_missing=True)
+    assert (got(output.deployment_targets), output.missing_target_ids) == (ids(25), [])
 
 
 def test_any_missing_ids_are_found(clients: Clients) -> None:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 from functools import partial
+from itertools import repeat
 from typing import TYPE_CHECKING, Any
-from unittest.mock import MagicMock, create_autospec
+from unittest.mock import AsyncMock, MagicMock, create_autospec
 
 import pytest
 from botocore import xform_name
-from support.clients import got
-from support.codedeploy import OPERATIONS, CodeDeploy, Step
-from support.endpoint import unanswered
-from support.pages import ids, target
+from botocore.exceptions import PaginationError
+from support.clients import AsyncClients, got
+from support.codedeploy import LIST, OPERATIONS, CodeDeploy, Step, cut_short
+from support.endpoint import Response, unanswered
+from support.pages import fleet, ids, target
 
-from codedeploy_targets import InvalidResponseError
+import codedeploy_targets
+from codedeploy_targets import DeploymentInfo, InvalidResponseError
 
 if TYPE_CHECKING:
     from support.clients import Clients
@@ -165,3 +168,101 @@ def test_the_exceptions_are_those_that_the_wrapped_client_has_now(clients: Clien
     client = clients.wrap(mock)
     mock.exceptions = clients.answered(unanswered).exceptions
     assert client.typed.exceptions is mock.exceptions
+
+
+# A client that hides its inside: the dict is all there is.
+
+
+class Forwarding:
+    def __init__(self, wrapped: Any) -> None:
+        self._wrapped = wrapped
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._wrapped, name)
+
+
+def replaced(wrapped: Any) -> Any:
+    own = wrapped._make_api_call  # noqa: SLF001
+    vars(wrapped)["_make_api_call"] = partial(own)
+    return wrapped
+
+
+PROXIES: dict[str, Any] = {
+    "wrapt": lambda wrapped: pytest.importorskip("wrapt").ObjectProxy(wrapped),
+    "lazy-object-proxy": lambda it: pytest.importorskip("lazy_object_proxy").Proxy(lambda: it),
+    "werkzeug": lambda it: pytest.importorskip("werkzeug.local").LocalProxy(lambda: it),
+    "__getattr__": Forwarding,
+    "a replaced _make_api_call": replaced,
+}
+
+
+@pytest.mark.parametrize("how", PROXIES)
+def test_a_cut_answer_is_no_empty_one_where_a_proxy_hides_the_client(
+    clients: Clients, how: str
+) -> None:
+    step = Step("Succeeded", fleet(a="Succeeded"))
+    client = clients.wrap(PROXIES[how](clients.answered(CodeDeploy(step))))
+    assert list(client.watch()) == fleet(a="Succeeded")
+    for operation in OPERATIONS:
+        codedeploy = CodeDeploy(step, instead={operation: [cut_short]})
+        client = clients.wrap(PROXIES[how](clients.answered(codedeploy)))
+        with pytest.raises(InvalidResponseError, match=f"{operation} .*though more was sent"):
+            list(client.watch())
+
+
+@pytest.mark.parametrize("listing", [
+    b'{"TargetIds": ["i-1"]}', b'{"deploymentTargets": []}', b'{"deploymentInfo": {}}',
+    b"{}", b'{"targetIds": []}',
+])  # fmt: skip
+@pytest.mark.parametrize("source", ["wire", "dict"])
+def test_a_listing_of_another_shape_is_refused_at_once(
+    clients: Clients, listing: bytes, source: str
+) -> None:
+    codedeploy = CodeDeploy(instead={LIST: [Response(listing)]})
+    answered = clients.answered if source == "wire" else clients.mocked
+    targets = clients.wrap(answered(codedeploy)).iterate()
+    if listing in {b"{}", b'{"targetIds": []}'}:
+        assert list(targets) == []
+    else:
+        with pytest.raises(InvalidResponseError, match="it has members, but no targetIds"):
+            next(targets)
+    assert len(codedeploy.calls) == 1
+
+
+def test_a_mock_needs_three_return_values_and_a_token_may_not_repeat(clients: Clients) -> None:
+    mock, kind = MagicMock(), AsyncMock if isinstance(clients, AsyncClients) else MagicMock
+    mock.list_deployment_targets = kind(return_value={"targetIds": ["i-1"]})
+    mock.batch_get_deployment_targets = kind(return_value={"deploymentTargets": [ENVELOPE]})
+    info = {"deploymentId": "d-1", "status": "Succeeded"}
+    mock.get_deployment = kind(return_value={"deploymentInfo": info})
+    assert list(clients.wrap(mock).iterate()) == [target("i-1")]
+    assert list(clients.wrap(mock).watch()) == [target("i-1")]
+    mock.list_deployment_targets.return_value["nextToken"] = "t"
+    real = clients.answered(CodeDeploy(instead={LIST: repeat(Response(b'{"nextToken": "t"}'))}))
+    for client in (clients.wrap(mock), clients.wrap(real)):
+        for targets in (client.iterate(), client.watch()):
+            with pytest.raises(PaginationError, match="The same next token was received twice"):
+                list(targets)
+
+
+def test_a_fake_of_the_typed_client_yields_given_targets(clients: Clients) -> None:
+    kind, library = "", codedeploy_targets
+    if isinstance(clients, AsyncClients):
+        kind, library = "Async", pytest.importorskip("codedeploy_targets.aio")
+    iterator = getattr(library, f"{kind}DeploymentTargetIterator")
+    watch = getattr(library, f"{kind}DeploymentWatch")
+    fake, info = create_autospec(clients.cls, instance=True), DeploymentInfo(creator="user")
+    fake.iter_deployment_targets.return_value = iterator(
+        [target("i-1")], missing_target_ids=["i-2"]
+    )
+    fake.watch_deployment_targets.return_value = watch([target("i-1")], deployment=info)
+    targets = clients.iterator(fake.iter_deployment_targets(deploymentId="d-1"))
+    assert (list(targets), targets.missing_target_ids) == ([target("i-1")], ["i-2"])
+    targets = clients.iterator(fake.watch_deployment_targets(deploymentId="d-1"))
+    assert (next(targets), targets.deployment, targets.missing_target_ids) == (
+        target("i-1"),
+        info,
+        [],
+    )
+    targets.close()
+    assert list(targets) == []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from datetime import datetime, timezone
+from datetime import datetime
 from typing import Any
 
 from hypothesis import given
@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from support.doors import REQUEST
 from support.endpoint import Response, canned
 from support.labels import with_aws_labels
+from support.models import EPOCH
 from support.strategies import answers
 
 from codedeploy_targets import DeploymentTargetsClient, InvalidResponseError
@@ -19,7 +20,6 @@ from codedeploy_targets import DeploymentTargetsClient, InvalidResponseError
 BODY = {"bytes": b""}
 RETRIES = {"mode": "standard", "total_max_attempts": 1}
 CLIENT = DeploymentTargetsClient(canned(lambda *_: Response(BODY["bytes"]), retries=RETRIES))
-EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
 @st.composite
@@ -52,15 +52,6 @@ def contains(said: Any, read: Any) -> bool:
     return bool(said == read)
 
 
-def replaced(value: Any) -> Any:
-    """Return what the client is to make of text that is cut within a character."""
-    if isinstance(value, dict):
-        return {replaced(key): replaced(member) for key, member in value.items()}
-    if isinstance(value, list):
-        return [replaced(item) for item in value]
-    return re.sub("[\ud800-\udfff]", "\ufffd", value) if isinstance(value, str) else value
-
-
 @given(mutated() | st.binary(max_size=60) | st.text(max_size=30).map(str.encode))
 def test_what_is_accepted_is_what_json_says(body: bytes) -> None:
     BODY["bytes"] = body
@@ -69,7 +60,8 @@ def test_what_is_accepted_is_what_json_says(body: bytes) -> None:
     except InvalidResponseError as error:
         refused = error.body
     else:
-        said = replaced(json.loads(body.decode(errors="replace")))
+        text = json.dumps(json.loads(body.decode(errors="replace")), ensure_ascii=False)
+        said = json.loads(re.sub("[\ud800-\udfff]", "\ufffd", text))
         assert contains(with_aws_labels(said), output.to_boto3())
         assert len(output.deployment_targets) == len(said.get("deploymentTargets") or [])
         return

@@ -5,33 +5,27 @@ from __future__ import annotations
 import copy
 import json
 import pickle
-from datetime import datetime, timedelta, timezone
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from botocore.stub import Stubber
 from hypothesis import example, given
 from hypothesis import strategies as st
-from support.doors import BESIDE, DOORS, REQUEST, assert_same, boto3_reads, call, from_boto3
+from support import doors
+from support.doors import BESIDE, DOORS, REQUEST, boto3_reads, call, page_of
 from support.endpoint import canned, unanswered
 from support.labels import with_aws_labels
+from support.models import EPOCH
 from support.strategies import answers, envelopes, milliseconds
 
+from codedeploy_targets import BatchGetDeploymentTargetsOutput as Output
 from codedeploy_targets import DeploymentTargetsClient, UnknownTarget
 
 STUBBED = canned(unanswered)
-# Versions of pydantic get times before 1970 with a fraction, and large numbers, wrong by themselves.
-ODD_TIMES: dict[str, Any] = {
-    "deploymentTargets": [
-        {
-            "deploymentTargetType": "InstanceTarget",
-            "instanceTarget": {
-                "lastUpdatedAt": -1.75,
-                "lifecycleEvents": [{"startTime": -86_400.125, "endTime": 20_000_000_001}],
-            },
-        }
-    ]
-}
+# Versions of pydantic get a fraction before 1970, and large numbers, wrong by themselves.
+ODD_EVENT = {"startTime": -86_400.125, "endTime": 20_000_000_001}
+ODD_TIMES = page_of({"instanceTarget": {"lastUpdatedAt": -1.75, "lifecycleEvents": [ODD_EVENT]}})
 
 
 @given(answers, st.booleans())
@@ -62,7 +56,7 @@ def test_an_already_parsed_dict_comes_back_as_it_was(answer: dict[str, Any]) -> 
         stubber.add_response("batch_get_deployment_targets", plain, REQUEST)
         output = DeploymentTargetsClient(STUBBED).batch_get_deployment_targets(**REQUEST)
     assert output.to_boto3() == expected
-    assert not plain or from_boto3(plain).to_boto3() == expected
+    assert not plain or Output.from_boto3(plain).to_boto3() == expected
     assert plain == before
 
 
@@ -76,7 +70,7 @@ def test_what_was_read_comes_back_from_each_of_its_dumps(answer: dict[str, Any])
         assert cls.model_validate_json(model.model_dump_json()) == model
         assert copy.deepcopy(model) == model
         again = pickle.loads(pickle.dumps(model))
-        assert_same(again, model)
+        doors.assert_same(again, model)
         assert again.to_boto3() == model.to_boto3()
     for target in output.deployment_targets:
         # boto3's dict has no place for the payload of an unknown type; `raw` holds it.
@@ -86,34 +80,31 @@ def test_what_was_read_comes_back_from_each_of_its_dumps(answer: dict[str, Any])
             with pytest.raises(ValueError, match="expected the envelope of one UnknownTarget"):
                 UnknownTarget.from_boto3(plain)
         else:
-            assert_same(type(target).from_boto3(plain), target)
+            doors.assert_same(type(target).from_boto3(plain), target)
 
 
-@given(st.lists(envelopes, min_size=1, max_size=3), st.sampled_from([*BESIDE.values()]))
+@given(st.lists(envelopes, min_size=1, max_size=3), st.sampled_from(BESIDE))
 def test_a_target_is_the_same_whatever_stands_beside_it(
-    drawn: list[dict[str, Any]], beside: list[dict[str, Any]]
+    drawn: list[dict[str, Any]], beside: dict[str, Any]
 ) -> None:
-    together = call({"deploymentTargets": [*beside, *drawn]}).deployment_targets[len(beside) :]
+    _, *together = call(page_of(beside, *drawn)).deployment_targets
     for envelope, one in zip(drawn, together, strict=True):
-        alone = {"deploymentTargets": [envelope]}
+        alone = page_of(envelope)
         parsed = boto3_reads(alone)
         for read in DOORS.values():
-            (other,) = read(alone).deployment_targets
-            assert_same(one, other)
+            doors.assert_same(one, *read(alone).deployment_targets)
         if not isinstance(one, UnknownTarget):
-            assert_same(one, from_boto3(parsed).deployment_targets[0])
-            assert_same(one, type(one).from_boto3(envelope))
+            doors.assert_same(one, *Output.from_boto3(parsed).deployment_targets)
+            doors.assert_same(one, type(one).from_boto3(envelope))
         assert type(one).model_validate_json(one.model_dump_json(exclude_unset=True)) == one
 
 
 @given(milliseconds)
 @example(16_725_225_599_999)
 def test_a_time_is_that_of_boto3_to_the_microsecond(number: int) -> None:
-    payload = {"targetId": "i-1", "lastUpdatedAt": number / 1000}
-    answer = {"deploymentTargets": [{"instanceTarget": payload}]}
+    answer = page_of({"instanceTarget": {"targetId": "i-1", "lastUpdatedAt": number / 1000}})
     plain = boto3_reads(answer)["deploymentTargets"][0]["instanceTarget"]["lastUpdatedAt"]
-    moment = datetime(1970, 1, 1, tzinfo=timezone.utc) + timedelta(milliseconds=number)
-    assert abs(plain - moment) <= timedelta(microseconds=1)
+    assert abs(plain - EPOCH - timedelta(milliseconds=number)) <= timedelta(microseconds=1)
     for read in DOORS.values():
         (target,) = read(answer).deployment_targets
         assert target.last_updated_at == plain

@@ -14,7 +14,7 @@ from hypothesis import given
 from support.cbor import BOTOCORE_SPEAKS_CBOR, CBOR, in_cbor, read_cbor_request, write_model
 from support.clients import AsyncClients, Clients, got
 from support.codedeploy import LIST, READ, CodeDeploy
-from support.doors import REQUEST, UNKNOWN, assert_same
+from support.doors import REQUEST, UNKNOWN, assert_same, page_of
 from support.endpoint import Response, canned, error
 from support.labels import with_aws_labels
 from support.pages import ids, instance, page
@@ -97,19 +97,14 @@ def test_missing_targets_over_cbor(cbor_client: MakeClient) -> None:
     assert left_out.batch_get(["i-1", "i-2"]).missing_target_ids == ["i-1"]
 
 
-@pytest.mark.parametrize("code", [
-    "DeploymentDoesNotExistException",
-    "DeploymentNotStartedException",
-    "InvalidDeploymentIdException",
-])  # fmt: skip
-def test_an_error_over_cbor_is_botocore_s_own(cbor_client: MakeClient, code: str) -> None:
+def test_an_error_over_cbor_is_botocore_s_own(cbor_client: MakeClient) -> None:
+    code = "DeploymentDoesNotExistException"
     client = cbor_client(in_cbor(lambda *_: error(f"com.amazonaws.codedeploy#{code}")))
     with pytest.raises(getattr(client.exceptions, code)) as ours:
         client.batch_get(ids(30))
     with pytest.raises(ClientError) as theirs:
         client.call("batch_get_deployment_targets", **REQUEST)
     assert ours.value.response == theirs.value.response
-    assert ours.value.response["Error"]["Message"] == "as told"
     with pytest.raises(getattr(client.exceptions, code)):
         list(client.iterate())
 
@@ -121,9 +116,7 @@ def test_an_error_over_cbor_is_retried_as_the_client_is_told(
 ) -> None:
     service = CodeDeploy(instead={READ: [error("ThrottlingException")]})
     client = cbor_client(in_cbor(service), retries={"mode": mode, "total_max_attempts": 2})
-    output = client.batch_get(ids(1))
-    assert got(output.deployment_targets) == ids(1)
-    assert output.response_metadata[0].retry_attempts == 1
+    assert client.batch_get(ids(1)).response_metadata[0].retry_attempts == 1
 
 
 def test_the_same_bytes_give_boto3_s_dict_over_cbor(cbor_client: MakeClient) -> None:
@@ -168,15 +161,8 @@ def indefinite(value: Any) -> bytes:
     return dumps(value)
 
 
-TWO_TARGETS = {
-    "deploymentTargets": [
-        {
-            "deploymentTargetType": "InstanceTarget",
-            "instanceTarget": {"targetId": target_id, "lastUpdatedAt": CBORTag(1, 1.5)},
-        }
-        for target_id in ids(2)
-    ]
-}
+ONE_TIME = {"lastUpdatedAt": CBORTag(1, 1.5)}
+TWO_TARGETS = page_of(*({"instanceTarget": {"targetId": each, **ONE_TIME}} for each in ids(2)))
 TWO_IDS = {"targetIds": ids(2)}
 
 
@@ -213,13 +199,11 @@ def test_a_later_page_in_cbor_that_is_cut_short_is_never_read(cbor_client: MakeC
 
 @pytest.mark.parametrize("status", [5, [], {}, b"bytes", True])
 def test_cbor_of_another_shape_is_refused(cbor_client: MakeClient, status: Any) -> None:
-    targets = [{"instanceTarget": {"targetId": "i-1", "status": status}}]
-    client = cbor_client(lambda *_: Response(dumps({"deploymentTargets": targets})))
-    where = r"deploymentTargets\[0\]\.instanceTarget\.status"
-    with pytest.raises(InvalidResponseError, match=where) as refused:
+    answer = page_of({"instanceTarget": {"targetId": "i-1", "status": status}})
+    client = cbor_client(lambda *_: Response(dumps(answer)))
+    where = r"deploymentTargets\[0\]\.instanceTarget\.status .* request request-1\)"
+    with pytest.raises(InvalidResponseError, match=where):
         client.batch_get(["i-1"])
-    assert refused.value.request_id == "request-1"
-    assert (refused.value.deployment_id, refused.value.target_ids) == ("d-1", ["i-1"])
 
 
 # botocore's order of preference has JSON before CBOR, whatever a model names first.
@@ -253,8 +237,9 @@ def test_both_clients_read_the_same_json_alike() -> None:
     pytest.importorskip("aiobotocore")
     bodies = [b""]
     with Clients() as one_kind, AsyncClients() as other_kind:
-        sync = one_kind.canned(lambda *_: Response(bodies[0]))
-        client = other_kind.canned(lambda *_: Response(bodies[0]))
+        sync, client = (
+            kind.canned(lambda *_: Response(bodies[0])) for kind in (one_kind, other_kind)
+        )
 
         @given(answers)
         def compare(answer: dict[str, Any]) -> None:
@@ -264,13 +249,6 @@ def test_both_clients_read_the_same_json_alike() -> None:
             assert ours.to_boto3() == theirs.to_boto3()
 
         compare()
-
-
-def test_both_clients_read_the_same_json_alike_over_http() -> None:
-    pytest.importorskip("aiobotocore")
-    body = page([instance("i-1"), UNKNOWN])
-    with Clients() as one_kind, AsyncClients() as other_kind:
-        ours = one_kind.served(lambda *_: Response(body)).batch_get(["i-1"])
-        theirs = other_kind.served(lambda *_: Response(body)).batch_get(["i-1"])
-    assert ours.deployment_targets == theirs.deployment_targets
-    assert ours.to_boto3() == theirs.to_boto3()
+        bodies[0] = page([instance("i-1"), UNKNOWN])
+        served = (kind.served(lambda *_: Response(bodies[0])) for kind in (one_kind, other_kind))
+        assert_same(*(each.batch_get(["i-1"]).deployment_targets[1] for each in served))

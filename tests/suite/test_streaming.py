@@ -119,7 +119,7 @@ def test_closing_the_iterator_ends_it(clients: Clients, given: str) -> None:
 
 @pytest.mark.parametrize("how", ["batch_get", "iterate"])
 @pytest.mark.parametrize("refused", [0, 2])
-def test_after_a_failure_nothing_more_is_sent_or_waited_for(
+def test_the_first_failed_batch_is_raised_after_the_targets_before_it_and_ends_the_others(
     clients: Clients, how: str, refused: int
 ) -> None:
     all_sent, release, under_way = threading.Barrier(4), threading.Event(), []
@@ -128,13 +128,14 @@ def test_after_a_failure_nothing_more_is_sent_or_waited_for(
         position = ids(1000).index(params["targetIds"][0]) // 25
         under_way.append(clients.under_way())
         all_sent.wait(10)
-        if position == refused:
-            return REFUSED
-        if position < refused:  # answered once the later one has failed
+        if position > refused == 0:  # calls that hang are not waited for
+            release.wait(10)
+            return error(MISSING)
+        if position > refused:  # the first one to fail, though not the first in order
+            return error("DeploymentNotStartedException")
+        if refused:
             wait_until(lambda: clients.under_way() < max(under_way))
-            return None
-        release.wait(10)
-        return error(MISSING)
+        return REFUSED if position == refused else None
 
     codedeploy, read = CodeDeploy(before=before), iter(ids(1000))
     client = clients.served(codedeploy, max_concurrency=4)
@@ -143,37 +144,15 @@ def test_after_a_failure_nothing_more_is_sent_or_waited_for(
         assert got(itertools.islice(targets, refused * 25)) == ids(refused * 25)
         with pytest.raises(client.exceptions.DeploymentDoesNotExistException):
             next(targets)
+        assert list(targets) == []
         assert next(read) in ids(151)
     else:
         with pytest.raises(client.exceptions.DeploymentDoesNotExistException):
             client.batch_get(read, skip_missing=True)
-    # Nor is a batch split for which nobody waits.
+    # Nothing more is sent; nor is a batch split for which nobody waits.
     release.set()
     clients.no_thread_is_left()
     assert len(codedeploy.batches) == 4
-
-
-def test_the_targets_before_a_failed_batch_come_first(clients: Clients) -> None:
-    later_one_failed = threading.Event()
-
-    def fail(_: str, params: dict[str, Any]) -> Any:
-        position = ids(200).index(params["targetIds"][0]) // 25
-        if position == 2:
-            later_one_failed.wait(10)
-            return REFUSED
-        if position == 3:
-            later_one_failed.set()
-            return error("DeploymentNotStartedException")
-        return None
-
-    client = clients.served(CodeDeploy(before=fail))
-    with pytest.raises(client.exceptions.DeploymentDoesNotExistException):
-        client.batch_get(ids(200))
-    targets = client.iterate(ids(200))
-    assert got(itertools.islice(targets, 50)) == ids(50)
-    with pytest.raises(client.exceptions.DeploymentDoesNotExistException):
-        next(targets)
-    assert list(targets) == []
 
 
 @pytest.mark.parametrize("max_concurrency", [1, 2, 8])

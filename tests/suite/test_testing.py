@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from itertools import chain, islice
+from datetime import timedelta, timezone
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -20,7 +21,7 @@ import codedeploy_targets as ct
 from codedeploy_targets.testing import MockDeploymentTargets, mock_deployment_targets
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
 OPERATIONS = ("list_deployment_targets", "batch_get_deployment_targets")
 LIST, READ = OPERATIONS
@@ -42,6 +43,16 @@ def targets() -> Iterator[MockDeploymentTargets]:
     with mock_deployment_targets() as targets:
         assert type(targets) is MockDeploymentTargets
         yield targets
+
+
+FULL_INFO = ct.DeploymentInfo(
+    deployment_id="d-1", application_name="other", deployment_group_name="canary",
+    status=ct.DeploymentStatus.FAILED, creator="codeDeployRollback", description="mine",
+    error_information=ct.ErrorInformation(code="HEALTH_CONSTRAINTS", message="too many"),
+    deployment_overview=ct.DeploymentOverview(failed=9), create_time=MOMENT, complete_time=MOMENT,
+    start_time=MOMENT.astimezone(timezone(timedelta(hours=5))), compute_platform="ECS",
+    rollback_info=ct.RollbackInfo(rollback_deployment_id="d-2"),
+)  # fmt: skip
 
 
 def instances(count: int) -> list[ct.InstanceTarget]:
@@ -88,24 +99,22 @@ def test_boto3_gets_its_own_dicts_in_the_order_of_the_ids(client: Any, targets: 
 
 def test_put_replaces_and_leaves_the_models_alone(client: Any, targets: Any) -> None:
     deployment_id = deploy(client, targets, put=instances(3))
-    ready = ct.InstanceTarget(target_id="i-2", status=ct.TargetStatus.READY)
-    targets.put(deployment_id, [ready])
-    assert ready == ct.InstanceTarget(target_id="i-2", status=ct.TargetStatus.READY)
     iterate = ct.DeploymentTargetsClient(client).iter_deployment_targets
-    found = [(each.target_id, each.status) for each in iterate(deploymentId=deployment_id)]
-    assert found == [("i-2", "Ready")]
-    targets.put(deployment_id, [])
-    assert list(iterate(deploymentId=deployment_id)) == []
+    for put in (fleet(a="Ready"), []):
+        targets.put(deployment_id, put)
+        assert put == fleet(a="Ready")[: len(put)]
+        found = list(iterate(deploymentId=deployment_id))
+        assert [(each.target_id, each.status) for each in found] == [("a", "Ready")][: len(put)]
 
 
-@pytest.mark.parametrize(("target_id", "named"), [(None, "None"), ("", "''"), ("i-0", "'i-0'")])
+@pytest.mark.parametrize("target_id", [None, "", "i-0"])
 def test_put_refuses_targets_without_an_id_of_their_own(
-    client: Any, targets: Any, target_id: str | None, named: str
+    client: Any, targets: Any, target_id: str | None
 ) -> None:
-    deployment_id = deploy(client)
-    odd = ct.InstanceTarget(target_id=target_id)
-    with pytest.raises(ValueError, match=f"target_id of its own: {named}$"):
-        targets.put(deployment_id, [*instances(2), odd])
+    deployment_id, odd = deploy(client), ct.InstanceTarget(target_id=target_id)
+    for method, what in [("put", [*instances(2), odd]), ("play", [("Ready", [odd, odd])])]:
+        with pytest.raises(ValueError, match=f"target_id of its own: {target_id!r}$"):
+            getattr(targets, method)(deployment_id, what)
     assert refused(client, LIST, deploymentId=deployment_id)[0] == "DeploymentNotStarted"
 
 
@@ -132,6 +141,18 @@ def test_listing_is_paged(client: Any, targets: Any, count: int, pages: list[int
     listed = [page["targetIds"] for page in paginator.paginate(deploymentId=deployment_id)]
     assert [len(page) for page in listed] == pages
     assert list(chain(*listed)) == [f"i-{number}" for number in range(count)]
+
+
+def test_targets_may_be_put_between_two_pages(client: Any, targets: Any) -> None:
+    deployment_id = deploy(client, targets, put=instances(250))
+    first = client.list_deployment_targets(deploymentId=deployment_id)
+    for count, rest in [(120, 20), (90, 0), (0, 0), (400, 100)]:
+        targets.put(deployment_id, instances(count))
+        page = client.list_deployment_targets(
+            deploymentId=deployment_id, nextToken=first["nextToken"]
+        )
+        assert page["targetIds"] == [f"i-{number}" for number in range(100, 100 + rest)]
+        assert ("nextToken" in page) == (count == 400)
 
 
 @pytest.mark.parametrize(
@@ -162,7 +183,6 @@ def test_listing_is_filtered(client: Any, targets: Any, filters: Any, expected: 
 # What is refused.
 
 NO_ID = ("DeploymentIdRequired", "A deployment id is required.")
-BAD_ID = ("InvalidDeploymentId", "The deployment id is not valid.")
 NO_TARGET_ID = ("DeploymentTargetIdRequired", "A target id is required.")
 BAD_TOKEN = ("InvalidNextToken", "The next token is not valid.")
 
@@ -173,8 +193,9 @@ def test_deployment_ids_are_checked(client: Any, operation: str) -> None:
     deployment_id = deploy(client)
     assert refused(client, operation) == NO_ID
     assert refused(client, operation, deploymentId="") == NO_ID
-    assert refused(client, operation, deploymentId="d_1") == BAD_ID
-    assert refused(client, operation, deploymentId="d-1\n") == BAD_ID
+    for wrong in ("d_1", "d-1\n"):
+        told = refused(client, operation, deploymentId=wrong)
+        assert told == ("InvalidDeploymentId", f"{wrong} is no deployment id.")
     assert refused(client, operation, deploymentId="d-1")[0] == "DeploymentDoesNotExist"
     not_started = f"The deployment {deployment_id} has no targets yet."
     told = refused(client, operation, deploymentId=deployment_id)
@@ -185,14 +206,15 @@ REFUSED: list[tuple[str, dict[str, Any], tuple[str, str]]] = [
     (READ, {}, NO_TARGET_ID),
     (READ, {"targetIds": []}, NO_TARGET_ID),
     (READ, {"targetIds": ["i-0"] * 26}, (
-        "DeploymentTargetListSizeExceeded", "26 target ids were given; at most 25 are allowed."
+        "DeploymentTargetListSizeExceeded", "26 are too many."
     )),
     (READ, {"targetIds": ["i-0", ""]}, ("InvalidDeploymentTargetId", "A target id is empty.")),
     (READ, {"targetIds": ["i-0", "i-200"]}, (
-        "DeploymentTargetDoesNotExist", "The deployment has no target i-200."
+        "DeploymentTargetDoesNotExist", "There is no target i-200."
     )),
     (LIST, {"nextToken": ""}, BAD_TOKEN),
     (LIST, {"nextToken": "what"}, BAD_TOKEN),
+    (LIST, {"nextToken": "-1"}, BAD_TOKEN),
     (LIST, {"targetFilters": {"TargetColour": ["Blue"]}}, (
         "InvalidTargetFilterName", "TargetColour is not a target filter."
     )),
@@ -216,63 +238,89 @@ def test_target_ids_tokens_and_filters_are_checked(
 # The deployments.
 
 
-def test_get_deployment_answers_the_status_that_was_set(client: Any, targets: Any) -> None:
+def info(client: Any, deployment_id: str) -> dict[str, Any]:
+    told: dict[str, Any] = client.get_deployment(deploymentId=deployment_id)["deploymentInfo"]
+    return told
+
+
+def test_get_deployment_answers_what_was_set_and_the_rest_is_motos(
+    client: Any, targets: Any
+) -> None:
     deployment_id, other = deploy(client), deploy(client)
-
-    def statuses() -> list[str]:
-        infos = [client.get_deployment(deploymentId=each) for each in (deployment_id, other)]
-        return [info["deploymentInfo"]["status"] for info in infos]
-
-    before = statuses()[1]
-    for status in ("InProgress", "Paused", "Succeeded", "Failed", "Stopped"):
+    own = info(client, deployment_id)
+    assert "createTime" in own
+    assert not own.keys() & {"errorInformation", "rollbackInfo"}  # the service has none yet
+    for status in ("InProgress", "Paused", "Succeeded"):
         targets.set_status(deployment_id, status)
-        assert statuses() == [status, before]
-    # It has no targets, and so it ends without any.
+        assert info(client, deployment_id) == {**own, "status": status}
+    targets.put(deployment_id, fleet(a="Failed", b="Pending", c="Failed"))
+    overview = {**own["deploymentOverview"], "Failed": 2, "Pending": 1}
+    assert info(client, deployment_id)["deploymentOverview"] == overview
+
+    told = FULL_INFO.model_copy(update={"deployment_id": deployment_id})
+    targets.set_deployment(deployment_id, told)
+    get_typed = ct.DeploymentTargetsClient(client).get_deployment
+    assert get_typed(deploymentId=deployment_id) == told
+    targets.set_status(deployment_id, "Stopped")
+    assert get_typed(deploymentId=deployment_id).error_information == told.error_information
+    assert client.list_deployments(includeOnlyStatuses=["Stopped"])["deployments"]
+    targets.set_deployment(deployment_id, ct.DeploymentInfo(creator="me"))
+    changed = {"status": "Stopped", "creator": "me", "deploymentOverview": overview}
+    assert info(client, deployment_id) == {**own, **changed}
+    assert info(client, other)["status"] == "Created"
+    with pytest.raises(client.exceptions.DeploymentDoesNotExistException):
+        info(client, "d-9")
+
+
+# The course of a deployment, and what a watch of it yields.
+ROUNDS: list[Any] = [
+    ("Created", None),
+    ("InProgress", []),
+    (ct.DeploymentInfo(status=ct.DeploymentStatus.IN_PROGRESS), fleet(a="InProgress")),
+    ("InProgress", fleet(a="Succeeded", b="InProgress")),
+    (FULL_INFO, fleet(a="Succeeded", b="Failed", c="Skipped")),
+]
+PLAYED = ["a InProgress", "a Succeeded", "b Failed", "b InProgress", "c Skipped"]
+
+
+def check_following(watch: Any) -> None:
+    # The order within a round is not promised.
+    assert sorted(f"{each.target_id} {each.status}" for each in watch) == PLAYED
+    assert watch.deployment == FULL_INFO
+
+
+def test_a_deployment_is_played_round_by_round(client: Any, targets: Any) -> None:
+    deployment_id = deploy(client, targets, put=fleet(z="Pending"))
+    targets.play(deployment_id, iter(ROUNDS))
+    assert client.list_deployment_targets(deploymentId=deployment_id)["targetIds"] == ["z"]
+    told: list[ct.DeploymentInfo] = []
     watch = ct.DeploymentTargetsClient(client).watch_deployment_targets
-    assert list(watch(deploymentId=deployment_id)) == []
-
-
-def check_following(followed: Iterator[Any], targets: Any, deployment_id: str) -> None:
-    """Follow a deployment of a, in progress, and b, pending, to its end."""
-
-    def states(followed: Iterable[Any]) -> list[tuple[str, str]]:
-        # The order within a round is not promised.
-        return sorted((each.target_id, str(each.status)) for each in followed)
-
-    assert states(islice(followed, 2)) == [("a", "InProgress"), ("b", "Pending")]
-    targets.put(deployment_id, fleet(a="Succeeded", b="InProgress"))
-    assert states(islice(followed, 2)) == [("a", "Succeeded"), ("b", "InProgress")]
-    targets.put(deployment_id, fleet(a="Succeeded", b="Failed", c="Skipped"))
-    targets.set_status(deployment_id, "Failed")
-    assert states(followed) == [("b", "Failed"), ("c", "Skipped")]
-
-
-def test_a_deployment_can_be_followed(client: Any, targets: Any) -> None:
-    deployment_id = deploy(client, targets, put=fleet(a="InProgress", b="Pending"))
-    watch = ct.DeploymentTargetsClient(client).watch_deployment_targets
-    check_following(watch(deploymentId=deployment_id, delay=0, timeout=60), targets, deployment_id)
+    check_following(watch(deploymentId=deployment_id, delay=0, timeout=60, on_round=told.append))
+    assert [each.status for each in told] == ["Created", *["InProgress"] * 3, "Failed"]
+    assert info(client, deployment_id)["status"] == "Failed"  # the last round stays
+    targets.play(deployment_id, ROUNDS[:1])
+    assert info(client, deployment_id)["status"] == "Created"
+    assert refused(client, LIST, deploymentId=deployment_id)[0] == "DeploymentNotStarted"
 
 
 def test_the_async_client_follows_a_deployment(moto_url: str, targets: Any) -> None:
     pytest.importorskip("aiobotocore")
-    put = fleet(a="InProgress", b="Pending")
-    deployment_id = deploy(boto3_client(moto_url), targets, put=put)
+    deployment_id = deploy(boto3_client(moto_url))
+    targets.play(deployment_id, ROUNDS)
     with AsyncClients() as clients:
         watch = clients.wrap(clients.unwrapped(moto_url)).typed.watch_deployment_targets
-        followed = clients.iterator(watch(deploymentId=deployment_id, delay=0, timeout=60))
-        check_following(iter(followed), targets, deployment_id)
+        check_following(clients.iterator(watch(deploymentId=deployment_id, delay=0, timeout=60)))
 
 
-def test_an_unknown_deployment_is_a_lookup_error(client: Any, targets: Any) -> None:
-    deploy(client)
-    told = r"^moto has no deployment 'd-9': call create_deploy"
-    with pytest.raises(LookupError, match=told):
-        targets.put("d-9", [])
-    with pytest.raises(LookupError, match=told):
-        targets.set_status("d-9", "Succeeded")
+@pytest.mark.parametrize(("method", "what"), [
+    ("put", []), ("set_status", "Ready"), ("set_deployment", FULL_INFO), ("play", []),
+])  # fmt: skip
+def test_an_unknown_deployment_is_a_lookup_error(targets: Any, method: str, what: Any) -> None:
+    with pytest.raises(LookupError, match=r"^moto has no deployment 'd-9': call create_deploy"):
+        getattr(targets, method)("d-9", what)
 
 
-def test_deployments_of_any_account_and_region_take_targets(targets: Any) -> None:
+def test_deployments_of_any_account_and_region_take_targets_until_moto_resets(targets: Any) -> None:
     places = [(MOTO_ACCOUNT, "us-east-1"), (MOTO_ACCOUNT, "eu-west-1"), ("1" * 12, "eu-west-1")]
     with mock_aws():
         clients = [client_of(*place) for place in places]
@@ -281,16 +329,11 @@ def test_deployments_of_any_account_and_region_take_targets(targets: Any) -> Non
             listed = client.list_deployment_targets(deploymentId=ids[number])
             assert listed["targetIds"] == [f"i-{number}"]
         assert refused(clients[0], LIST, deploymentId=ids[2])[0] == "DeploymentDoesNotExist"
-
-
-def test_targets_go_when_moto_resets(targets: Any) -> None:
     with mock_aws():
-        deployment_id = deploy(client_of(MOTO_ACCOUNT, "us-east-1"), targets, put=instances(1))
-    with mock_aws():
-        told = refused(client_of(MOTO_ACCOUNT, "us-east-1"), LIST, deploymentId=deployment_id)
+        told = refused(client_of(*places[0]), LIST, deploymentId=ids[0])
         assert told[0] == "DeploymentDoesNotExist"
         with pytest.raises(LookupError):
-            targets.put(deployment_id, [])
+            targets.put(ids[0], [])
 
 
 # moto.
@@ -303,6 +346,13 @@ def test_afterwards_moto_is_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
         with pytest.raises(ZeroDivisionError), mock_deployment_targets():
             raise ZeroDivisionError
         assert dict(vars(CodeDeployResponse)) == during
+    assert dict(vars(CodeDeployResponse)) == before
+    # Left out of order.
+    first, second = mock_deployment_targets(), mock_deployment_targets()
+    assert first.__enter__() is not second.__enter__()
+    first.__exit__(None, None, None)
+    assert dict(vars(CodeDeployResponse)) == during
+    second.__exit__(None, None, None)
     assert dict(vars(CodeDeployResponse)) == before
     # As moto would have them.
     own = {operation: lambda _: "{}" for operation in OPERATIONS}

@@ -5,18 +5,23 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import pytest
+from botocore.exceptions import ConnectionClosedError
 from hypothesis import given
 from hypothesis import strategies as st
 from support.codedeploy import BUSY, LIST, OPERATIONS, READ, CodeDeploy, Step
-from support.endpoint import Response
+from support.endpoint import Response, error
 from support.pages import fleet, page, target
 
 if TYPE_CHECKING:
     from support.clients import Clients
 
-    from codedeploy_targets import DeploymentTarget
+    from codedeploy_targets import DeploymentInfo, DeploymentTarget
 
 TERMINAL = ["Succeeded", "Failed", "Skipped"]
+DONE = {"Succeeded", "Skipped"}
+FAILED = {"TargetStatus": ["Failed"]}
+RUNNING, ENDED = fleet(a="InProgress", b="Pending"), fleet(a="Succeeded", b="Succeeded")
 
 
 def told(codedeploy: CodeDeploy, watch: Any) -> list[dict[str, str]]:
@@ -59,7 +64,7 @@ def test_a_deployment_is_told_as_it_happens(clients: Clients) -> None:
 def test_a_deployment_that_is_over_is_told_in_one_round(clients: Clients) -> None:
     targets = fleet(a="Succeeded", b="Failed", c="Pending")
     codedeploy = CodeDeploy(Step("Failed", targets))
-    assert list(clients.canned(codedeploy).watch(delay=60, timeout=0)) == targets
+    assert list(clients.canned(codedeploy).watch(delay=60)) == targets
     assert [operation for operation, _ in codedeploy.calls] == list(OPERATIONS)
 
 
@@ -109,28 +114,32 @@ def test_every_change_and_the_end_are_told(clients: Clients) -> None:
         rounds = codedeploy.yielded(watch)
         assert len(rounds) == len(steps)
         seen: dict[str, DeploymentTarget] = {}  # as it was last read
-        for step, yielded, listing, asked in zip(
-            steps, rounds, codedeploy.asked(LIST), codedeploy.read_ids(), strict=True
+        vanished: set[str] = set()
+        for step, yielded, calls, asked in zip(
+            steps, rounds, codedeploy.rounds(), codedeploy.read_ids(), strict=True
         ):
-            # Targets are listed without a filter until there are some, and in the last round.
-            filters = BUSY if seen and step is not steps[-1] else None
-            assert listing.get("targetFilters") == filters
-            # Whatever is busy is read again, with what is new; what has come to its end is not.
-            listed = {
-                target_id
-                for target_id, state in by_id(step.targets).items()
-                if filters is None or state.status in filters["TargetStatus"]
-            }
-            busy = {target_id for target_id, state in seen.items() if not state.is_terminal}
-            assert asked == sorted((listed | busy) - (seen.keys() - busy))
-            read = {
-                target_id: state
-                for target_id, state in by_id(step.read).items()
-                if target_id in asked and target_id not in step.left_out
-            }
+            known = {each: seen[each].status for each in seen.keys() - vanished}
+            first, last = not seen, step is steps[-1]
+            # All are listed until there are some, and in the last round; else the busy and failed.
+            filters = [None] if first or last or step.targets is None else [BUSY, FAILED]
+            told = [params.get("targetFilters") for name, params in calls if name == LIST]
+            assert told == (filters if first or last or step.targets else [BUSY])
+            listed = by_id(step.targets)
+            if first or last:
+                ids = {each for each in [*listed, *known] if known.get(each) not in DONE}
+            else:
+                ids = {each for each, target in listed.items() if is_busy(target.status)}
+                # The second listing finds the targets as they are read.
+                failed = {i for i, each in by_id(step.read).items() if each.status == "Failed"}
+                ids |= {each for each in failed if known.get(each) != "Failed"}
+                ids |= {i for i, status in known.items() if status not in {*DONE, "Failed"}}
+            assert asked == sorted(ids)
+            found = by_id(step.read)
+            read = {i: found[i] for i in asked if i in found and i not in step.left_out}
             # A target is yielded if and only if it is new or differs from what was yielded last.
             assert yielded == {i: state for i, state in read.items() if state != seen.get(i)}
             seen |= read
+            vanished = (vanished | {*asked}) - read.keys()
         # The last word on every target comes last.
         assert seen == by_id(steps[-1].read)
         assert watch.missing_target_ids == []
@@ -138,62 +147,148 @@ def test_every_change_and_the_end_are_told(clients: Clients) -> None:
     def by_id(targets: Any) -> dict[str, DeploymentTarget]:
         return {str(each.target_id): each for each in targets or ()}
 
+    def is_busy(status: Any) -> bool:
+        return status in BUSY["TargetStatus"]
+
     check()
 
 
-def test_a_target_that_is_busy_again_is_told_again(clients: Clients) -> None:
+def test_a_target_may_be_busy_after_its_failure_and_fail_again(clients: Clients) -> None:
     codedeploy = CodeDeploy(
         Step("InProgress", fleet(a="Failed", b="Pending")),
         Step("InProgress", fleet(a="InProgress", b="Pending")),
         Step("InProgress", fleet(a="Failed", b="Pending")),
-        Step("InProgress", fleet(a="InProgress", b="Pending"), left_out=frozenset("a")),
-        Step("Succeeded", fleet(a="Succeeded", b="Succeeded")),
+        Step("InProgress", fleet(a="Failed", b="Pending", c="Failed")),
+        Step("Succeeded", fleet(a="Succeeded", b="Succeeded", c="Failed")),
     )
-    watch = clients.canned(codedeploy).watch()
-    assert told(codedeploy, watch) == [
+    assert told(codedeploy, clients.canned(codedeploy).watch()) == [
         {"a": "Failed", "b": "Pending"},
         {"a": "InProgress"},
         {"a": "Failed"},
-        {},
+        {"c": "Failed"},  # it came and failed within one delay
         {"a": "Succeeded", "b": "Succeeded"},
     ]
-    assert watch.missing_target_ids == []
+
+
+def test_diagnostics_that_come_late_are_in_the_last_word(clients: Clients) -> None:
+    bare, whole = (target("a", "Failed", "Install", message=text) for text in (None, "no disk"))
+    steps = [Step("InProgress", [bare]), Step("InProgress", [bare]), Step("Failed", [whole])]
+    assert list(clients.canned(CodeDeploy(*steps)).watch()) == [bare, whole]
 
 
 def test_a_round_costs_the_busy_targets_only(clients: Clients) -> None:
     many = {f"i-{number:04}": "Succeeded" for number in range(1000)}
     busy = list(many)[::34]  # 30 of them, all over the pages
-    in_progress = Step("InProgress", fleet(**many | dict.fromkeys(busy, "InProgress")))
-    codedeploy = CodeDeploy(*[in_progress] * 4, Step("Succeeded", fleet(**many)))
+    failed = dict.fromkeys(list(many)[5:600:60], "Failed")
+    in_progress = Step("InProgress", fleet(**many | failed | dict.fromkeys(busy, "InProgress")))
+    codedeploy = CodeDeploy(*[in_progress] * 4, Step("Failed", fleet(**many | failed)))
 
     assert len(list(clients.canned(codedeploy).watch())) == 1030
     counts = [
         [sum(name == operation for name, _ in calls) for operation in OPERATIONS]
         for calls in codedeploy.rounds()
     ]
-    assert counts == [[1, 10, 40], *[[1, 1, 2]] * 3, [1, 10, 2]]
-    assert codedeploy.read_ids()[1:] == [busy] * 4
-    filters = [params.get("targetFilters") for params in codedeploy.asked(LIST)]
-    assert filters == [None] * 10 + [BUSY] * 3 + [None] * 10
+    assert counts == [[1, 10, 40], *[[1, 2, 2]] * 3, [1, 10, 2]]
+    assert codedeploy.read_ids()[1:4] == [busy] * 3
 
 
-def test_an_id_is_missing_until_it_is_answered(clients: Clients) -> None:
-    busy = fleet(a="InProgress", b="InProgress")
-    ended = fleet(a="Succeeded", b="Succeeded", c="Succeeded")
+def test_a_target_that_vanishes_is_missing_and_ends_nothing(clients: Clients) -> None:
+    both = fleet(a="InProgress", b="InProgress")
     codedeploy = CodeDeploy(
-        Step("InProgress", busy, left_out=frozenset("b")),
-        Step("InProgress", busy),
-        Step("Succeeded", ended, left_out=frozenset("ac")),
+        Step("InProgress", both),
+        *[Step("InProgress", both[:1])] * 3,  # the service refuses the whole batch for b
+        Step("InProgress", both, left_out=frozenset("a")),
+        Step("InProgress", both),
+        Step("Succeeded", fleet(a="Succeeded")),
     )
-    watch = clients.canned(codedeploy).watch()
-    assert [list(watch.missing_target_ids) for _ in watch] == [["b"], [], ["a", "c"]]
-    assert watch.missing_target_ids == ["a", "c"]
+    missing: list[list[str]] = []
+    watch: Any = clients.canned(codedeploy).watch(
+        on_round=lambda _: missing.append(watch.missing_target_ids)
+    )
+    assert told(codedeploy, watch) == [
+        {"a": "InProgress", "b": "InProgress"}, {}, {}, {}, {}, {}, {"a": "Succeeded"}
+    ]  # fmt: skip
+    assert missing == [[], ["b"], ["b"], ["b"], ["a"], [], ["b"]]
+    assert codedeploy.read_ids()[2:] == [["a"], ["a"], ["a", "b"], ["a", "b"], ["a", "a", "b", "b"]]
 
 
-def test_a_target_of_a_future_type_without_an_id_is_yielded_once(clients: Clients) -> None:
+@pytest.mark.parametrize("operation", [LIST, READ])
+def test_a_deployment_that_has_not_started_is_waited_for(clients: Clients, operation: str) -> None:
+    early = error("DeploymentNotStartedException")
+    steps = [Step("Created", RUNNING)] * 3 + [Step("Succeeded", ENDED)]
+    watch = clients.canned(CodeDeploy(*steps, instead={operation: [early, early]})).watch()
+    assert list(watch) == [*RUNNING, *ENDED]
+
+
+@pytest.mark.parametrize("status", ["Failed", "Stopped", "Succeeded"])
+@pytest.mark.parametrize("targets", [None, []])
+def test_a_deployment_may_end_before_it_has_targets(
+    clients: Clients, status: str, targets: Any
+) -> None:
+    steps = [Step("Queued"), Step(status, targets)]
+    watch = clients.canned(CodeDeploy(*steps)).watch()
+    assert (list(watch), watch.deployment.status) == ([], status)
+
+
+def test_what_a_user_does_to_a_target_changes_nothing_in_the_watch(clients: Clients) -> None:
+    steps = [Step("InProgress", [target("a", "InProgress", "Install")])] * 3
+    watch = clients.canned(CodeDeploy(*steps, Step("Succeeded", ENDED))).watch()
+    next(watch).lifecycle_events.clear()
+    assert list(watch) == ENDED
+
+
+def test_each_round_is_told_with_how_the_deployment_stands(clients: Clients) -> None:
+    steps = [Step("Created"), *[Step("InProgress", RUNNING)] * 2, Step("Succeeded", ENDED)]
+    heard: list[Any] = []
+    watch: Any = clients.canned(CodeDeploy(*steps)).watch(
+        on_round=lambda told: heard.append((told.status, watch.deployment is told))
+    )
+    with pytest.raises(RuntimeError, match="before the first round"):
+        _ = watch.deployment
+    statuses = []
+    for each in watch:
+        heard.append(each.target_id)
+        statuses.append(watch.deployment.status)
+    assert heard == [
+        ("Created", True), "a", "b", ("InProgress", True), ("InProgress", True),
+        "a", "b", ("Succeeded", True),
+    ]  # fmt: skip
+    assert statuses == ["InProgress"] * 2 + ["Succeeded"] * 2
+
+
+def test_on_round_may_close_the_watch_or_raise(clients: Clients) -> None:
+    ready = [Step("InProgress", RUNNING), Step("Ready", RUNNING), Step("Succeeded", ENDED)]
+
+    def close(told: DeploymentInfo) -> Any:
+        # What the async client's returns is awaited.
+        return getattr(watch, "aclose", watch.close)() if told.status == "Ready" else None
+
+    def fail(told: DeploymentInfo) -> None:
+        raise ConnectionClosedError(endpoint_url=str(told.status))
+
+    codedeploy = CodeDeploy(*ready)
+    watch = clients.canned(codedeploy).watch(on_round=close)
+    assert (list(watch), watch.deployment.status) == (RUNNING, "Ready")
+    assert len(codedeploy.rounds()) == 2
+    # It is the user's error, and no trouble, though botocore's class may say so.
+    watch = clients.canned(CodeDeploy(*ready)).watch(on_round=fail)
+    assert [next(watch), next(watch)] == RUNNING
+    with pytest.raises(ConnectionClosedError, match="InProgress"):
+        next(watch)
+    assert list(watch) == []
+
+
+def test_targets_of_a_future_type_without_an_id_are_yielded_once(clients: Clients) -> None:
     def mars(status: str) -> Response:
-        payload = {"name": "rover", "status": status}
-        return Response(page([{"deploymentTargetType": "MarsTarget", "marsTarget": payload}]))
+        payloads = ({"name": "rover", "status": status}, {"name": "probe", "status": "Ready"})
+        return Response(
+            page(
+                [
+                    {"deploymentTargetType": "MarsTarget", "marsTarget": payload}
+                    for payload in payloads
+                ]
+            )
+        )
 
     statuses = ["InProgress", "InProgress", "Succeeded", "Succeeded"]
     codedeploy = CodeDeploy(
@@ -202,4 +297,4 @@ def test_a_target_of_a_future_type_without_an_id_is_yielded_once(clients: Client
         instead={READ: map(mars, statuses)},
     )
     watch = clients.canned(codedeploy).watch()
-    assert [each.status for each in watch] == ["InProgress", "Succeeded"]
+    assert [each.status for each in watch] == ["InProgress", "Ready", "Succeeded"]

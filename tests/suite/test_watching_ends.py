@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import subprocess
 import sys
 import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from support.codedeploy import PATIENCE, CodeDeploy, Step
+from support.clients import AsyncClients
+from support.codedeploy import GET, LIST, PATIENCE, READ, CodeDeploy, Step
 from support.endpoint import serve, unanswered
 from support.pages import fleet, ids
 
@@ -42,47 +44,47 @@ def test_the_delay_lies_between_two_rounds(clients: Clients, clock: Clock) -> No
     client = clients.canned(CodeDeploy(*steps))
     watch = clients.iterator(client.typed.watch_deployment_targets(deploymentId="d-1"))
     assert list(watch) == [*RUNNING, *ENDED]
-    assert clock.pauses == [5.0, 5.0]  # five seconds are the default; none after the last round
+    assert clock.pauses == [5, 5]  # five seconds are the default; none after the last round
     assert list(clients.canned(CodeDeploy(*steps)).watch(delay=7)) == [*RUNNING, *ENDED]
     assert clock.pauses[2:] == [7, 7]
 
 
-@pytest.mark.parametrize(("delay", "pauses"), [(25, [25, 25]), (60, []), (1000, [])])
 @pytest.mark.parametrize("stuck", [NOT_OVER, Step("Created"), Step("Created", [])])
 def test_a_deployment_that_is_stuck_ends_in_a_timeout(
-    clients: Clients, clock: Clock, stuck: Step, delay: float, pauses: list[float]
+    clients: Clients, clock: Clock, stuck: Step
 ) -> None:
-    codedeploy = CodeDeploy(stuck)
-    watch = clients.canned(codedeploy).watch(delay=delay, timeout=60)
+    watch = clients.canned(CodeDeploy(stuck)).watch(delay=25, timeout=60)
+    clock.set_forward(3600)  # the time counts from the first `next`
     for target in stuck.targets or ():
         assert next(watch) == target
     with pytest.raises(TimeoutError, match=r"^d-1 is not over after 60 seconds$"):
         next(watch)
-    assert list(watch) == []
-    # The last pause goes no further than the timeout, and a last round follows it.
-    assert clock.pauses[:-1] == pauses
-    assert 0 < clock.pauses[-1] <= 60 - sum(pauses)
-    assert len(codedeploy.rounds()) == len(pauses) + 2
+    assert (list(watch), clock.pauses) == ([], [25, 25, 10])
 
 
-def test_a_watch_without_a_delay_ends_in_a_timeout(clients: Clients) -> None:
-    with pytest.raises(TimeoutError, match=r"after 0\.05 seconds"):
-        list(clients.canned(CodeDeploy(NOT_OVER)).watch(delay=0, timeout=0.05))
+@pytest.mark.parametrize(("operation", "calls"), [(GET, 1), (LIST, 2), (READ, 3)])
+def test_the_time_is_looked_at_between_two_calls(
+    clients: Clients, clock: Clock, operation: str, calls: int
+) -> None:
+    def before(name: str, _: object) -> None:
+        clock.set_forward(90 * (name == operation))
+
+    codedeploy = CodeDeploy(NOT_OVER, before=before)
+    watch = clients.canned(codedeploy).watch(timeout=60)
+    with pytest.raises(TimeoutError):
+        list(watch)
+    assert len(codedeploy.calls) == calls
 
 
-def test_the_timeout_begins_with_the_first_next(clients: Clients, clock: Clock) -> None:
-    watch = clients.canned(CodeDeploy(NOT_OVER, SUCCEEDED)).watch(timeout=LONG)
-    clock.set_forward(3600)
-    assert list(watch) == [*RUNNING, *ENDED]
-
-
-def test_timeout_0_makes_one_round(clients: Clients) -> None:
+@pytest.mark.parametrize("operation", [GET, LIST, READ])
+def test_the_async_watch_interrupts_a_call_that_hangs(operation: str) -> None:
+    pytest.importorskip("aiobotocore")
     codedeploy = CodeDeploy(NOT_OVER)
-    watch = clients.canned(codedeploy).watch(delay=LONG, timeout=0)
-    assert [next(watch), next(watch)] == RUNNING
-    with pytest.raises(TimeoutError, match="after 0 seconds"):
-        next(watch)
-    assert len(codedeploy.rounds()) == 1
+    hang = codedeploy.hang(operation)
+    with AsyncClients() as clients:
+        with pytest.raises(TimeoutError, match="is not over after"):
+            next(clients.served(codedeploy).watch(timeout=0.3))
+        hang.let_go()
 
 
 # Nothing is left behind: the iterators and the fixture `clients` assert that no task or thread is.
@@ -98,15 +100,18 @@ def test_closing_the_iterator_ends_the_watch(clients: Clients) -> None:
     assert len(codedeploy.rounds()) == 1
 
 
-def test_a_keyboard_interrupt_while_waiting_ends_the_watch(clients: Clients, clock: Clock) -> None:
+def test_closing_it_elsewhere_ends_it_where_it_waits(clients: Clients) -> None:
     codedeploy = CodeDeploy(NOT_OVER)
-    watch = clients.canned(codedeploy).watch(delay=LONG)
-    assert [next(watch), next(watch)] == RUNNING
-    clock.interrupts = True
-    with pytest.raises(KeyboardInterrupt):
-        next(watch)
-    clock.interrupts = False
-    assert list(watch) == []
+    tasks: set[Any] = set()
+
+    def close_elsewhere(_: object) -> None:
+        if hasattr(watch, "aclose"):
+            tasks.add(asyncio.ensure_future(watch.aclose()))
+        else:
+            threading.Thread(target=watch.close).start()
+
+    watch = clients.canned(codedeploy).watch(delay=LONG, on_round=close_elsewhere)
+    assert list(watch) == RUNNING
     assert len(codedeploy.rounds()) == 1
 
 

@@ -1,4 +1,4 @@
-"""Following a deployment while the service is in trouble.
+"""Following a deployment while the service, or the way to it, is in trouble.
 
 What comes of one call that is cut short or throttled, `test_cut_bodies.py` shows.
 """
@@ -8,71 +8,133 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from botocore.exceptions import ClientError
-from support.codedeploy import LIST, OPERATIONS, THROTTLED, CodeDeploy, Step
-from support.endpoint import Response
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectionClosedError,
+    EndpointConnectionError,
+    IncompleteReadError,
+    ReadTimeoutError,
+)
+from support.codedeploy import THROTTLED, CodeDeploy, Step
+from support.endpoint import Response, error
 from support.pages import fleet
 
-from codedeploy_targets import InvalidResponseError
-
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from support.clients import Clients
+    from support.clock import Clock
 
-RUNNING, ENDED = fleet(a="InProgress", b="Pending"), fleet(a="Succeeded", b="Succeeded")
-NOT_OVER, SUCCEEDED = Step("InProgress", RUNNING), Step("Succeeded", ENDED)
-CUT = Response(b'{"deploymentInfo": {"status": "Succ')
+URL: Any = {"endpoint_url": "http://localhost"}
+TROUBLE: dict[str, Response | Exception] = {
+    "throttled": THROTTLED,
+    "500": Response(b"", 500),
+    "503": Response(b"<html>busy</html>", 503),
+    "cut short": Response(b'{"deploymentInfo": {"status": "Succ'),
+    "no connection": EndpointConnectionError(**URL),
+    "broken connection": ConnectionClosedError(**URL),
+    "timed out": ReadTimeoutError(**URL),
+    "half an answer": IncompleteReadError(actual_bytes=1, expected_bytes=2),
+}
+OTHER: dict[str, Response | Exception] = {
+    "denied": error("AccessDeniedException"),
+    "expired": error("ExpiredTokenException"),
+    "unknown deployment": error("DeploymentDoesNotExistException"),
+    "another shape": Response(b'{"error": "blocked"}'),
+}
+ENDED = fleet(a="Succeeded", b="Failed", c="Skipped")
+STEPS = [
+    Step("InProgress", fleet(a="InProgress", b="Pending")),
+    Step("InProgress", fleet(a="Failed", b="InProgress")),
+    Step("InProgress", fleet(a="Failed", b="InProgress", c="Pending")),
+    Step("Succeeded", ENDED),
+]
+RAISED = (ClientError, BotoCoreError)
+NO_RETRY: Any = {"retries": {"total_max_attempts": 1}}
+FIRST_ROUND = 3  # calls: GetDeployment, a listing, a read
 
-pytestmark = pytest.mark.usefixtures("retry_at_once")
-each_operation = pytest.mark.parametrize("operation", OPERATIONS)
+
+def from_call(first: int, trouble: Response | Exception, count: int = 10**6) -> Callable[..., Any]:
+    """Return a hook that lets so many calls, from one on, get into trouble."""
+    calls = iter(range(10**6))
+
+    def before(*_: object) -> Response | None:
+        if next(calls) not in range(first, first + count):
+            return None
+        if isinstance(trouble, Response):
+            return trouble
+        raise trouble
+
+    return before
 
 
-@each_operation
-@pytest.mark.parametrize("mode", ["legacy", "standard"])
-@pytest.mark.parametrize("trouble", [THROTTLED, CUT], ids=["throttled", "cut short"])
-def test_trouble_that_passes_is_not_noticed(
-    clients: Clients, trouble: Response, operation: str, mode: str
+@pytest.mark.parametrize("kind", TROUBLE)
+def test_trouble_at_any_call_after_the_first_round_is_outlived(
+    clients: Clients, clock: Clock, kind: str
 ) -> None:
-    instead = {operation: [None, trouble, trouble]}
-    codedeploy = CodeDeploy(NOT_OVER, NOT_OVER, SUCCEEDED, instead=instead)
-    retries = {"mode": mode, "total_max_attempts": 3}
-    assert list(clients.canned(codedeploy, retries=retries).watch()) == [*RUNNING, *ENDED]
-    assert [len(codedeploy.asked(each)) for each in OPERATIONS] == [
-        3 + 2 * (each == operation) for each in OPERATIONS
-    ]
+    undisturbed = CodeDeploy(*STEPS)
+    list(clients.canned(undisturbed).watch())
+    for number in range(FIRST_ROUND, len(undisturbed.calls)):
+        clock.pauses.clear()
+        codedeploy = CodeDeploy(*STEPS, before=from_call(number, TROUBLE[kind], 2))
+        watch = clients.canned(codedeploy, **NO_RETRY).watch(delay=10)
+        yielded = list(watch)
+        # What was yielded is not yielded again, and the last word is as ever.
+        assert all(target not in yielded[:n] for n, target in enumerate(yielded))
+        last = {target.target_id: target for target in yielded}
+        assert sorted(last.values(), key=lambda target: str(target.target_id)) == ENDED
+        assert (watch.deployment.status, watch.missing_target_ids) == ("Succeeded", [])
+        # The second time, the delay doubles; after a success, it falls back.
+        assert (clock.pauses.count(20), {*clock.pauses}) == (1, {10, 20})
 
 
-@each_operation
-@pytest.mark.parametrize("trouble", [THROTTLED, CUT], ids=["throttled", "cut short"])
-def test_trouble_that_stays_is_raised_as_it_is(
-    clients: Clients, trouble: Response, operation: str
+@pytest.mark.parametrize("kind", TROUBLE)
+def test_trouble_in_the_first_round_is_raised_at_once(
+    clients: Clients, clock: Clock, kind: str
 ) -> None:
-    codedeploy = CodeDeploy(NOT_OVER, instead={operation: [None, *[trouble] * 3]})
-    watch = clients.canned(codedeploy, retries={"total_max_attempts": 3}).watch()
-    assert [next(watch), next(watch)] == RUNNING
-    with pytest.raises((ClientError, InvalidResponseError), match=operation) as caught:
+    for number in range(FIRST_ROUND):
+        codedeploy = CodeDeploy(*STEPS, before=from_call(number, TROUBLE[kind]))
+        with pytest.raises(RAISED):
+            next(clients.canned(codedeploy, **NO_RETRY).watch(delay=10))
+        assert len(codedeploy.calls) == number + 1
+    assert clock.pauses == []
+
+
+@pytest.mark.parametrize("kind", OTHER)
+def test_another_error_is_raised_at_once_as_it_is(
+    clients: Clients, clock: Clock, kind: str
+) -> None:
+    codedeploy = CodeDeploy(*STEPS, before=from_call(FIRST_ROUND, OTHER[kind]))
+    watch = clients.canned(codedeploy, **NO_RETRY).watch(delay=10)
+    assert [next(watch), next(watch)] == STEPS[0].targets
+    with pytest.raises(RAISED):
         next(watch)
-    raised: Any = caught.value
-    if trouble is CUT:
-        assert raised.body == CUT.body
-    else:
-        assert type(raised).__name__ in {"ClientError", "ThrottlingException"}
-        assert raised.response["Error"]["Code"] == "ThrottlingException"
-    assert len(codedeploy.asked(operation)) == 4
+    assert (list(watch), clock.pauses, len(codedeploy.calls)) == ([], [10], FIRST_ROUND + 1)
+
+
+@pytest.mark.parametrize(("delay", "timeout", "pauses"), [
+    (5, None, [5, 5, 10, 20, 40, 60, 60, 60, 60]),
+    (10, None, [10, 10, 20, 40, 60, 60, 60, 60]),
+    (400, None, [400, 400, 400]),
+    (10, 100, [10, 10, 20, 40, 20]),
+])  # fmt: skip
+def test_trouble_that_stays_is_raised_after_five_minutes_and_three_rounds_or_at_the_timeout(
+    clients: Clients, clock: Clock, delay: float, timeout: float | None, pauses: list[int]
+) -> None:
+    codedeploy = CodeDeploy(*STEPS, before=from_call(FIRST_ROUND, THROTTLED))
+    watch = clients.canned(codedeploy, **NO_RETRY).watch(delay=delay, timeout=timeout)
+    assert [next(watch), next(watch)] == STEPS[0].targets
+    with pytest.raises(TimeoutError if timeout else ClientError):
+        next(watch)
+    assert clock.pauses == pauses
     assert list(watch) == []
 
 
-def test_an_error_that_a_mock_raises_is_raised_as_it_is(clients: Clients) -> None:
-    denied = ClientError({"Error": {"Code": "AccessDeniedException"}}, LIST)
-    mock = clients.mocked(CodeDeploy(SUCCEEDED, instead={LIST: [denied]}))
-    with pytest.raises(ClientError) as caught:
-        next(clients.wrap(mock).watch())
-    assert caught.value is denied
-
-
-def test_a_target_that_is_gone_is_an_error_of_the_service(clients: Clients) -> None:
-    codedeploy = CodeDeploy(NOT_OVER, Step("InProgress", fleet(a="InProgress")))
-    client = clients.canned(codedeploy)
-    watch = client.watch()
-    assert [next(watch), next(watch)] == RUNNING
-    with pytest.raises(client.exceptions.DeploymentTargetDoesNotExistException):
-        next(watch)
+@pytest.mark.usefixtures("clock")
+def test_the_end_is_not_asked_for_again(clients: Clients) -> None:
+    end = [Step("InProgress", STEPS[0].targets), Step("Failed", ENDED), Step("InProgress", [])]
+    codedeploy = CodeDeploy(*end, before=from_call(FIRST_ROUND + 1, THROTTLED, 3))
+    watch = clients.canned(codedeploy, **NO_RETRY).watch()
+    assert list(watch)[2:] == ENDED
+    assert (watch.deployment.status, len(codedeploy.rounds())) == ("Failed", 2)

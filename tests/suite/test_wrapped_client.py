@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import gc
 import subprocess
@@ -16,8 +17,8 @@ import boto3
 import pytest
 from botocore.errorfactory import ClientExceptionsFactory
 from botocore.exceptions import ClientError
-from support.clients import AsyncClients, Clients, got
-from support.codedeploy import LIST, OPERATIONS, READ, CodeDeploy, Step
+from support.clients import AsyncClients, Clients, aiobotocore_client, got
+from support.codedeploy import BUSY, LIST, OPERATIONS, READ, CodeDeploy, Step
 from support.endpoint import Response, error, unanswered
 from support.pages import fleet, ids, instance, page
 
@@ -120,7 +121,7 @@ def test_an_answer_is_not_kept_until_the_garbage_collector_comes(clients: Client
         client.batch_get(ids(60))
         list(client.iterate())
         list(client.iterate(ids(60)))
-        assert alive() == before
+        clients.wait_until(lambda: alive() == before)  # the last thread ends a moment later
     finally:
         gc.enable()
 
@@ -169,6 +170,34 @@ def test_handlers_see_the_parameters_of_a_direct_call(clients: Clients, event: s
     assert len(plain["deploymentTargets"]) == 2
     assert seen == [REQUEST] * 2
     assert all(type(text) is str for params in seen for text in params["targetIds"])
+
+
+@pytest.mark.parametrize("event", ["provide-client-params", "before-parameter-build"])
+def test_a_handler_edits_the_parameters_of_its_own_call_alone(clients: Clients, event: str) -> None:
+    def edit(params: Any, **_: Any) -> None:
+        if "targetFilters" in params:
+            filters.append([*params["targetFilters"]["TargetStatus"]])
+            params["targetFilters"]["TargetStatus"].clear()
+        del params.get("targetIds", [])[1:]
+
+    filters, wanted, failed = list[Any](), ["i-1", "i-2"], {"TargetStatus": ["Failed"]}
+    steps = [Step("InProgress", fleet(a="InProgress"))] * 3
+    client = clients.canned(CodeDeploy(*steps, Step("Failed", fleet(a="Failed"))))
+    client.on(event, edit)
+    list(client.watch())
+    assert filters == [BUSY["TargetStatus"], ["Failed"]] * 2
+    client = clients.canned(CodeDeploy(known=wanted, instead={READ: [None, None, Response(b"[]")]}))
+    client.on(event, edit)
+    output, targets = client.batch_get(wanted), client.iterate(wanted)
+    assert (got(output.deployment_targets), output.missing_target_ids) == (["i-1"], ["i-2"])
+    assert got(targets) == ["i-1"]
+    targets.missing_target_ids.clear()
+    assert targets.missing_target_ids == ["i-2"]
+    with pytest.raises(InvalidResponseError) as refused:
+        client.batch_get(wanted)
+    assert refused.value.target_ids == wanted == ["i-1", "i-2"]
+    assert list(client.iterate(targetFilters=failed)) == []
+    assert failed == {"TargetStatus": ["Failed"]}
 
 
 BODIES = {
@@ -245,6 +274,16 @@ def test_a_handler_may_change_mend_or_break_the_body(clients: Clients, when: str
     assert refused.value.body == GOOD + b"}"
 
 
+def test_what_a_handler_raises_is_raised_though_the_body_was_cut(clients: Clients) -> None:
+    def fail(**_: Any) -> None:
+        raise KeyError("of the handler")
+
+    client = clients.canned(CodeDeploy(instead={READ: [CUT]}), retries={"total_max_attempts": 1})
+    client.on("needs-retry", fail)
+    with pytest.raises(KeyError, match="of the handler"):
+        client.batch_get(["i-1"])
+
+
 # A handler may make calls of its own.
 
 
@@ -280,23 +319,6 @@ def test_calls_from_a_handler_leave_the_typed_call_alone(clients: Clients) -> No
     assert seen == [plain] * 8  # three of the events come with each of the two attempts
 
 
-def test_a_typed_call_from_a_handler_leaves_the_direct_one_alone(clients: Clients) -> None:
-    busy, outputs = False, list[Any]()
-
-    async def call_typed(**_: Any) -> None:
-        nonlocal busy
-        if not busy:
-            busy = True
-            get = client.typed.batch_get_deployment_targets
-            outputs.append(await clients.result(get(deploymentId="d-1", targetIds=ids(3))))
-
-    client = clients.canned(CodeDeploy())
-    plain = client.call("batch_get_deployment_targets", **REQUEST)
-    client.on("before-send", clients.handler(call_typed), first=True)
-    assert client.call("batch_get_deployment_targets", **REQUEST) == plain
-    assert [got(output.deployment_targets) for output in outputs] == [ids(3)]
-
-
 # Clients of the wrong kind are refused at once, and the error tells which one to use.
 
 
@@ -321,6 +343,19 @@ def test_a_client_of_the_other_kind_is_refused() -> None:
             sync.wrap(clients.answered(unanswered))
         with pytest.raises(TypeError, match="client must be a CodeDeploy client"):
             clients.wrap(None)
+
+
+def test_a_client_that_was_not_entered_is_refused(clients: Clients) -> None:
+    pytest.importorskip("aiobotocore")
+    context = aiobotocore_client("http://localhost")  # aioboto3's is the same
+
+    async def enter() -> None:
+        async with context:
+            pass
+
+    with pytest.raises(TypeError, match=r"enter it: async with session.client\('codedeploy'\)"):
+        clients.wrap(context)
+    asyncio.run(enter())
 
 
 def test_the_sync_user_needs_no_aiobotocore() -> None:

@@ -1,23 +1,28 @@
-"""A clock that a test sets forward: where the library waits, nothing has to."""
+"""A clock that a test sets forward: where the library waits for a time, nothing has to."""
 
 from __future__ import annotations
 
+import asyncio
+import sys
 import time
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, Any
 
-_monotonic = time.monotonic
+if TYPE_CHECKING:
+    import pytest
+
+_monotonic, _sleep = time.monotonic, asyncio.sleep
 
 
 class Clock:
     """Runs like the machine's own, and is set forward by each pause.
 
     Attributes:
-        pauses: the seconds of each pause so far.
-        interrupts: a pause raises KeyboardInterrupt, as if Ctrl-C was pressed in it.
+        pauses: each pause so far, in whole seconds.
     """
 
     def __init__(self) -> None:
-        self.pauses: list[float] = []
-        self.interrupts = False
+        self.pauses: list[int] = []
         self._ahead = 0.0
 
     def monotonic(self) -> float:
@@ -27,10 +32,32 @@ class Clock:
         self._ahead += seconds
 
     def pause(self, seconds: float) -> None:
-        if self.interrupts:
-            raise KeyboardInterrupt
-        self.pauses.append(seconds)
         self.set_forward(seconds)
+        if round(seconds):
+            self.pauses.append(round(seconds))
 
     async def pause_task(self, seconds: float) -> None:
         self.pause(seconds)
+        await _sleep(0)
+
+    def install(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Let the library tell the time by this clock, and wait by it."""
+        monkeypatch.setattr("time.monotonic", self.monotonic)
+        monkeypatch.setattr("time.sleep", self.pause)
+        monkeypatch.setattr("asyncio.sleep", self.pause_task)
+        clock = self
+
+        class Queue(SimpleQueue[Any]):
+            """Python's own waits in C, by the machine's clock."""
+
+            def get(self, block: bool = True, timeout: float | None = None) -> Any:  # noqa: FBT001, FBT002
+                try:
+                    return super().get(block and timeout is None)
+                except Empty:
+                    clock.pause(timeout or 0)
+                    raise
+
+        # Wherever the library waits in one, so that no test depends on the module that does.
+        for name, module in [*sys.modules.items()]:
+            if name.startswith("codedeploy_targets") and hasattr(module, "SimpleQueue"):
+                monkeypatch.setattr(module, "SimpleQueue", Queue)

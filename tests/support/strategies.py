@@ -10,12 +10,9 @@ import botocore.session
 from cbor2 import CBORTag
 from hypothesis import strategies as st
 
-OPERATION = (
-    botocore.session.get_session()
-    .get_service_model("codedeploy")
-    .operation_model("BatchGetDeploymentTargets")
-)
-OUTPUT: Any = OPERATION.output_shape
+SERVICE: Any = botocore.session.get_session().get_service_model("codedeploy")
+OPERATION = SERVICE.operation_model("BatchGetDeploymentTargets")
+OUTPUT = OPERATION.output_shape
 ENVELOPE = OUTPUT.members["deploymentTargets"].member
 PAYLOADS = {
     kind: kind[0].lower() + kind[1:] if kind != "ECSTarget" else "ecsTarget"
@@ -48,13 +45,19 @@ SHAPES = {
     if name not in {OUTPUT.name, ENVELOPE.name, "DeploymentTargetType"}
 }
 ENUMS = {name: shape.enum for name, shape in SHAPES.items() if shape.type_name == "string"}
+# What is read of GetDeployment's answer, which is more.
+DEPLOYMENT = SERVICE.operation_model("GetDeployment").output_shape.members["deploymentInfo"]
+_parts = ("errorInformation", "deploymentOverview", "rollbackInfo")
+DEPLOYMENT_SHAPES = {
+    shape.name: shape for shape in (DEPLOYMENT, *map(DEPLOYMENT.members.get, _parts))
+}
 # Members that are called otherwise than the attribute, with those of botocore's ResponseMetadata.
-AWS_NAMES = {
+AWS_NAMES = ["RequestId", "HTTPStatusCode", "HTTPHeaders", "RetryAttempts", *sorted({
     name
-    for shape in (OUTPUT, ENVELOPE, *SHAPES.values())
+    for shape in (OUTPUT, ENVELOPE, *SHAPES.values(), *DEPLOYMENT_SHAPES.values())
     for name in getattr(shape, "members", ())
-    if attribute(name) != name
-} | {"RequestId", "HTTPStatusCode", "HTTPHeaders", "RetryAttempts"}
+    if attribute(name) != name and name not in SHAPES["TargetStatus"].enum
+})]  # fmt: skip
 
 _text = st.text(max_size=20)
 _finite = st.floats(allow_nan=False, allow_infinity=False)  # JSON has no other numbers

@@ -1,0 +1,89 @@
+"""The calls in the library's threads and tasks belong to the span of the caller."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from support.clients import AsyncClients
+from support.codedeploy import CodeDeploy
+from support.endpoint import boto3_client, serve
+from support.pages import ids
+
+from codedeploy_targets import DeploymentTargetsClient
+
+if TYPE_CHECKING:
+    from support.clients import Clients
+
+BATCHES = 60
+
+
+def main() -> None:
+    """Trace with Sentry, which patches threads and botocore for good."""
+    import sentry_sdk
+
+    def note(event: Any, _: object) -> None:
+        spans.extend(event["spans"])
+
+    spans, users = list[dict[str, Any]](), list[str]()
+    user: ContextVar[str] = ContextVar("user")
+    sentry_sdk.init("http://key@localhost/1", traces_sample_rate=1, before_send_transaction=note)
+    together = threading.Barrier(4)  # batches have to overlap, or none could be another's parent
+    codedeploy = CodeDeploy(known=25 * BATCHES, before=lambda *_: together.wait(10))
+    with serve(codedeploy) as endpoint:
+        wrapped = boto3_client(endpoint.url)
+        wrapped.meta.events.register("before-send", lambda **_: users.append(user.get()))
+        client = DeploymentTargetsClient(wrapped)
+        user.set("the caller's")
+        with sentry_sdk.start_transaction(name="t"), sentry_sdk.start_span(name="caller") as caller:
+            parent = caller.span_id  # Sentry makes it on first use, and two threads could make two
+            client.batch_get_deployment_targets(deploymentId="d-1", targetIds=ids(25 * BATCHES))
+            assert sentry_sdk.get_current_span() is caller
+    calls = [each for each in spans if "BatchGet" in each["description"]]
+    requests = [each["parent_span_id"] for each in spans if "POST http" in each["description"]]
+    assert [each["parent_span_id"] for each in calls] == [parent] * BATCHES
+    assert sorted(requests) == sorted(each["span_id"] for each in calls)
+    assert users == ["the caller's"] * BATCHES
+
+
+def test_sentry_s_spans_keep_their_parents_in_batches_with_eight_threads() -> None:
+    pytest.importorskip("sentry_sdk")
+    done = subprocess.run(  # noqa: S603
+        [sys.executable, __file__],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_opentelemetry_s_spans_have_the_caller_s_as_their_parent(clients: Clients) -> None:
+    botocore = pytest.importorskip("opentelemetry.instrumentation.botocore")
+    sdk = pytest.importorskip("opentelemetry.sdk.trace")
+    export = pytest.importorskip("opentelemetry.sdk.trace.export.in_memory_span_exporter")
+    spans = export.InMemorySpanExporter()
+    provider = sdk.TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(sdk.export.SimpleSpanProcessor(spans))
+    kind = "Aiobotocore" if isinstance(clients, AsyncClients) else "Botocore"
+    instrumentor = getattr(botocore, f"{kind}Instrumentor")()
+    instrumentor.instrument(tracer_provider=provider)
+    try:
+        client = clients.served(CodeDeploy(known=200))
+        with provider.get_tracer("test").start_as_current_span("caller") as caller:
+            client.batch_get(ids(200))
+            list(client.iterate())
+    finally:
+        instrumentor.uninstrument()
+    parents = [each.parent for each in spans.get_finished_spans() if each.parent]
+    assert parents == [caller.get_span_context()] * (8 + 2 + 8)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,252 @@
+"""Whoever watches or wraps a call sees boto3's dict, and what they edit in it counts."""
+
+from __future__ import annotations
+
+import copy
+import importlib
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from support.clients import AsyncClients
+from support.codedeploy import READ, CodeDeploy, Step, cut_short
+from support.pages import instance, target
+
+from codedeploy_targets import BatchGetDeploymentTargetsOutput, UnknownTarget
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from support.clients import Clients
+
+    Look = Callable[[dict[str, Any]], None]
+
+UNKNOWN = {"deploymentTargetType": "MarsTarget", "marsTarget": {"targetId": "m-1"}}
+STEP = Step("Succeeded", [instance("i-1"), UNKNOWN, instance("i-2")])
+WANTED = ["i-1", "m-1", "i-2"]
+REQUEST: dict[str, Any] = {"deploymentId": "d-1", "targetIds": WANTED}
+HANDLERS: dict[str, Callable[[Look], Callable[..., None]]] = {
+    "response-received": lambda look: lambda parsed_response, **_: look(parsed_response),
+    "needs-retry": lambda look: lambda response, **_: look(response[1]),
+    "after-call": lambda look: lambda parsed, **_: look(parsed),
+}
+WRAPPERS = {
+    "a replaced _make_api_call": "_make_api_call",
+    "wrapt": "_make_api_call",
+    "a subclass": "_make_api_call",
+    "a method of a subclass": "batch_get_deployment_targets",
+    "a replaced _make_request": "_make_request",
+    "the endpoint's make_request": "make_request",
+    "the endpoint's _send_request": "_send_request",
+}
+
+
+class Watchers:
+    """Lets a function see, one way or another, what the calls of a client return."""
+
+    def __init__(self, clients: Clients, how: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._clients = clients
+        self._how = how
+        self._monkeypatch = monkeypatch
+
+    def watch(self, wrapped: Any, look: Look) -> Any:
+        """Return the client, or a copy of a subclass."""
+        if self._how in HANDLERS:
+            wrapped.meta.events.register(f"{self._how}.codedeploy", HANDLERS[self._how](look))
+            return wrapped
+        cls = base_of(wrapped)
+        if "endpoint" in self._how:
+            cls = type(vars(wrapped)["_endpoint"])
+        elif "subclass" in self._how:
+            cls = type("Subclass", (type(wrapped),), {})
+            state, wrapped = vars(wrapped), object.__new__(cls)
+            vars(wrapped).update(state)
+        name = WRAPPERS[self._how]
+        own = getattr(cls, name)
+
+        async def call(*args: Any, **kwargs: Any) -> Any:
+            answer = await self._clients.result(own(*args, **kwargs))
+            look(answer[1] if isinstance(answer, tuple) else answer)
+            return answer
+
+        make: Any = (plain := as_method(self._clients, call))
+        if self._how == "wrapt":
+            wrapt = pytest.importorskip("wrapt")
+            make = wrapt.FunctionWrapper(own, lambda _, self, args, kw: plain(self, *args, **kw))
+        self._monkeypatch.setattr(cls, name, make)
+        return wrapped
+
+
+def as_method(clients: Clients, function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a coroutine function as a method of this kind of client is."""
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        try:
+            function(*args, **kwargs).send(None)
+        except StopIteration as done:
+            return done.value
+
+    return function if isinstance(clients, AsyncClients) else call
+
+
+def base_of(wrapped: Any) -> Any:
+    """Return botocore's class of clients, or aiobotocore's."""
+    return type(wrapped).__mro__[1]
+
+
+@pytest.fixture(params=[*HANDLERS, *WRAPPERS])
+def watchers(clients: Clients, request: Any, monkeypatch: pytest.MonkeyPatch) -> Watchers:
+    return Watchers(clients, request.param, monkeypatch)
+
+
+@pytest.mark.usefixtures("retry_at_once")
+@pytest.mark.parametrize("mode", ["legacy", "standard", "adaptive"])
+def test_a_watcher_sees_boto3_s_dict_and_nothing_is_spent_where_nobody_looks(
+    clients: Clients, watchers: Watchers, mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def note(output: BatchGetDeploymentTargetsOutput) -> Any:
+        made.append(output)
+        return to_boto3(output)
+
+    made, seen = list[Any](), list[Any]()
+    to_boto3 = BatchGetDeploymentTargetsOutput.to_boto3
+    monkeypatch.setattr(BatchGetDeploymentTargetsOutput, "to_boto3", note)
+    codedeploy = CodeDeploy(STEP, instead={READ: [None, None, cut_short]})
+    wrapped = clients.answered(codedeploy, retries={"mode": mode})
+    plain = clients.finish(wrapped.batch_get_deployment_targets(**REQUEST))
+    output = clients.wrap(wrapped).batch_get(WANTED)
+    assert made == []  # botocore's own handlers, as each mode has them, are nobody
+    wrapped = watchers.watch(wrapped, lambda answer: seen.append(copy.deepcopy(answer)))
+    again = clients.wrap(wrapped).batch_get(WANTED)
+    assert len(made) == 1
+    assert again.deployment_targets == output.deployment_targets
+    assert again.response_metadata[0].retry_attempts == 1
+    assert seen[-1]["deploymentTargets"] == plain["deploymentTargets"]
+    assert seen[-1]["ResponseMetadata"]["RequestId"] == "request-1"
+
+
+def redact(answer: Any) -> None:
+    events = answer["deploymentTargets"][0]["instanceTarget"]["lifecycleEvents"]
+    events[0]["diagnostics"]["logTail"] = "***"
+
+
+def duplicate(answer: Any) -> None:
+    answer["deploymentTargets"] = copy.deepcopy(answer["deploymentTargets"])
+
+
+EDITS: dict[str, Callable[[dict[str, Any]], object]] = {
+    "redacted": redact,
+    "removed": lambda answer: answer["deploymentTargets"].pop(0),
+    "reversed": lambda answer: answer["deploymentTargets"].reverse(),
+    "copied": duplicate,
+    "relabelled": lambda answer: answer["deploymentTargets"][1].update(
+        deploymentTargetType="VenusTarget"
+    ),
+    "emptied": lambda answer: answer["deploymentTargets"].clear(),
+}
+
+
+@pytest.mark.parametrize("how", EDITS)
+def test_what_a_watcher_edits_counts_and_the_rest_keeps_its_payload(
+    clients: Clients, watchers: Watchers, how: str
+) -> None:
+    def edit(answer: dict[str, Any]) -> None:
+        EDITS[how](answer)
+        edited[:] = copy.deepcopy(answer["deploymentTargets"])
+
+    edited: list[Any] = []
+    wrapped = watchers.watch(clients.answered(CodeDeploy(STEP)), edit)
+    output = clients.wrap(wrapped).batch_get(WANTED)
+    assert output.to_boto3()["deploymentTargets"] == edited
+    raw = [each.raw for each in output.deployment_targets if isinstance(each, UnknownTarget)]
+    relabelled = {"deploymentTargetType": "VenusTarget"}
+    assert raw == {"emptied": [], "relabelled": [relabelled]}.get(how, [UNKNOWN])
+    assert output.missing_target_ids == {
+        "removed": ["i-1"], "relabelled": ["m-1"], "emptied": WANTED
+    }.get(how, [])  # fmt: skip
+
+
+def test_a_cache_keeps_boto3_s_dict_for_typed_and_direct_calls(
+    clients: Clients, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    codedeploy = CodeDeploy(STEP)
+    client = clients.canned(codedeploy)
+    plain = client.call("batch_get_deployment_targets", **REQUEST)
+    cls, cached = base_of(client.wrapped), dict[str, Any]()
+    own = cls._make_api_call
+
+    async def call(wrapped: Any, operation: str, params: Any) -> Any:
+        if str(params) not in cached:
+            cached[str(params)] = await clients.result(own(wrapped, operation, params))
+        return cached[str(params)]
+
+    monkeypatch.setattr(cls, "_make_api_call", as_method(clients, call))
+    first, second = client.batch_get(WANTED), client.batch_get(WANTED)
+    assert client.call("batch_get_deployment_targets", **REQUEST) == plain
+    assert len(codedeploy.batches) == 2
+    assert first.deployment_targets[1].target_id == "m-1"
+    # boto3's dict has no place for an unknown target's payload.
+    assert second.to_boto3() == first.to_boto3()
+    assert second.deployment_targets[::2] == first.deployment_targets[::2]
+
+
+# The tools themselves.
+
+
+def test_placebo_records_and_replays_a_deployment(clients: Clients, tmp_path: Path) -> None:
+    placebo = pytest.importorskip("placebo")
+    client = clients.canned(CodeDeploy(Step("InProgress", [target("i-1", "InProgress")]), STEP))
+    session = SimpleNamespace(events=client.wrapped.meta.events)
+    pill = placebo.attach(session, data_path=str(tmp_path))
+    pill.record()
+    recorded = list(client.watch())
+    plain = client.call("batch_get_deployment_targets", **REQUEST)["deploymentTargets"]
+    pill.stop()
+    pill.playback()
+    replayed = list(client.watch())
+    assert client.call("batch_get_deployment_targets", **REQUEST)["deploymentTargets"] == plain
+    known = [each for each in recorded if not isinstance(each, UnknownTarget)]
+    assert [each for each in replayed if not isinstance(each, UnknownTarget)] == known
+    assert len(replayed) == len(recorded) == len(known) + 1 == 4
+
+
+def test_opentelemetry_s_response_hook_gets_the_targets(clients: Clients) -> None:
+    opentelemetry = pytest.importorskip("opentelemetry.instrumentation.botocore")
+    kind = "Aiobotocore" if isinstance(clients, AsyncClients) else "Botocore"
+    instrumentor = getattr(opentelemetry, f"{kind}Instrumentor")()
+    client = clients.canned(CodeDeploy(STEP))
+    plain = client.call("batch_get_deployment_targets", **REQUEST)
+    hooked = []
+    instrumentor.instrument(response_hook=lambda *args: hooked.append(args[2:]))
+    try:
+        output = client.batch_get(WANTED)
+    finally:
+        instrumentor.uninstrument()
+    assert hooked == [(READ, plain)]
+    assert output.deployment_targets[1].target_id == "m-1"
+
+
+def test_x_ray_traces_the_number_of_targets(
+    clients: Clients, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorder = pytest.importorskip("aws_xray_sdk.core").xray_recorder
+    utils = importlib.import_module("aws_xray_sdk.ext.boto_utils")
+    client = clients.canned(CodeDeploy(STEP))
+    library = base_of(client.wrapped).__module__.partition(".")[0]
+    # X-Ray cannot undo its patch: pytest does.
+    for each in (base_of(client.wrapped), type(vars(client.wrapped)["_endpoint"])):
+        for name in {"_make_api_call", "prepare_request"} & set(dir(each)):
+            monkeypatch.setattr(each, name, getattr(each, name))
+    monkeypatch.delattr(f"{library}.client._xray_enabled", raising=False)
+    importlib.import_module(f"aws_xray_sdk.ext.{library}.patch").patch()
+    counted = {"response_descriptors": {"deploymentTargets": {"get_count": True, "rename_to": "n"}}}
+    traced = {"operations": {READ: counted}}
+    monkeypatch.setitem(utils.whitelist["services"], "codedeploy", traced)
+    recorder.emitter._socket.close()  # noqa: SLF001 - X-Ray's own tests have no other way
+    recorder.configure(sampling=False)
+    segment = recorder.begin_segment("test")
+    output = client.batch_get(WANTED)
+    recorder.clear_trace_entities()  # without sending them
+    assert [(each.aws["operation"], each.aws["n"]) for each in segment.subsegments] == [(READ, 3)]
+    assert output.deployment_targets[1].target_id == "m-1"
