@@ -55,11 +55,11 @@ def main(argv: list[str] | None = None) -> int:
     status, message = _outcome(args, report, error)
     # Python flushes a stream at its end. If that fails, it replaces the exit status.
     if isinstance(error, OSError):
-        streams.stdout = None
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     try:
         sys.stderr.write(f"codedeploy-targets: {one_line(message, 2_000)}\n" if message else "")
     except OSError:
-        streams.stderr = None
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
     return status
 
 

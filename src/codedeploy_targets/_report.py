@@ -26,7 +26,7 @@ _DOMAINS = {"aws-cn": "amazonaws.cn", "aws-us-gov": "amazonaws-us-gov.com"}  # o
 
 
 def one_line(text: object, width: int = 300) -> str:
-    plain = re.sub(r"\x1b\[[\d;]*m", "", str(text or ""))  # colours
+    plain = re.sub(r"\x1b\[[\d;]*m|[\ufe00-\ufe0f]", "", str(text or ""))  # colours, variants
     line = "".join(char if char.isprintable() else " " for char in plain).rstrip()
     # GitHub obeys `::…` where a line begins and `##[…` anywhere, Azure and TeamCity `##name[…`.
     line = re.sub(r"^ *:(?=:)|#(?=#\w*\[)", r"\g<0> ", line)
@@ -52,9 +52,9 @@ def _span(seconds: float) -> str:
     return f"{minutes}m{rest:02}s" if minutes else f"{rest}s"
 
 
-def _age(target: DeploymentTarget) -> float:
+def _age(target: DeploymentTarget, now: float) -> float:
     event = target.current_event
-    return time.time() - event.start_time.timestamp() if event and event.start_time else 0
+    return now - event.start_time.timestamp() if event and event.start_time else 0
 
 
 def _doing(target: DeploymentTarget) -> str:
@@ -118,7 +118,7 @@ class Report:
         if self._args.json:
             print(as_json(target), flush=True)
         if target.status == "Failed":
-            why = group_failures([target])[0].diagnostics or Diagnostics()
+            why = target.diagnostics or Diagnostics()
             self._print_new(_join(": ", text, why.message or why.error_code))
         elif not self._console:  # the view shows the others
             self._print_new(text)
@@ -229,16 +229,17 @@ class Report:
         size = max(min(30, columns - len(head)), 0)
         lines = [f"{head}{'━' * (size * done // (total or 1)):─<{size}}"]
         busy = [each for each in [*self._targets.values()] if not each.is_terminal]
-        busy.sort(key=_age, reverse=True)  # what hangs comes first
+        now = time.time()
+        busy.sort(key=lambda each: _age(each, now), reverse=True)  # what hangs comes first
         # The lines above stay in sight. Ids differ at their end.
         room, half = max(height * 2 // 3, min(height, 5)), columns // 5 + 2
         for target in busy[:room]:
-            name, age = one_line(target.target_id), _age(target)
+            name, age = one_line(target.target_id), _age(target, now)
             name = name if cell_len(name) <= 2 * half else f"{name[: half - 1]}…{name[-half:]}"
             doing = one_line(_doing(target) or target.status)
             lines.append(f"{_span(age) if age else '':>6} {name} {doing}")
-        if len(lines) > max(room, 2):
-            lines[room - 1 :] = [f"and {len(busy) - room + 2} more"]
+        if len(lines) > room:
+            lines[max(room - 1, 2) :] = [f"and {len(busy) - room + 2} more"]
         lines = [set_cell_size(line, columns).rstrip() for line in lines[:room]]
         colour = "" if self._console.no_color else "\x1b[31m" if counts["Failed"] else "\x1b[32m"
         return [f"{colour}{lines[0]}\x1b[m", *lines[1:]]
