@@ -235,7 +235,9 @@ class Report:
         room, half = max(height * 2 // 3, min(height, 5)), columns // 5 + 2
         for target in busy[:room]:
             name, age = one_line(target.target_id), _age(target, now)
-            name = name if cell_len(name) <= 2 * half else f"{name[: half - 1]}…{name[-half:]}"
+            if (cells := cell_len(name)) > 2 * half:
+                kept = half * len(name) // cells
+                name = f"{name[: kept - 1]}…{name[-kept:]}"
             doing = one_line(_doing(target) or target.status)
             lines.append(f"{_span(age) if age else '':>6} {name} {doing}")
         if len(lines) > room:

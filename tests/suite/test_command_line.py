@@ -203,9 +203,12 @@ def test_no_answer_is_2_and_one_line_that_says_what_to_do(
     args, env, cli.answer, advice = NO_ANSWER[name]
     file = tmp_path / "file"
     for variable, text in env.items():
-        is_file = text is not None and text.startswith("[")
-        file.write_text(text if text and is_file else "")
-        cli.env[variable] = str(file) if is_file else text or ""
+        cli.env[variable] = text or ""
+        if text is None:
+            del cli.env[variable]
+        elif text.startswith("["):
+            file.write_text(text)
+            cli.env[variable] = str(file)
     ended = cli.run_here(*args.split())
     assert (ended.status, ended.out, ended.err.count("\n")) == (2, "", 1)
     assert ended.err.startswith("codedeploy-targets: ")
