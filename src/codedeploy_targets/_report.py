@@ -210,7 +210,8 @@ class Report:
         is_over, end = self._over.is_set(), len(self._lines)
         frame = [""] if is_over or not self.deployment.status else self._view(columns, height)
         (old_columns, start, old_frame), self._drawn = self._drawn, (columns, end, frame)
-        clear = "\r" + "\x1b[A" * (len(old_frame) - 1) + "\x1b[J"
+        # Row by row: tmux keeps in its history what a clearing to the end of the screen takes away.
+        clear = "\r\x1b[2K" + "\x1b[A\x1b[2K" * (len(old_frame) - 1)
         if columns < old_columns:  # terminals differ in how they wrap what is there
             clear, start = "\x1b[2J\x1b[H", min(start, max(end - height, 0))
         if (columns, start, frame) != (old_columns, end, old_frame):
