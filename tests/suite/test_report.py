@@ -18,16 +18,10 @@ from support.pages import BEGIN, fleet, ids, page, target
 
 from codedeploy_targets import (
     BatchGetDeploymentTargetsOutput,
-    CloudFormationTarget,
     DeploymentInfo,
     DeploymentTarget,
-    ECSTarget,
-    ECSTaskSet,
     FailureGroup,
     InstanceTarget,
-    LambdaFunctionInfo,
-    LambdaTarget,
-    TargetLabel,
     group_failures,
 )
 
@@ -35,9 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from support.terminal import Terminal
 
-CTRL_C = "\x03"
 BUSY = target("i-1", "InProgress", "Install")
 # It would change the title, erase the screen, colour it, turn the text round, move the cursor.
 EVIL = "\x1b]0;title\x07\x1b[2J\x9b2J\u202e\0[red]\rx"
@@ -176,17 +168,18 @@ def test_a_sign_of_life_is_told_each_minute(
 
 
 def test_traffic_is_told_as_it_shifts(cli: CommandLine) -> None:
-    def ecs(blue: float) -> ECSTarget:
-        weights = {TargetLabel.BLUE: blue, TargetLabel.GREEN: 100 - blue}
-        sets = [ECSTaskSet(task_set_label=k, traffic_weight=v) for k, v in weights.items()]
-        return ECSTarget(target_id="c:s", status=BUSY.status, task_sets_info=sets)
+    def step(blue: float) -> Step:
+        weights = {"Blue": blue, "Green": 100 - blue}
+        sets = [{"taskSetLabel": label, "trafficWeight": n} for label, n in weights.items()]
+        members: Any = {
+            "ecsTarget": {"targetId": "c:s", "taskSetsInfo": sets},
+            "lambdaTarget": {"targetId": "f", "lambdaFunctionInfo": {"targetVersionWeight": 12.5}},
+            "cloudFormationTarget": {"targetId": "s", "targetVersionWeight": 10},
+        }
+        return Step("Ready", [{k: {**v, "status": "InProgress"}} for k, v in members.items()])
 
-    info = LambdaFunctionInfo(target_version="2", target_version_weight=12.5)
-    function = LambdaTarget(target_id="f", status=BUSY.status, lambda_function_info=info)
-    stack = CloudFormationTarget(target_id="s", status=BUSY.status, target_version_weight=10)
-    cli.answer = CodeDeploy(*(Step("InProgress", [ecs(blue), function, stack]) for blue in (90, 0)))
-    lines = cli.run_here("d-1", "--delay", "0.05", "--timeout", "0.5").lines[2:6]
-    assert lines == [
+    cli.answer = CodeDeploy(step(90), step(0))
+    assert cli.run_here("d-1", "--delay", "0.05", "--timeout", "0.5").lines[2:6] == [
         "c:s InProgress Blue 90%, Green 10%",
         "f InProgress new version 12.5%",
         "s InProgress new version 10%",
@@ -233,14 +226,14 @@ def test_json_is_that_of_the_models_and_nothing_is_lost(cli: CommandLine, tmp_pa
     assert (groups, document["missing_target_ids"]) == (group_failures(told), ["i-2"])
     cli.answer = lambda *_: error("AccessDeniedException")
     assert cli.run_here("d-1", "--json-file", str(tmp_path / "file")).status == 2
-    empty = {"deployment": None, "targets": [], "failures": [], "missing_target_ids": []}
+    empty: Any = {"deployment": None, "targets": [], "failures": [], "missing_target_ids": []}
     assert json.loads((tmp_path / "file").read_text(encoding="utf-8")) == empty
 
 
 # The live view.
 
 
-def finish(screen: Terminal, status: int) -> list[str]:
+def finish(screen: Any, status: int) -> list[str]:
     """Wait for the end; return the rows of a terminal whose cursor was never hidden."""
     assert screen.finish() == status
     assert b"\x1b[?25l" not in screen.written
@@ -299,7 +292,7 @@ def test_any_terminal_keeps_ids_apart_and_rows_in_place(
         assert len(busy) == room - 1 - len(more)
         assert len(set(busy)) == len(busy)
         assert all(re.match(r" *\d+m\d\ds ", row) for row in busy)
-        screen.press(CTRL_C)
+        screen.press("\x03")  # Ctrl-C
         finish(screen, 130)
         assert screen.written.endswith(b"SIGINT.\r\n")
 
