@@ -4,111 +4,134 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
-from contextlib import suppress
+from functools import partial
+from importlib.metadata import version
 from pathlib import Path
-from typing import Any, TextIO, cast
+from typing import Any, NoReturn
 
-from . import DeploymentTargetIterator, DeploymentTargetsClient
-from ._default_client import default_client
+from . import DeploymentInfo, DeploymentTargetsClient
+from ._default_client import IMPATIENT, default_client
 from ._errors import error_code
-from ._report import JSONReport, LiveReport, Report, can_draw, one_line
+from ._report import Report, one_line
 
-_SUCCEEDED, _FAILED, _NO_ANSWER, _TIMEOUT, _INTERRUPTED = 0, 1, 2, 124, 130
-_ABOUT = "Follow a CodeDeploy deployment, and tell why it failed."
-_EPILOG = """Exit status: 0 the deployment succeeded (with --no-watch: or is not over yet), 1 it
-failed or was stopped, 2 wrong usage, or no answer from AWS, 124 timeout, 130 interrupted."""
+_ABOUT = """Follow a CodeDeploy deployment, and tell why it failed. Exit status: 0 it succeeded, or
+--until is reached, 1 it failed or was stopped, 2 wrong usage or no answer from AWS, 3 not over yet
+(--no-watch), 124 timeout, 129 SIGHUP, 130 Ctrl-C, 143 SIGTERM."""
 # The keys: codes of AWS's errors, or names of an exception's class or its bases; the first counts.
 _ADVICE = {
     "AccessDeniedException": "Allow codedeploy:Get*, codedeploy:List* and codedeploy:BatchGet*.",
-    "DeploymentDoesNotExistException": "Check the id, --region and --profile.",
-    "InvalidDeploymentIdException": "A deployment id looks like d-EXAMPLE11.",
+    "ConnectionError HTTPClientError": "Check --region and the network.",
+    "DeploymentDoesNotExistException InvalidDeploymentIdException": "Check the id and --region.",
     "InvalidResponseError": "Try again; see whether a proxy changes what AWS answers.",
+    "KeyError": "It has had no deployment.",
     "NoCredentialsError": "Sign in, or name a --profile.",
-    "NoRegionError": "Add --region, or set AWS_DEFAULT_REGION.",
-    "ProfileNotFound": "See the profiles in ~/.aws/config.",
+    "ValueError": "",  # the error names what is wrong
+    "SSOError TokenRetrievalError": "Run `aws sso login`.",
     "ThrottlingException": "Try again later, with a longer --delay.",
-    "BotoCoreError": "Check --region, --profile and the network.",
-    "OSError": "",  # the error names what is wrong
     "Exception": "Check --region, --profile and the credentials.",
 }
+_alarm: Any = getattr(signal, "alarm", abs)  # ends a call that hangs; Windows has none
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command line, and return its exit status."""
-    args = _parser().parse_args(argv)
+    args = _parse(argv)
     # Either stream may be closed, and not every encoding has the characters of every log.
-    sys.stderr = sys.stderr or Path(os.devnull).open("w")  # noqa: SIM115
-    sys.stdout = sys.stdout or Path(os.devnull).open("w")  # noqa: SIM115
-    cast("Any", sys.stdout).reconfigure(errors="replace")
+    streams: Any = sys
+    streams.stderr = sys.stderr or Path(os.devnull).open("w")  # noqa: SIM115
+    streams.stdout = sys.stdout or Path(os.devnull).open("w")  # noqa: SIM115
+    streams.stdout.reconfigure(errors="replace")
+    for name in {"SIGALRM", "SIGHUP", "SIGINT", "SIGTERM"} & {*dir(signal)}:
+        if signal.getsignal(number := getattr(signal, name)) != signal.SIG_IGN:  # as under nohup
+            signal.signal(number, _interrupt)
+    report, error = Report(args), None
+    for step in partial(_follow, args, report), partial(_alarm, 0), report.end:
+        try:
+            step()
+        except (Exception, KeyboardInterrupt) as caught:  # noqa: BLE001
+            error = error or caught
+    status, message = _outcome(args, report, error)
+    # Python flushes a stream at its end. If that fails, it replaces the exit status.
+    if isinstance(error, OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     try:
-        return _run(args)
-    except TimeoutError as error:
-        return _fail(f"{error}.", _TIMEOUT)
-    except KeyboardInterrupt:
-        return _fail("Interrupted; the deployment goes on.", _INTERRUPTED)
-    except Exception as error:  # noqa: BLE001 - status 1 would say that the deployment failed
-        if isinstance(error, OSError):
-            _discard(sys.stdout)
-        names = (error_code(error), *(cls.__name__ for cls in type(error).__mro__))
-        advice = next(_ADVICE[name] for name in names if name in _ADVICE)
-        if isinstance(error, BrokenPipeError):
-            return _NO_ANSWER
-        return _fail(f"{str(error).rstrip('.')}. {advice}".rstrip(), _NO_ANSWER)
-
-
-def _run(args: argparse.Namespace) -> int:
-    client = DeploymentTargetsClient(default_client(profile=args.profile, region=args.region))
-    params = {"deploymentId": args.deployment_id}
-    live = args.watch and sys.stdout.isatty() and can_draw()
-    report = (JSONReport if args.json else LiveReport if live else Report)(args.deployment_id)
-    targets: DeploymentTargetIterator
-    if args.watch:
-        targets = client.watch_deployment_targets(**params, delay=args.delay, timeout=args.timeout)
-    else:
-        targets = client.iter_deployment_targets(**params, skip_missing=True)
-    try:
-        with report.view(), suppress(client.exceptions.DeploymentNotStartedException):
-            for target in targets:
-                report.show(target)
-    except (TimeoutError, KeyboardInterrupt):
-        report.end({"status": "is not over"}, targets.missing_target_ids)
-        raise
-    deployment = client.client.get_deployment(**params)["deploymentInfo"]
-    report.end(deployment, targets.missing_target_ids)
-    return _FAILED if deployment["status"] in {"Failed", "Stopped"} else _SUCCEEDED
-
-
-def _fail(message: str, status: int) -> int:
-    try:
-        sys.stderr.write(f"codedeploy-targets: {one_line(message, 2_000)}\n")
+        sys.stderr.write(f"codedeploy-targets: {one_line(message, 2_000)}\n" if message else "")
     except OSError:
-        _discard(sys.stderr)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
     return status
 
 
-def _discard(stream: TextIO) -> None:
-    # Python flushes the stream at its end. If that fails, it replaces the exit status.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+def _interrupt(number: int, _: object) -> NoReturn:
+    raise KeyboardInterrupt(signal.Signals(number).name)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("codedeploy-targets", description=_ABOUT, epilog=_EPILOG)
+def _follow(args: Any, report: Report) -> None:
+    if args.json_file:
+        args.json_file.touch()
+    aws = default_client(profile=args.profile, region=args.region, config=IMPATIENT)
+    client, report.aws, deployment_id = DeploymentTargetsClient(aws), aws.meta, args.deployment_id
+    if args.group:
+        names = {"applicationName": args.application, "deploymentGroupName": args.group}
+        group = aws.get_deployment_group(**names)["deploymentGroupInfo"]
+        deployment_id = group["lastAttemptedDeployment"]["deploymentId"]
+        newest = client.get_deployment(deploymentId=deployment_id)
+        told = newest.rollback_info and newest.rollback_info.rollback_triggering_deployment_id
+        if told:
+            deployment_id, report.rollback = told, f"{deployment_id} {newest.status}"
+
+    def tell(deployment: DeploymentInfo) -> None:
+        report.tell(deployment)
+        if not args.watch or report.has_reached(args.until):
+            watch.close()
+
+    times = {"delay": args.delay, "timeout": args.timeout}
+    watch = client.watch_deployment_targets(deploymentId=deployment_id, on_round=tell, **times)
+    _alarm(0 if args.timeout is None else int(min(args.timeout, 1e9)) + 2)
+    report.watch = watch
+    for target in watch:
+        report.take(target)
+
+
+def _outcome(args: Any, report: Report, error: BaseException | None) -> tuple[int, str]:
+    is_late = isinstance(error, TimeoutError) or str(error) == "SIGALRM"
+    if isinstance(error, KeyboardInterrupt) and not is_late:
+        return 128 + signal.Signals[str(error)], f"Ended by {error}."
+    if isinstance(error, OSError) and not is_late:
+        return 2, "" if isinstance(error, BrokenPipeError) else f"{error}."
+    if report.deployment.is_over:
+        status = 0 if report.deployment.status == "Succeeded" else 1
+    elif error is None:
+        status = 0 if report.has_reached(args.until) else 3
+    else:
+        status = 124 if is_late else 2
+    if is_late or error is None:
+        return status, f"It took more than {args.timeout:g} seconds." if is_late else ""
+    names = [str(error_code(error)), *(each.__name__ for each in type(error).__mro__)]
+    advice = (text for name in names for keys, text in _ADVICE.items() if name in keys.split())
+    return status, f"{str(error).rstrip('.')}. {next(advice)}".rstrip()
+
+
+def _parse(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser("codedeploy-targets", description=_ABOUT)
     add = parser.add_argument
-    add("deployment_id", metavar="DEPLOYMENT", help="the id of the deployment, like d-EXAMPLE11")
+    add("deployment_id", nargs="?", metavar="DEPLOYMENT", help="its id, like d-EXAMPLE11")
+    add("--application", metavar="NAME", help="with --group, in place of the id: the newest one's")
+    add("--group", metavar="NAME", help="the deployment group")
     add("--no-watch", dest="watch", action="store_false", help="tell how it stands, and end")
+    add("--until", metavar="GOAL", help="end once it is Ready, or all targets are past an EVENT")
     add("--json", action="store_true", help="write each target as a line of JSON")
+    add("--json-file", type=Path, metavar="FILE", help="where to write all as JSON at the end")
     add("--region", help="the AWS region")
     add("--profile", help="the profile in ~/.aws/config")
-    add("--delay", type=seconds, default=5.0, metavar="SECONDS", help="from round to round (5)")
-    add("--timeout", type=seconds, metavar="SECONDS", help="when to give up following (never)")
-    return parser
-
-
-def seconds(text: str) -> float:
-    if not 0 <= float(text) <= 1e9:  # noqa: PLR2004 - 30 years; much longer, and time.sleep fails
-        raise ValueError
-    return float(text)
+    add("--delay", type=float, default=5.0, metavar="SECONDS", help="from round to round (5)")
+    add("--timeout", type=float, metavar="SECONDS", help="when to give up following (never)")
+    add("--version", action="version", version=f"%(prog)s {version('codedeploy-targets')}")
+    args = parser.parse_args(argv)
+    if bool(args.deployment_id) == bool(args.group) or bool(args.group) != bool(args.application):
+        parser.error("name a DEPLOYMENT, or an --application and its --group")
+    return args
 
 
 if __name__ == "__main__":

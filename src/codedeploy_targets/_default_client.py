@@ -7,11 +7,19 @@ import os
 from pathlib import Path
 from typing import Any
 
+from botocore.config import Config
 from botocore.loaders import JSONFileLoader, Loader
 from pydantic_core import from_json
 
+# For the command line: a call that hangs ends after some 18 seconds, and the watch goes on.
+IMPATIENT = Config(
+    connect_timeout=3, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3}
+)
 
-def default_client(*, profile: str | None = None, region: str | None = None) -> Any:
+
+def default_client(
+    *, profile: str | None = None, region: str | None = None, config: Config | None = None
+) -> Any:
     """Return a client of botocore's default session, made with a quicker loader.
 
     A process that wants one result spends most of its time on finding and parsing the files
@@ -24,7 +32,7 @@ def default_client(*, profile: str | None = None, region: str | None = None) -> 
     paths = session.get_component("data_loader").search_paths
     loader = _QuickLoader(paths, _QuickFiles(), include_default_search_paths=False)
     session.register_component("data_loader", loader)
-    return session.create_client("codedeploy", region_name=region)
+    return session.create_client("codedeploy", region_name=region, config=config)
 
 
 class _QuickLoader(Loader):

@@ -1,155 +1,248 @@
-"""Change here: what the command line shows, as lines for a log, as JSON, or live on a terminal.
+"""Change here: what the command line shows: lines for a log, JSON, a live view on a terminal."""
 
-What the service sends is data: nothing in it may steer the terminal.
-"""
+# What the service sends is data: `one_line` and `as_json` let it steer no terminal, no CI runner.
 
 from __future__ import annotations
 
+import json
 import re
+import sys
 import time
-from collections import Counter
-from contextlib import AbstractContextManager, nullcontext, suppress
+from collections import Counter, deque
+from contextlib import suppress
+from shutil import get_terminal_size
 from textwrap import wrap
-from typing import TYPE_CHECKING, Any
+from threading import Event, Thread
+from typing import Any
 
-from ._failures import FailureGroup, group_failures
-from ._models import DeploymentTarget, Diagnostics
+from pydantic_core import to_jsonable_python
 
-if TYPE_CHECKING:
-    from rich.console import Console, ConsoleOptions, RenderResult
+from . import DeploymentInfo, DeploymentTarget, Diagnostics, FailureGroup, group_failures
 
-_MAX_TARGETS, _LOG_LINES = 20, 10
-
-
-def can_draw() -> bool:
-    """Tell whether rich (extra `cli`) is installed, and can draw on this terminal."""
-    with suppress(ImportError):
-        from rich import get_console
-
-        return get_console().is_terminal and not get_console().is_dumb_terminal
-    return False
+_DONE = {"Succeeded", "Skipped"}
+_MOST = 20  # groups, ids of one, lines of a log
+_TICK, _SIGN_OF_LIFE = 0.25, 60  # seconds
+_DOMAINS = {"aws-cn": "amazonaws.cn", "aws-us-gov": "amazonaws-us-gov.com"}  # of AWS's console
 
 
 def one_line(text: object, width: int = 300) -> str:
-    """Return a text as one line, without the characters that steer a terminal."""
-    plain = re.sub(r"\x1b\[[\d;]*m", "", str(text))  # colours
+    plain = re.sub(r"\x1b\[[\d;]*m|[\ufe00-\ufe0f]", "", str(text or ""))  # colours, variants
     line = "".join(char if char.isprintable() else " " for char in plain).rstrip()
+    # GitHub obeys `::…` where a line begins and `##[…` anywhere, Azure and TeamCity `##name[…`.
+    line = re.sub(r"^ *:(?=:)|#(?=#\w*\[)", r"\g<0> ", line)
     return line if len(line) <= width else f"{line[:width]}…"
 
 
+def as_json(value: object) -> str:
+    text = json.dumps(to_jsonable_python(value), separators=(",", ":"))
+    return text.replace("##", "#\\u0023")
+
+
+def _join(glue: str, *texts: object) -> str:
+    return glue.join(str(each) for each in texts if each)
+
+
+def _first(ids: list[str]) -> str:
+    more = len(ids) > _MOST and f"and {len(ids) - _MOST} more"
+    return _join(", ", *map(one_line, ids[:_MOST]), more)
+
+
 def _span(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    return "" if seconds < 0 else f"{minutes} min {rest} s" if minutes else f"{rest} s"
+    minutes, rest = divmod(max(round(seconds), 0), 60)  # this machine's clock may be behind
+    return f"{minutes}m{rest:02}s" if minutes else f"{rest}s"
 
 
-def _elapsed(target: DeploymentTarget) -> float:
-    """Return for how many seconds a target has been in its current event; -1 without one."""
-    begin = target.current_event.start_time if target.current_event else None
-    # The clock of this machine may be behind the service's.
-    return max(time.time() - begin.timestamp(), 0) if begin else -1
+def _age(target: DeploymentTarget, now: float) -> float:
+    event = target.current_event
+    return now - event.start_time.timestamp() if event and event.start_time else 0
+
+
+def _doing(target: DeploymentTarget) -> str:
+    # An ECS service has two sets of tasks, a Lambda function or a stack the new version's weight.
+    event: Any = target.failed_event or target.current_event
+    sets: Any = getattr(target, "task_sets_info", [])
+    shares = [(each.task_set_label or each.status, each.traffic_weight) for each in sets]
+    new: Any = getattr(target, "lambda_function_info", target)
+    shares.append(("new version", getattr(new, "target_version_weight", None)))
+    told = [f"{name} {weight:g}%" for name, weight in shares if weight is not None]
+    return _join(", ", event and event.lifecycle_event_name, *told)
+
+
+def _past(target: DeploymentTarget) -> list[str | None]:
+    return [e.lifecycle_event_name for e in target.lifecycle_events if e.status in _DONE]
 
 
 class Report:
-    """Plain lines, one a change, as the log of a CI job wants them."""
+    """Shows lines, one a change that a reader can see; on a terminal, a live view below them."""
 
-    def __init__(self, deployment_id: str) -> None:
-        self._deployment_id = deployment_id
-        self._targets: dict[str, DeploymentTarget] = {}
+    def __init__(self, args: Any) -> None:
+        self.aws: Any = None  # what botocore's client tells of itself
+        self.watch: Any = None
+        self.deployment = DeploymentInfo()  # not known yet
+        self.rollback: str | None = None
+        self._args, self._out = args, sys.stderr if args.json else sys.stdout
+        self._console: Any = None
+        if args.watch and not args.json and sys.stdout.isatty():
+            with suppress(ImportError):  # rich is optional
+                from rich import get_console
 
-    def view(self) -> AbstractContextManager[object]:
-        return nullcontext()
+                self._console = None if get_console().is_dumb_terminal else get_console()
+        self._targets: dict[object, DeploymentTarget] = {}
+        self._new, self._told, self._lines = deque[DeploymentTarget](), set[str](), list[str]()
+        self._drawn = 0, 0, [""]  # columns, lines, and the view
+        self._over, self._printed = Event(), time.monotonic()
+        self._thread = Thread(target=self._show_life, daemon=True)
+        self._thread.start()
 
-    def show(self, target: DeploymentTarget) -> None:
-        """Show a target that is new or has changed."""
-        self._targets[target.target_id or target.model_dump_json()] = target
-        self._show_change(target)
+    def tell(self, told: DeploymentInfo) -> None:
+        is_first, self.deployment = self.deployment.status is None, told
+        name, region = told.deployment_id, self.aws.region_name
+        if is_first:
+            host = f"{region}.console.{_DOMAINS.get(self.aws.partition, 'aws.amazon.com')}"
+            link = f"https://{host}/codesuite/codedeploy/deployments/{name}?region={region}"
+            group = f"{told.application_name}/{told.deployment_group_name} by {told.creator}"
+            self._print(name, group, one_line(told.description), link)
+        if not (told.is_over or self._console):
+            self._print_new(f"{name} {told.status}")
+        while self._new:
+            self._show(self._new.popleft())
 
-    def _show_change(self, target: DeploymentTarget) -> None:
-        event = target.failed_event or target.current_event
-        name = event.lifecycle_event_name if event else None
-        self._print(time.strftime("%H:%M:%S"), target.target_id, target.status, name)
+    def take(self, target: DeploymentTarget) -> None:
+        # Quick, so that a signal that ends the run in the middle of a round loses no failure.
+        label = getattr(target, "instance_label", None)
+        self._targets[target.target_id or target.model_dump_json(), label] = target
+        self._new.append(target)
 
-    def end(self, deployment: dict[str, Any], missing_target_ids: list[str]) -> None:
-        """Show why targets failed, each reason once, and how the deployment ended."""
-        targets = self._targets.values()
-        for group in group_failures(targets):
-            self._show_group(group)
-        if missing_target_ids:
-            self._print("AWS returned nothing for", ", ".join(missing_target_ids))
-        if cause := deployment.get("errorInformation"):
-            self._print(f"{cause.get('code')}: {cause.get('message')}")
-        counts = Counter(str(each.status or "without status") for each in targets).most_common()
-        told = ", ".join(f"{count} {status}" for status, count in counts) or "no targets"
-        self._print(f"{self._deployment_id} {deployment.get('status')}: {told}")
+    def _show(self, target: DeploymentTarget) -> None:
+        text = _join(" ", target.target_id, target.status, _doing(target))
+        if self._args.json:
+            print(as_json(target), flush=True)
+        if target.status == "Failed":
+            why = target.diagnostics or Diagnostics()
+            self._print_new(_join(": ", text, why.message or why.error_code))
+        elif not self._console:  # the view shows the others
+            self._print_new(text)
 
-    def _show_group(self, group: FailureGroup) -> None:
-        count, why = len(group.targets), group.diagnostics or Diagnostics()
-        where = f" in {group.lifecycle_event_name}" if group.lifecycle_event_name else ""
-        self._print(f"{count} failed{where}{f': {why.error_code}' if why.error_code else ''}")
-        ids = [one_line(each.target_id or "without id") for each in group.targets[:_MAX_TARGETS]]
-        if count > _MAX_TARGETS:
-            ids.append(f"and {count - _MAX_TARGETS} more")
-        lines = wrap(", ".join(ids), 84, break_long_words=False, break_on_hyphens=False)
-        self._print_under("targets", *lines)
-        event = group.targets[0].failed_event
-        if event and event.duration is not None:
-            self._print_under("duration", _span(event.duration.total_seconds()))
-        self._print_under("script", why.script_name)
-        self._print_under("message", why.message)
-        log = [line for line in map(one_line, (why.log_tail or "").splitlines()) if line]
-        self._print_under("log", *log[-_LOG_LINES:])
+    def has_reached(self, goal: str | None) -> bool:
+        past = [*map(_past, self._targets.values())]
+        return goal == self.deployment.status or (bool(past) and all(goal in each for each in past))
 
-    def _print_under(self, label: str, *texts: str | None) -> None:
-        for line in filter(None, (one_line(text or "") for text in texts)):
-            print(f"    {label:<9} {line}", flush=True)
-            label = ""
+    def end(self) -> None:
+        self._over.set()
+        self._thread.join()
+        with suppress(AttributeError, RuntimeError):  # no answer has come
+            self.tell(self.watch.deployment)
+        groups, info = group_failures(self._targets.values()), self.deployment
+        missing = self.watch.missing_target_ids if self.watch else []
+        if self._args.json_file:
+            told: Any = {"deployment": info.status and info, "targets": [*self._targets.values()]}
+            told |= {"failures": groups, "missing_target_ids": missing}
+            self._args.json_file.write_text(f"{as_json(told)}\n", encoding="utf-8")
+        for group in groups[:_MOST]:
+            self._print_group(group)
+        if rest := sum(len(group.targets) for group in groups[_MOST:]):
+            self._print(f"and {rest} more failed, for {len(groups) - _MOST} other reasons")
+        if missing:
+            self._print("AWS returned nothing for", _first(missing))
+        if info.status is None:
+            return
+        if cause := info.error_information:
+            self._print(_join(": ", cause.code, cause.message))
+        back: Any = info.rollback_info
+        if rollback := self.rollback or (back and back.rollback_deployment_id):
+            self._print("Rolled back by", rollback, back and back.rollback_message)
+        self._print(self._summary())
+        if not info.is_over:
+            stop = f"aws deploy stop-deployment --deployment-id {info.deployment_id}"
+            self._print("It goes on. To stop it:", stop, "--region", self.aws.region_name)
+
+    def _print_group(self, group: FailureGroup) -> None:
+        why, event = group.diagnostics or Diagnostics(), group.targets[0].failed_event
+        head = _join(" in ", f"{len(group.targets)} failed", group.lifecycle_event_name)
+        self._print(_join(": ", head, why.error_code))
+        ids = _first([each.target_id or "without id" for each in group.targets])
+        width = max((get_terminal_size().columns if self._out.isatty() else 98) - 14, 20)
+        lines = wrap(ids, width, break_long_words=False, break_on_hyphens=False)
+        span = event and event.duration and _span(event.duration.total_seconds())
+        rows = {"targets": "\n".join(lines), "duration": span, "script": why.script_name}
+        rows |= {"message": why.message, "log": why.log_tail}
+        for label, text in rows.items():
+            texts = [*filter(None, map(one_line, (text or "").splitlines()))][-_MOST:]
+            for number, line in enumerate(texts):
+                self._print(f"    {'' if number else label:<9} {line}")
+
+    def _print_new(self, text: str) -> None:
+        if text not in self._told:
+            self._told.add(text)
+            self._print(time.strftime("%H:%M:%S"), one_line(text))
 
     def _print(self, *words: str | None) -> None:
-        print(one_line(" ".join(str(word) for word in words if word)), flush=True)
+        line = one_line(_join(" ", *words), 2_000)
+        self._printed = time.monotonic()
+        if self._console and not self._over.is_set():
+            self._lines.append(line)  # one thread draws, which no signal interrupts
+        else:
+            print(line, file=self._out, flush=True)
 
+    def _counts(self) -> Counter[str]:
+        # AWS's own count may have more targets than came so far.
+        came = Counter(str(each.status or "without status") for each in [*self._targets.values()])
+        overview = self.deployment.deployment_overview or ()
+        counted = +Counter({name.title().replace("_", ""): count or 0 for name, count in overview})
+        return max(came, counted, key=Counter.total)
 
-class JSONReport(Report):
-    """The models' own JSON, one line a target."""
+    def _summary(self) -> str:
+        counts = _join(", ", *(f"{n} {status}" for status, n in self._counts().most_common()))
+        status = f"{self.deployment.deployment_id} {self.deployment.status}"
+        return f"{status}: {counts or 'no targets'}"
 
-    def show(self, target: DeploymentTarget) -> None:
-        print(target.model_dump_json(ensure_ascii=True), flush=True)
+    def _show_life(self) -> None:
+        with suppress(OSError):  # the main thread meets it, too
+            while not self._over.wait(_TICK):
+                if self._console:
+                    self._draw(*self._console.size)
+                elif self.deployment.status and time.monotonic() - self._printed >= _SIGN_OF_LIFE:
+                    self._print(time.strftime("%H:%M:%S"), self._summary())
+            if self._console:
+                self._draw(*self._console.size)
 
-    def end(self, deployment: dict[str, Any], missing_target_ids: list[str]) -> None:
-        """Write no more: each line is a target."""
+    def _draw(self, columns: int, height: int) -> None:
+        is_over, end = self._over.is_set(), len(self._lines)
+        frame = [""] if is_over or not self.deployment.status else self._view(columns, height)
+        (old_columns, start, old_frame), self._drawn = self._drawn, (columns, end, frame)
+        # Row by row: tmux keeps in its history what a clearing to the end of the screen takes away.
+        clear = "\r\x1b[2K" + "\x1b[A\x1b[2K" * (len(old_frame) - 1)
+        if columns < old_columns:  # terminals differ in how they wrap what is there
+            clear, start = "\x1b[2J\x1b[H", min(start, max(end - height, 0))
+        if (columns, start, frame) != (old_columns, end, old_frame):
+            text = "".join(f"{line}\n" for line in self._lines[start:end])
+            # No line of the view wraps, however wide the terminal draws it. The cursor stays.
+            text = f"{clear}{text}\x1b[?7l" + "\n".join(frame) + "\x1b[?7h"
+            print(text, end="", file=self._out, flush=True)
 
+    def _view(self, columns: int, height: int) -> list[str]:
+        from rich.cells import cell_len, set_cell_size
 
-class LiveReport(Report):
-    """A live view on a terminal: the progress, and what each busy target is doing."""
-
-    def view(self) -> AbstractContextManager[object]:
-        from rich.live import Live
-
-        return Live(self, transient=True)
-
-    def _show_change(self, target: DeploymentTarget) -> None:
-        # A failure stays on the screen, above the view; the view shows the others.
-        if target.status == "Failed":
-            super()._show_change(target)
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        from rich import table, text
-        from rich.progress_bar import ProgressBar
-
-        targets = list(self._targets.values())
-        busy = [target for target in targets if not target.is_terminal]
-        busy.sort(key=_elapsed, reverse=True)  # what hangs comes first
-        failed = sum(target.status == "Failed" for target in targets)
-        done, colour = len(targets) - len(busy), "red" if failed else "green"
-        bar = ProgressBar(len(targets) or 1, done, 30, complete_style=colour, finished_style=colour)
-        told = f"{done} of {len(targets)} done, {failed} failed" if targets else "no targets yet"
-        head, rows = table.Table.grid(padding=(0, 2)), table.Table.grid(padding=(0, 2))
-        head.add_row(text.Text(one_line(self._deployment_id)), bar, text.Text(told, colour))
-        room = max(console.height - 3, 1)
+        counts = self._counts()
+        total, done = counts.total(), sum(counts[each] for each in ("Failed", *_DONE))
+        told = f"{done} of {total} done, {counts['Failed']} failed" if total else "no targets yet"
+        head = f"{one_line(self.deployment.status)}  {told}  "
+        size = max(min(30, columns - len(head)), 0)
+        lines = [f"{head}{'━' * (size * done // (total or 1)):─<{size}}"]
+        busy = [each for each in [*self._targets.values()] if not each.is_terminal]
+        now = time.time()
+        busy.sort(key=lambda each: _age(each, now), reverse=True)  # what hangs comes first
+        # The lines above stay in sight. Ids differ at their end.
+        room, half = max(height * 2 // 3, min(height, 5)), columns // 5 + 2
         for target in busy[:room]:
-            event, span = target.current_event, _span(_elapsed(target))
-            cells = (target.target_id, target.status, event and event.lifecycle_event_name, span)
-            rows.add_row(*(text.Text(one_line(cell or ""), no_wrap=True) for cell in cells))
-        yield head
-        yield rows
-        if len(busy) > room:
-            yield text.Text(f"and {len(busy) - room} more")
+            name, age = one_line(target.target_id), _age(target, now)
+            if (cells := cell_len(name)) > 2 * half:
+                kept = half * len(name) // cells
+                name = f"{name[: kept - 1]}…{name[-kept:]}"
+            doing = one_line(_doing(target) or target.status)
+            lines.append(f"{_span(age) if age else '':>6} {name} {doing}")
+        if len(lines) > room:
+            lines[max(room - 1, 2) :] = [f"and {len(busy) - room + 2} more"]
+        lines = [set_cell_size(line, columns).rstrip() for line in lines[:room]]
+        colour = "" if self._console.no_color else "\x1b[31m" if counts["Failed"] else "\x1b[32m"
+        return [f"{colour}{lines[0]}\x1b[m", *lines[1:]]

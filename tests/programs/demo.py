@@ -25,7 +25,7 @@ EVENTS = ("ApplicationStop", "BeforeInstall", "Install", "AfterInstall", "Valida
 FAILURES = {
     7: ("AfterInstall", "could not connect to server: Connection refused\nis db-3 running?"),
     31: ("AfterInstall", "could not connect to server: Connection refused\nis db-3 up?"),
-    44: ("ValidateService", "GET /health: 503\n" * 40),
+    44: ("ValidateService", "GET /health: 503\n" * 4),
 }
 
 

@@ -2,96 +2,212 @@
 
 from __future__ import annotations
 
-import os
-import runpy
+import json
 import signal
 import sys
+from importlib.metadata import version
 from itertools import repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support.codedeploy import GET, LIST, READ, CodeDeploy, Step, cut_short
+from support.codedeploy import GET, LIST, CodeDeploy, Step
 from support.command_line import KEYS, PROGRAM, CommandLine, Ended
 from support.endpoint import Response, error
 from support.mock_aws import MOTO_ACCOUNT, client_of, deploy
-from support.pages import target
+from support.pages import ids, target
 
 from codedeploy_targets.testing import mock_deployment_targets
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    Run = Callable[..., Ended]
+    Answers = Callable[[], CodeDeploy]
 
 SCRIPT = Path(sys.executable).with_name("codedeploy-targets")
 DEMO = Path(__file__).parents[1] / "programs" / "demo.py"
 BUSY = target("i-1", "InProgress", "Install")
 FAILED = target("i-2", "Failed", "AfterInstall", message="exit 1")
+OVER = [target("i-1"), FAILED]
+RUNNING = Step("InProgress", [BUSY, FAILED])
+PAST = target("i-1", "Succeeded", "Install")
+SUCCESS = Step("Succeeded", [target("i-1")])
+FAILURE = Step("Failed", OVER, info={"errorInformation": {"code": "HEALTH", "message": "few left"}})
+LINK = "us-east-1.console.aws.amazon.com/codesuite/codedeploy/deployments/d-1?region=us-east-1"
+HEAD = f"d-1 app/group by user https://{LINK}"
+BEGIN = [HEAD, "d-1 InProgress", "i-1 InProgress Install", "i-2 Failed AfterInstall: exit 1"]
 WHY = [
     "1 failed in AfterInstall: ScriptFailed",
     "    targets   i-2",
-    "    duration  1 min 15 s",
+    "    duration  1m15s",
     "    message   exit 1",
 ]
-INTERRUPTED = "codedeploy-targets: Interrupted; the deployment goes on.\n"
-OVER = [target("i-1"), FAILED]
-RUNNING = Step("InProgress", [BUSY, FAILED])
-SUCCESS = Step("Succeeded", [target("i-1")])
+STOP = "aws deploy stop-deployment --deployment-id d-1 --region us-east-1"
+GOES_ON = ["d-1 InProgress: 1 InProgress, 1 Failed", f"It goes on. To stop it: {STOP}"]
+RUN = [*BEGIN, *WHY, *GOES_ON]
+DENIED, THROTTLED = error("AccessDeniedException"), error("ThrottlingException")
+GONE = error("DeploymentDoesNotExistException")
 needs_full_disk = pytest.mark.skipif(not Path("/dev/full").exists(), reason="no full disk here")
 
 
-@pytest.fixture(params=["in process", "in a process of its own"])
-def run(request: pytest.FixtureRequest, cli: CommandLine) -> Run:
-    return cli.run_here if request.param == "in process" else cli.run
+def running(**instead: Any) -> CodeDeploy:
+    return CodeDeploy(RUNNING, instead=instead)
 
 
-# The exit statuses.
+def hanging() -> CodeDeploy:
+    codedeploy = CodeDeploy(RUNNING)
+    codedeploy.hang(GET)
+    return codedeploy
 
 
-LINES = ["i-1 Succeeded", "i-2 Failed AfterInstall", *WHY]
-# How a run ends: the deployment's script, the options, the status, and the lines.
-ENDS: dict[str, tuple[list[Step], str, int, list[str]]] = {
-    "it succeeds": ([Step("InProgress", [BUSY]), SUCCESS], "--delay 0", 0, [
-        "i-1 InProgress Install", "i-1 Succeeded", "d-1 Succeeded: 1 Succeeded"
-    ]),
-    "it succeeded": ([SUCCESS], "--no-watch", 0, ["i-1 Succeeded", "d-1 Succeeded: 1 Succeeded"]),
-    "it failed": ([Step("Failed", OVER)], "", 1, [*LINES, "d-1 Failed: 1 Succeeded, 1 Failed"]),
-    "it was stopped": ([Step("Stopped", OVER)], "--no-watch", 1, [
-        *LINES, "d-1 Stopped: 1 Succeeded, 1 Failed"
-    ]),
-    "a timeout": ([RUNNING], "--timeout 0.2 --delay 0.05", 124, [
-        "i-1 InProgress Install", *LINES[1:], "d-1 is not over: 1 InProgress, 1 Failed"
-    ]),
-    "not watched": ([RUNNING], "--no-watch", 0, [
-        "i-1 InProgress Install", *LINES[1:], "d-1 InProgress: 1 InProgress, 1 Failed"
-    ]),
-    "not started": ([Step("Created")], "--no-watch", 0, ["d-1 Created: no targets"]),
+FAST, AT_ONCE, READY = "--delay 0.02", "--no-watch", "--delay 0.02 --until Ready"
+OTHER, OTHER_PAST = (target("i-2", status, "Install") for status in ("InProgress", "Skipped"))
+END = ["d-1 Failed: 1 Succeeded, 1 Failed"]
+SIXTY = [target(each) for each in ids(60)]
+# How a run ends: the answers, the options, the status, the lines, and the error.
+TROUBLES: dict[str, tuple[Answers, str, int, list[str], str]] = {
+    "it succeeds": (lambda: CodeDeploy(Step("InProgress", [BUSY]), SUCCESS), FAST, 0, [
+        *BEGIN[:3], "i-1 Succeeded", "d-1 Succeeded: 1 Succeeded"
+    ], ""),
+    "it failed": (lambda: CodeDeploy(FAILURE), "", 1, [
+        HEAD, "i-1 Succeeded", BEGIN[3], *WHY, "HEALTH: few left", *END
+    ], ""),
+    "it was stopped, and as it stands": (lambda: CodeDeploy(Step("Stopped", OVER)), AT_ONCE, 1, [
+        HEAD, "i-1 Succeeded", BEGIN[3], *WHY, "d-1 Stopped: 1 Succeeded, 1 Failed"
+    ], ""),
+    "it is not over, and as it stands": (running, AT_ONCE, 3, RUN, ""),
+    "it has not started": (lambda: CodeDeploy(Step("Created")), AT_ONCE, 3, [
+        HEAD, "d-1 Created", "d-1 Created: no targets", GOES_ON[1]
+    ], ""),
+    "it failed before it had targets": (lambda: CodeDeploy(Step("Failed")), "", 1, [
+        HEAD, "d-1 Failed: no targets"
+    ], ""),
+    "denied later": (lambda: running(GetDeployment=[None, DENIED]), FAST, 2, RUN, "Allow codedep"),
+    "gone later": (lambda: running(GetDeployment=[None, GONE]), FAST, 2, RUN, "Check the id and"),
+    "denied once it is over": (
+        lambda: CodeDeploy(SUCCESS, instead={LIST: [DENIED]}), FAST, 0,
+        [HEAD, "d-1 Succeeded: 1 Succeeded"], "Allow codedeploy:Get*"
+    ),
+    "throttled once it is over": (
+        lambda: CodeDeploy(FAILURE, instead={GET: [None, *repeat(THROTTLED, 9)]}), FAST, 1,
+        [HEAD, "i-1 Succeeded", BEGIN[3], *WHY, "HEALTH: few left", *END], ""
+    ),
+    "a timeout": (running, "--timeout 0.3 --delay 0.05", 124, RUN, "more than 0.3 seconds."),
+    "a call that hangs": (hanging, "--timeout 0", 124, [], "more than 0 seconds."),
+    "Ctrl-C": (running, FAST, 130, RUN, "Ended by SIGINT."),
+    "a stop of the job": (running, FAST, 143, RUN, "Ended by SIGTERM."),
+    "a terminal that closes": (running, FAST, 129, RUN, "Ended by SIGHUP."),
+    "targets that AWS leaves out": (
+        lambda: CodeDeploy(Step("Failed", SIXTY, frozenset(ids(60)[1:]))), "", 1, [
+            HEAD, f"{ids(1)[0]} Succeeded",
+            f"AWS returned nothing for {', '.join(ids(21)[1:])}, and 39 more",
+            "d-1 Failed: 60 Succeeded",
+        ], ""
+    ),
+    "ready": (lambda: CodeDeploy(RUNNING, Step("Ready", [BUSY, FAILED])), READY, 0, [
+        *BEGIN, "d-1 Ready", *WHY, "d-1 Ready: 1 InProgress, 1 Failed", GOES_ON[1]
+    ], ""),
+    "past an event": (
+        lambda: CodeDeploy(*(Step("InProgress", [PAST, each]) for each in (OTHER, OTHER_PAST))),
+        f"{FAST} --until Install", 0, [
+            *BEGIN[:2], "i-1 Succeeded", "i-2 InProgress Install", "i-2 Skipped",
+            "d-1 InProgress: 1 Succeeded, 1 Skipped", GOES_ON[1],
+        ], ""
+    ),
+    "over before": (lambda: CodeDeploy(RUNNING, FAILURE), READY, 1, [
+        *BEGIN, "i-1 Succeeded", *WHY, "HEALTH: few left", *END
+    ], ""),
+}  # fmt: skip
+SIGNALS = {130: signal.SIGINT, 143: signal.SIGTERM, 129: signal.SIGHUP}
+
+
+@pytest.mark.parametrize("name", TROUBLES)
+def test_every_run_ends_with_the_reasons_and_its_status(cli: CommandLine, name: str) -> None:
+    answers, options, status, lines, told = TROUBLES[name]
+    cli.answer = answers()
+    with cli.started("d-1", *options.split()) as process:
+        if status in SIGNALS:
+            process.wait_for(BEGIN[3])
+            process.send_signal(SIGNALS[status])
+        ended = process.finish()
+    assert (ended.status, told in ended.err, ended.err.count("\n")) == (status, True, bool(told))
+    assert ended.lines == lines
+
+
+USAGE = [
+    *("", "d-1 d-2", "--group group", "--application app", "d-1 --application app --group group"),
+    *("d-1 --delay soon", "d-1 --watch-closely"),
+]
+
+
+@pytest.mark.parametrize("args", USAGE)
+def test_wrong_usage_is_2(args: str, cli: CommandLine) -> None:
+    ended = cli.run_here(*args.split())
+    assert (ended.status, ended.out) == (2, "")
+    assert ended.err.startswith("usage: codedeploy-targets ")
+    assert "codedeploy-targets: error: " in ended.err
+
+
+def broken(operation: str, instead: Any, known: int = 0) -> CodeDeploy:
+    return CodeDeploy(known=known, instead={operation: repeat(instead)})
+
+
+def denied(code: str) -> CodeDeploy:
+    return broken(GET, error(code))
+
+
+ANY = CodeDeploy(Step("Failed"))
+NO_STATUS = Response(b'{"deploymentInfo": {}}')
+HTML = Response(b"<html>")
+NETWORK, OTHER_ADVICE = "Check --region and the network.", "Check --region, --profile and the cred"
+SSO = (
+    "[default]\nsso_start_url=https://x\nsso_region=us-east-1\nsso_account_id=1\nsso_role_name=r\n"
+)
+# What brings no answer: arguments, changes to the environment, the endpoint, and the advice.
+NO_ANSWER: dict[str, tuple[str, dict[str, str | None], CodeDeploy, str]] = {
+    "no credentials": ("d-1", dict.fromkeys(KEYS), ANY, "Sign in, or name a --profile."),
+    "a broken file": ("d-1", {"AWS_SHARED_CREDENTIALS_FILE": "[x"}, ANY, OTHER_ADVICE),
+    "an SSO session that is over": (
+        "d-1", {**dict.fromkeys(KEYS), "AWS_CONFIG_FILE": SSO}, ANY, "Run `aws sso login`."
+    ),
+    "no region": ("d-1", {"AWS_DEFAULT_REGION": None}, ANY, "must specify a region. Check --reg"),
+    "a wrong region": ("d-1 --region a_b!", {}, ANY, "doesn't match a supported format."),
+    "an unknown profile": ("d-1 --profile nobody", {}, ANY, "(nobody) could not be found."),
+    "a negative delay": ("d-1 --delay -1", {}, ANY, "delay must be 0 to "),
+    "a timeout that is no number": ("d-1 --timeout nan", {}, ANY, "timeout must be at least 0"),
+    "no such deployment": ("d-1", {}, denied("DeploymentDoesNotExistException"), "Check the id an"),
+    "a wrong endpoint": ("d-1", {"AWS_ENDPOINT_URL": "nowhere"}, ANY, "Invalid endpoint: nowhere."),
+    "a refused connection": ("d-1", {"AWS_ENDPOINT_URL": "http://127.0.0.1:1"}, ANY, NETWORK),
+    "a dropped connection": ("d-1", {}, broken(GET, OSError()), NETWORK),
+    "throttled": ("d-1", {}, denied("ThrottlingException"), "with a longer --delay."),
+    "another error": ("d-1", {}, denied("ExpiredTokenException"), OTHER_ADVICE),
+    "no JSON": ("d-1", {}, broken(GET, HTML), "Try again; see whether a proxy"),
+    "no status": ("d-1", {}, broken(GET, NO_STATUS), "The response to GetDeployment can"),
+    "no file to write": ("d-1 --json-file /absent/file", {}, ANY, "No such file or directory"),
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", ENDS)
-def test_the_exit_status_says_how_a_run_ended(run: Run, cli: CommandLine, name: str) -> None:
-    steps, options, status, lines = ENDS[name]
-    cli.answer = CodeDeploy(*steps)
-    ended = run("d-1", *options.split())
-    assert ended.lines == lines
-    late = "codedeploy-targets: d-1 is not over after 0.2 seconds.\n"
-    assert (ended.status, ended.err) == (status, late if status == 124 else "")
-
-
-@pytest.mark.parametrize(("options", "lines"), [([], 7), (["--json"], 2)], ids=["plain", "JSON"])
-def test_an_interrupt_is_130_and_tells_what_failed_so_far(
-    run: Run, cli: CommandLine, options: list[str], lines: int
+@pytest.mark.parametrize("name", NO_ANSWER)
+def test_no_answer_is_2_and_one_line_that_says_what_to_do(
+    name: str,
+    cli: CommandLine,
+    tmp_path: Path,
+    retry_at_once: None,  # noqa: ARG001
 ) -> None:
-    def interrupt(response: Response) -> Response:
-        os.kill(cli.pid, signal.SIGINT)
-        return response
-
-    cli.answer = CodeDeploy(RUNNING, instead={GET: [None, interrupt]})
-    ended = run("d-1", "--delay", "0", *options)
-    assert (ended.status, ended.err, len(ended.lines)) == (130, INTERRUPTED, lines)
-    assert options or ended.lines[2:] == [*WHY, "d-1 is not over: 1 InProgress, 1 Failed"]
+    args, env, cli.answer, advice = NO_ANSWER[name]
+    file = tmp_path / "file"
+    for variable, text in env.items():
+        cli.env[variable] = text or ""
+        if text is None:
+            del cli.env[variable]
+        elif text.startswith("["):
+            file.write_text(text)
+            cli.env[variable] = str(file)
+    ended = cli.run_here(*args.split())
+    assert (ended.status, ended.out, ended.err.count("\n")) == (2, "", 1)
+    assert ended.err.startswith("codedeploy-targets: ")
+    assert advice in ended.err
+    assert ".." not in ended.err
 
 
 def test_a_reader_that_goes_away_brings_no_traceback(cli: CommandLine) -> None:
@@ -105,110 +221,13 @@ def test_a_reader_that_goes_away_brings_no_traceback(cli: CommandLine) -> None:
     assert (ended.status, ended.err) == (2, "")
 
 
-def test_a_pipe_that_broke_is_silent(cli: CommandLine) -> None:
-    cli.answer = CodeDeploy(SUCCESS)
-    reader, writer = os.pipe()
-    os.close(reader)
-    with os.fdopen(writer, "w", encoding="utf-8") as pipe:
-        assert cli.run_here("d-1", stdout=pipe) == Ended(2, "", "")
-
-
-USAGE: dict[str, list[str]] = {
-    "no id": [],
-    "two ids": ["d-1", "d-2"],
-    "a delay that is no number": ["d-1", "--delay", "soon"],
-    "a negative delay": ["d-1", "--delay", "-1"],
-    "a delay that no clock can measure": ["d-1", "--delay", "1e300"],
-    "a timeout that is no number": ["d-1", "--timeout", "nan"],
-    "an unknown option": ["d-1", "--watch-closely"],
-}
-
-
-@pytest.mark.parametrize("args", USAGE.values(), ids=[*USAGE])
-def test_wrong_usage_is_2(args: list[str], cli: CommandLine) -> None:
-    ended = cli.run_here(*args)
-    assert (ended.status, ended.out) == (2, "")
-    assert ended.err.startswith("usage: codedeploy-targets ")
-    assert "codedeploy-targets: error: " in ended.err
-    assert "_seconds" not in ended.err
-
-
-def broken(operation: str, instead: Any, known: int = 0) -> CodeDeploy:
-    return CodeDeploy(known=known, instead={operation: repeat(instead)})
-
-
-def denied(code: str) -> CodeDeploy:
-    return broken(GET, error(code))
-
-
-ANY = CodeDeploy(known=0)
-NO_STATUS = Response(b'{"deploymentInfo": {}}')
-HTML = Response(b"<html>")
-REFUSING = "http://127.0.0.1:1"
-TLS: dict[str, str | None] = {"AWS_ENDPOINT_URL": "https://[::1]", "AWS_CA_BUNDLE": "/absent.pem"}
-# What brings no answer: arguments, changes to the environment, the endpoint, and the advice.
-NO_ANSWER: dict[str, tuple[str, dict[str, str | None], CodeDeploy, str]] = {
-    "no credentials": ("d-1", dict.fromkeys(KEYS), ANY, "Sign in, or name a --profile."),
-    "no region": ("d-1", {"AWS_DEFAULT_REGION": None}, ANY, "Add --region, or set AWS_DEFAU"),
-    "a wrong region": ("d-1 --region a_b!", {}, ANY, "Check --region"),
-    "an unknown profile": ("d-1 --profile nobody", {}, ANY, "See the profiles in"),
-    "no such deployment": ("d-1", {}, denied("DeploymentDoesNotExistException"), "Check the id, "),
-    "an invalid id": ("d-1", {}, denied("InvalidDeploymentIdException"), "looks like d-EXAMPLE11."),
-    "a wrong endpoint": ("d-1", {"AWS_ENDPOINT_URL": "nowhere"}, ANY, "Check --region"),
-    "no certificates": ("d-1", TLS, ANY, "codedeploy-targets: "),
-    "a refused connection": ("d-1", {"AWS_ENDPOINT_URL": REFUSING}, ANY, "and the network."),
-    "a dropped connection": ("d-1", {}, broken(GET, OSError()), "and the network."),
-    "denied": ("d-1", {}, denied("AccessDeniedException"), "Allow codedeploy:Get*"),
-    "throttled": ("d-1", {}, denied("ThrottlingException"), "with a longer --delay."),
-    "another error": ("d-1", {}, denied("ExpiredTokenException"), "and the credentials."),
-    "no JSON": ("d-1", {}, broken(GET, HTML), "Try again; see whether a proxy"),
-    "no JSON of a target": ("d-1 --no-watch", {}, broken(READ, HTML, known=1), "Try again"),
-    "no status": (
-        "d-1 --no-watch",
-        {},
-        broken(GET, NO_STATUS),
-        "The response to GetDeployment can",
-    ),
-    "half a listing": ("d-1 --no-watch", {}, broken(LIST, cut_short), "Try again"),
-}
-
-
-def check_no_answer(ended: Ended, advice: str) -> None:
-    assert (ended.status, ended.out) == (2, "")
-    assert ended.err.startswith("codedeploy-targets: ")
-    assert advice in ended.err
-    assert ended.err.count("\n") == 1
-    assert ".." not in ended.err
-
-
-@pytest.mark.parametrize("name", NO_ANSWER)
-def test_no_answer_is_2_and_one_line_that_says_what_to_do(name: str, cli: CommandLine) -> None:
-    args, env, cli.answer, advice = NO_ANSWER[name]
-    cli.env = {name: text for name, text in {**cli.env, **env}.items() if text is not None}
-    check_no_answer(cli.run_here(*args.split()), advice)
-
-
-def test_no_answer_and_wrong_usage_are_2_in_a_real_process(cli: CommandLine) -> None:
-    cli.answer = denied("AccessDeniedException")
-    check_no_answer(cli.run("d-1"), "Allow codedeploy:Get*")
-    assert cli.run("--delay", "soon", "d-1").status == 2
-
-
 @needs_full_disk
-def test_a_full_disk_is_one_line(cli: CommandLine) -> None:
-    cli.answer = CodeDeploy(SUCCESS)
-    with Path("/dev/full").open("w", encoding="utf-8") as full:
-        ended = cli.run("d-1", stdout=full)
-    assert ended == Ended(2, "", "codedeploy-targets: [Errno 28] No space left on device.\n")
-
-
-@needs_full_disk
-def test_errors_that_cannot_be_written_do_not_change_the_status(cli: CommandLine) -> None:
+def test_a_full_disk_is_one_line_and_no_other_status(cli: CommandLine) -> None:
     cli.answer = CodeDeploy(RUNNING)
+    full_disk = "codedeploy-targets: [Errno 28] No space left on device.\n"
     with Path("/dev/full").open("w", encoding="utf-8") as full:
+        assert cli.run("d-1", stdout=full) == Ended(2, "", full_disk)
         assert cli.run("d-1", "--timeout", "0", stderr=full).status == 124
-        cli.answer = denied("AccessDeniedException")
-        assert cli.run("d-1", stderr=full).status == 2
 
 
 @pytest.mark.parametrize("closed", [1, 2])
@@ -216,6 +235,16 @@ def test_a_stream_may_be_closed(cli: CommandLine, closed: int) -> None:
     cli.answer = CodeDeploy(SUCCESS)
     shell = ["sh", "-c", f'exec "$0" "$@" {closed}>&-', *PROGRAM]
     assert cli.run("d-1", program=shell).status == 0
+
+
+def test_a_signal_that_nohup_ignores_stays_ignored(cli: CommandLine) -> None:
+    cli.answer = CodeDeploy(RUNNING)
+    shell = ["sh", "-c", 'trap "" HUP; exec "$0" "$@"', *PROGRAM]
+    with cli.started("d-1", "--delay", "0.05", program=shell) as process:
+        process.wait_for(BEGIN[3])
+        process.send_signal(signal.SIGHUP)
+        cli.answer = CodeDeploy(SUCCESS)
+        assert process.finish().status == 0
 
 
 # The options.
@@ -244,44 +273,51 @@ def test_region_and_profile_reach_the_client(
     assert ended.out.endswith(f"{deployment_id} Succeeded: 1 Succeeded\n")
 
 
-HELP = """\
-usage: codedeploy-targets [-h] [--no-watch] [--json] [--region REGION] [--profile PROFILE]
-                          [--delay SECONDS] [--timeout SECONDS]
-                          DEPLOYMENT
-
-Follow a CodeDeploy deployment, and tell why it failed.
-
-positional arguments:
-  DEPLOYMENT         the id of the deployment, like d-EXAMPLE11
-
-options:
-  -h, --help         show this help message and exit
-  --no-watch         tell how it stands, and end
-  --json             write each target as a line of JSON
-  --region REGION    the AWS region
-  --profile PROFILE  the profile in ~/.aws/config
-  --delay SECONDS    from round to round (5)
-  --timeout SECONDS  when to give up following (never)
-
-Exit status: 0 the deployment succeeded (with --no-watch: or is not over yet), 1 it failed or was
-stopped, 2 wrong usage, or no answer from AWS, 124 timeout, 130 interrupted.
-"""
-
-
-def test_help_tells_each_option_and_exit_status(
-    cli: CommandLine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(("region", "host"), [
+    ("eu-west-1", "eu-west-1.console.aws.amazon.com"),
+    ("cn-north-1", "cn-north-1.console.amazonaws.cn"),
+    ("us-gov-west-1", "us-gov-west-1.console.amazonaws-us-gov.com"),
+])  # fmt: skip
+def test_the_link_leads_to_the_console_of_the_region(
+    cli: CommandLine, region: str, host: str
 ) -> None:
-    cli.env["COLUMNS"] = "100"
-    assert cli.run_here("--help") == Ended(0, HELP)
-    program = [SCRIPT] if SCRIPT.exists() else PROGRAM
-    assert cli.run("--help", program=program) == Ended(0, HELP)
-    # As `python -m` does, but in this process.
-    monkeypatch.setenv("COLUMNS", "100")
-    monkeypatch.delitem(sys.modules, "codedeploy_targets.__main__")
-    monkeypatch.setattr(sys, "argv", ["codedeploy-targets", "--help"])
-    with pytest.raises(SystemExit):
-        runpy.run_module("codedeploy_targets", run_name="__main__")
-    assert capsys.readouterr().out == HELP
+    cli.answer = CodeDeploy(Step("Succeeded", info={"description": "Release 7\nhotfix"}))
+    link = f"https://{host}/codesuite/codedeploy/deployments/d-1?region={region}"
+    head = f"d-1 app/group by user Release 7 hotfix {link}"
+    assert cli.run_here("d-1", "--region", region).lines[0] == head
+
+
+@pytest.mark.parametrize(("newest", "status", "lines"), [
+    ({"deploymentId": "d-1"}, 1, [HEAD, "d-1 Failed: no targets"]),
+    ({"deploymentId": "d-2"}, 1, [HEAD, "Rolled back by d-2 Succeeded", "d-1 Failed: no targets"]),
+    (None, 2, []),
+], ids=["a deployment", "a rollback", "none"])  # fmt: skip
+def test_a_group_reports_its_newest_deployment_or_what_that_rolls_back(
+    cli: CommandLine, newest: Any, status: int, lines: list[str]
+) -> None:
+    failed = CodeDeploy(Step("Failed"))
+    back = {"deploymentId": "d-2", "rollbackInfo": {"rollbackTriggeringDeploymentId": "d-1"}}
+    rollback = CodeDeploy(Step("Succeeded", info=back))
+
+    def answer(operation: str, params: Any) -> Response:
+        if operation == "GetDeploymentGroup":
+            assert params == {"applicationName": "app", "deploymentGroupName": "group"}
+            group = {"lastAttemptedDeployment": newest} if newest else {}
+            return Response(json.dumps({"deploymentGroupInfo": group}).encode())
+        asked = rollback if params["deploymentId"] == "d-2" else failed
+        return asked(operation, {**params, "deploymentId": "d-1"})
+
+    cli.answer = answer
+    ended = cli.run_here("--application", "app", "--group", "group")
+    assert (ended.status, ended.lines) == (status, lines)
+    assert ("It has had no deployment." in ended.err) is (newest is None)
+
+
+def test_help_and_version_are_told(cli: CommandLine) -> None:
+    assert cli.run_here("--version").out == f"codedeploy-targets {version('codedeploy-targets')}\n"
+    ended = cli.run("--help", program=[SCRIPT] if SCRIPT.exists() else PROGRAM)
+    statuses = "3 not over yet (--no-watch), 124 timeout, 129 SIGHUP, 130 Ctrl-C, 143 SIGTERM."
+    assert (ended.status, statuses in " ".join(ended.out.split())) == (0, True)
 
 
 # What it costs, and the demo.

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
+import time
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -12,39 +14,64 @@ from pydantic import TypeAdapter
 from support.codedeploy import READ, CodeDeploy, Step
 from support.command_line import PROGRAM, CommandLine, frames, without_times
 from support.endpoint import Response, error
-from support.pages import BEGIN, fleet, page, target
+from support.pages import BEGIN, fleet, ids, page, target
 
-from codedeploy_targets import BatchGetDeploymentTargetsOutput, DeploymentTarget, InstanceTarget
+from codedeploy_targets import (
+    BatchGetDeploymentTargetsOutput,
+    DeploymentInfo,
+    DeploymentTarget,
+    FailureGroup,
+    InstanceTarget,
+    group_failures,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
-CTRL_C = "\x03"
+
 BUSY = target("i-1", "InProgress", "Install")
 # It would change the title, erase the screen, colour it, turn the text round, move the cursor.
 EVIL = "\x1b]0;title\x07\x1b[2J\x9b2J\u202e\0[red]\rx"
 STEERING = ("\x1b]", "\x07", "\x1b[2J", "\x9b", "\u202e", "\0")
+# What GitHub's and Azure's runners, and TeamCity, take as commands.
+COMMANDS = (
+    "::add-mask::e\n  ::error::x\n\u3000::set-output name=a::b\nsee ##[error]no\n"
+    "##\x1b[0m[group]\n###[endgroup]\n a ##vso[task.setvariable variable=a]b\n##teamcity[x]"
+)
 
 
-def evil_targets() -> list[dict[str, Any]]:
-    names = dict.fromkeys(("errorCode", "scriptName", "message"), EVIL)
-    event: Any = {"lifecycleEventName": EVIL, "startTime": 1}
-    event["diagnostics"] = {**names, "logTail": f"{EVIL}\n {EVIL}"}
-    members = {"instanceTarget": "Failed", "ecsTarget": "InProgress", "lambdaTarget": EVIL}
+def commands(out: str) -> list[str]:
+    """Return the lines that a CI runner takes as commands."""
+    return [each for each in out.splitlines() if re.search(r"^\s*::|##\w*\[", each)]
+
+
+def evil_targets(evil: str) -> list[dict[str, Any]]:
+    names = dict.fromkeys(("errorCode", "scriptName", "message"), evil)
+    event: Any = {"lifecycleEventName": evil, "startTime": 1}
+    event["diagnostics"] = {**names, "logTail": f"{evil}\n {evil}"}
+    members = {"instanceTarget": "Failed", "ecsTarget": "InProgress", "lambdaTarget": evil}
     envelopes: list[dict[str, Any]] = []
     for number, (member, status) in enumerate(members.items(), 1):
         events = [{**event, "status": status}]
-        payload = {"targetId": f"{number}{EVIL}", "status": status, "lifecycleEvents": events}
+        payload = {"targetId": f"{evil}{number}", "status": status, "lifecycleEvents": events}
         envelopes.append({member: payload})
-    return [*envelopes, {"deploymentTargetType": EVIL, "newTarget": {"targetId": f"4{EVIL}"}}]
+    return [*envelopes, {"deploymentTargetType": evil, "newTarget": {"targetId": f"{evil}4"}}]
 
 
-def show(cli: CommandLine, targets: Sequence[Any], **options: Any) -> str:
-    """Return what is shown of a deployment that failed."""
+def evil_step(evil: str, *others: InstanceTarget) -> Step:
+    info: Any = {"errorInformation": {"code": evil, "message": evil}, "description": evil}
+    info["rollbackInfo"] = {"rollbackDeploymentId": evil, "rollbackMessage": evil}
+    info |= dict.fromkeys(("applicationName", "deploymentGroupName", "creator"), evil)
+    return Step("Failed", [*evil_targets(evil), *others], info=info)
+
+
+def show(cli: CommandLine, targets: Sequence[Any], *options: str, **more: Any) -> list[str]:
+    """Return the lines that are shown of a deployment that failed, but for the first."""
     cli.answer = CodeDeploy(Step("Failed", targets))
-    ended = cli.run_here("d-1", **options)
+    ended = cli.run_here("d-1", *options, **more)
     assert (ended.status, ended.err) == (1, "")
-    return ended.out
+    return ended.lines[1:]
 
 
 # The plain report.
@@ -53,117 +80,165 @@ def show(cli: CommandLine, targets: Sequence[Any], **options: Any) -> str:
 def test_a_group_of_failures_is_told_once(cli: CommandLine) -> None:
     log = "".join(f"line {n}\n" for n in range(30)) + "Traceback:\n  \x1b[31mr\x1b[0;1med\x1b[0m\n"
     log += "a\x1bb\tc\x9bd  \n" + "\x1b[0m\n" * 10
-    ids = ["i-0", *(f"i-{n:017x}" for n in range(25))]
+    names = ["i-0", *ids(25)]
     why: Any = {"script_name": "a.sh", "message": "exit 1"}
-    many = [target(each, "Failed", "AfterInstall", **why) for each in ids[1:]]
+    many = [target(each, "Failed", "AfterInstall", **why) for each in names[1:]]
     first = target("i-0", "Failed", "AfterInstall", seconds=3.6, log_tail=log, **why)
     alone = target("i-alone", "Failed", "AfterInstall")
-    lines = show(cli, [alone, first, *many]).splitlines()
-    assert re.fullmatch(r"\d\d:\d\d:\d\d i-alone Failed AfterInstall", lines[0])
+    lines = show(cli, [alone, first, *many])
+    assert lines[0] == "i-alone Failed AfterInstall: ScriptFailed"
+    assert lines[1] == "i-0 Failed AfterInstall: exit 1"
     assert lines[27:] == [
         "26 failed in AfterInstall: ScriptFailed",
-        f"    targets   {', '.join(ids[:4])},",
-        *(f"              {', '.join(ids[n : n + 4])}," for n in (4, 8, 12)),
-        f"              {', '.join(ids[16:20])},",
+        f"    targets   {', '.join(names[:4])},",
+        *(f"              {', '.join(names[n : n + 4])}," for n in (4, 8, 12)),
+        f"              {', '.join(names[16:20])},",
         "              and 6 more",
-        "    duration  4 s",
+        "    duration  4s",
         "    script    a.sh",
         "    message   exit 1",
-        "    log       line 23",
-        *(f"              line {n}" for n in range(24, 30)),
+        "    log       line 13",
+        *(f"              line {n}" for n in range(14, 30)),
         "              Traceback:",
         "                red",
         "              a b c d",
         "1 failed in AfterInstall: ScriptFailed",
         "    targets   i-alone",
-        "    duration  1 min 15 s",
+        "    duration  1m15s",
         "d-1 Failed: 27 Failed",
     ]
 
 
-def test_the_ids_of_a_group_are_wrapped_and_never_broken(cli: CommandLine) -> None:
-    ids = [*(f"cluster-{n}:{'service-' * 10}" for n in range(12)), *(f"i-{n}" for n in range(8))]
-    shown = show(cli, [target(each, "Failed") for each in [*ids, "i-20"]])
-    lines = [line[14:] for line in shown.splitlines()[22:-1]]
-    assert lines == [*(f"{each}," for each in ids[:12]), f"{', '.join(ids[12:])}, and 1 more"]
+def test_ids_are_wrapped_at_the_width_of_the_terminal_and_never_broken(cli: CommandLine) -> None:
+    names = [*(f"cluster-{n}:{'service-' * 10}" for n in range(12)), *(f"i-{n}" for n in range(8))]
+    failed = [target(each, "Failed") for each in [*names, "i-20"]]
+    lines = [line[14:] for line in show(cli, failed)[22:-1]]
+    assert lines == [*(f"{each}," for each in names[:12]), f"{', '.join(names[12:])}, and 1 more"]
+    narrow = show(cli, [target(each, "Failed") for each in ids(2)], "--no-watch", size=(24, 40))
+    assert narrow[3:5] == [f"    targets   {ids(1)[0]},", f"              {ids(2)[1]}"]
 
 
 @pytest.mark.parametrize(("length", "shown"), [(300, "x" * 300), (4096, f"{'x' * 300}…")])
 def test_long_texts_are_cut(cli: CommandLine, length: int, shown: str) -> None:
     long = "x" * length
     why: Any = {"script_name": long, "message": long, "log_tail": f"{long}\n{long}"}
-    lines = show(cli, [target("i-1", "Failed", "Install", **why)]).splitlines()
+    lines = show(cli, [target("i-1", "Failed", "Install", **why)])
     assert [line[14:] for line in lines[4:-1]] == [shown] * 4
-    assert all(len(line) < 330 for line in show(cli, fleet(**{long: "Failed"})).split())
+    assert all(len(line) < 330 for line in show(cli, fleet(**{long: "Failed"})))
 
 
 def test_what_the_service_leaves_out_is_left_out(cli: CommandLine) -> None:
     failed: Any = {"targetId": "i-1", "status": "Failed"}
     failed["lifecycleEvents"] = [{"status": "Failed", "diagnostics": {}}]
+    unnamed = Response(page([{"instanceTarget": {"status": "Failed"}}]))
+    told = ["i-1 Failed", "i-2", "1 failed", "    targets   i-1"]
     shown = show(cli, [{"instanceTarget": failed}, {"ecsTarget": {"targetId": "i-2"}}])
-    assert without_times(shown.splitlines()) == [
-        "i-1 Failed",
-        "i-2",
-        "1 failed",
-        "    targets   i-1",
-        "d-1 Failed: 1 Failed, 1 without status",
-    ]
-
-
-def test_a_failed_target_without_an_id_is_told(cli: CommandLine) -> None:
-    answers = {READ: [Response(page([{"instanceTarget": {"status": "Failed"}}]))]}
-    cli.answer = CodeDeploy(Step("Failed", fleet(a="Failed")), instead=answers)
+    assert shown == [*told, "d-1 Failed: 1 Failed, 1 without status"]
+    cli.answer = CodeDeploy(Step("Failed", fleet(a="Failed")), instead={READ: [unnamed]})
     assert "    targets   without id" in cli.run_here("d-1").lines
 
 
-@pytest.mark.parametrize("options", [[], ["--no-watch"]], ids=["watched", "as it stands"])
-def test_the_error_of_the_deployment_and_what_is_missing_are_told(
-    cli: CommandLine, options: list[str]
+def test_ten_thousand_reasons_are_counted_beyond_the_largest_twenty(cli: CommandLine) -> None:
+    failed = [target(each, "Failed", "Install", message=each) for each in ids(10_000)]
+    lines = show(cli, [*failed, *fleet(a="Failed", b="Failed")])
+    assert lines[-2] == "and 9981 more failed, for 9981 other reasons"
+    assert lines[10_002:10_004] == ["2 failed", "    targets   a, b"]
+    assert len(lines) < 10_100
+
+
+def test_a_line_is_told_only_where_a_reader_sees_something_new(cli: CommandLine) -> None:
+    at = BEGIN + timedelta(seconds=9)
+    touched = BUSY.model_copy(update={"last_updated_at": at})
+    between = target("i-1", "InProgress")
+    steps = [Step("InProgress", [each]) for each in (BUSY, touched, between, touched)]
+    cli.answer = CodeDeploy(*steps, Step("Succeeded", [target("i-1")]))
+    lines = cli.run_here("d-1", "--delay", "0").lines
+    assert lines[1:4] == ["d-1 InProgress", "i-1 InProgress Install", "i-1 InProgress"]
+    assert lines[4:] == ["i-1 Succeeded", "d-1 Succeeded: 1 Succeeded"]
+
+
+def test_a_sign_of_life_is_told_each_minute(
+    cli: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cause = {"code": "HEALTH_CONSTRAINTS", "message": f"Too many failed.\n{EVIL}"}
-    instances = [target(each) for each in ("i-1", "i-2", "i-3")]
-    step = Step("Failed", instances, frozenset({"i-2", "i-3"}), {"errorInformation": cause})
-    cli.answer = CodeDeploy(step)
-    ended = cli.run_here("d-1", *options)
-    assert not any(text in ended.out for text in (*STEERING, "\r"))
-    lines = ended.lines
-    assert lines[:2] == ["i-1 Succeeded", "AWS returned nothing for i-2, i-3"]
-    assert lines[2].startswith("HEALTH_CONSTRAINTS: Too many failed.")
-    assert lines[3:] == ["d-1 Failed: 1 Succeeded"]
+    now = time.monotonic
+    monkeypatch.setattr("time.monotonic", lambda: now() * 200)
+    cli.answer = CodeDeploy(Step("InProgress", [BUSY]))
+    ended = cli.run_here("d-1", "--delay", "0.2", "--timeout", "250")
+    assert ended.lines[3:-2] in (["d-1 InProgress: 1 InProgress"] * n for n in (1, 2, 3, 4))
 
 
-def test_what_the_service_sends_steers_no_terminal(cli: CommandLine) -> None:
-    other = target("i-5", "Failed", "Install", message="Größe: 漢")
-    cli.answer = CodeDeploy(Step("Failed", [*evil_targets(), other]))
+def test_traffic_is_told_as_it_shifts(cli: CommandLine) -> None:
+    def step(blue: float) -> Step:
+        weights = {"Blue": blue, "Green": 100 - blue}
+        sets = [{"taskSetLabel": label, "trafficWeight": n} for label, n in weights.items()]
+        members: Any = {
+            "ecsTarget": {"targetId": "c:s", "taskSetsInfo": sets},
+            "lambdaTarget": {"targetId": "f", "lambdaFunctionInfo": {"targetVersionWeight": 12.5}},
+            "cloudFormationTarget": {"targetId": "s", "targetVersionWeight": 10},
+        }
+        return Step("Ready", [{k: {**v, "status": "InProgress"}} for k, v in members.items()])
+
+    cli.answer = CodeDeploy(step(90), step(0))
+    assert cli.run_here("d-1", "--delay", "0.05", "--timeout", "0.5").lines[2:6] == [
+        "c:s InProgress Blue 90%, Green 10%",
+        "f InProgress new version 12.5%",
+        "s InProgress new version 10%",
+        "c:s InProgress Blue 0%, Green 100%",
+    ]
+
+
+# What the service sends is data.
+
+
+@pytest.mark.parametrize("evil", [EVIL, COMMANDS], ids=["a terminal", "a CI runner"])
+@pytest.mark.parametrize("options", [[], ["--json"], ["--no-watch"]])
+def test_what_the_service_sends_steers_nothing(
+    cli: CommandLine, evil: str, options: list[str], tmp_path: Path
+) -> None:
+    other = target("i-5", "Failed", "Install", message=f"Größe: 漢 {evil}")
+    cli.answer = CodeDeploy(evil_step(evil, other))
     # Nor does it need characters that the locale's encoding lacks.
     cli.env["PYTHONIOENCODING"] = "ascii"
-    ended = cli.run("d-1")
-    assert (ended.status, ended.err) == (1, "")
-    assert not any(text in ended.out for text in (*STEERING, "\x1b", "\r"))
-    assert ended.out.isascii()
-    assert "    message   Gr??e: ?\n" in ended.out
-    assert [line[0] for line in ended.lines[:4]] == ["1", "2", "3", "4"]
-    # All of its texts are there, markup and all: the id, the event, the code, the script...
-    assert ended.out.count("[red]") == 15
+    ended = cli.run("d-1", *options, "--json-file", str(tmp_path / "file"))
+    assert ended.status == 1
+    for out in (ended.out, ended.err, (tmp_path / "file").read_text(encoding="utf-8")):
+        assert not any(text in out for text in (*STEERING, "\x1b", "\r"))
+        assert out.isascii()
+        assert commands(out) == []
+    # All of its texts are there.
+    assert (ended.out + ended.err).count("[red]" if evil == EVIL else "add-mask::e") > 20
 
 
-def test_the_json_is_that_of_the_models_and_nothing_else(cli: CommandLine) -> None:
-    failed = target("i-1", "Failed", "Install", message="é…\u2028").to_boto3()
-    cli.answer = CodeDeploy(Step("Failed", [*evil_targets(), failed]))
-    cli.env["PYTHONIOENCODING"] = "ascii"
-    ended = cli.run("d-1", "--json")
-    assert (ended.status, ended.err) == (1, "")
-    assert ended.out.isascii()
-    assert not any(text in ended.out for text in (*STEERING, "\r"))
-    assert cli.run_here("d-1", "--json") == ended
-    sent = BatchGetDeploymentTargetsOutput.from_boto3(
-        {"deploymentTargets": [*evil_targets(), failed]}
-    )
+def test_json_is_that_of_the_models_and_nothing_is_lost(cli: CommandLine, tmp_path: Path) -> None:
+    failed = target("i-1", "Failed", "Install", message=f"é…\u2028{COMMANDS}").to_boto3()
+    sent = [*evil_targets(COMMANDS), failed]
+    step = Step("Failed", [*sent, target("i-2")], frozenset({"i-2"}))
+    cli.answer = CodeDeploy(step)
+    ended = cli.run_here("d-1", "--json", "--json-file", str(tmp_path / "file"))
+    targets = BatchGetDeploymentTargetsOutput.from_boto3({"deploymentTargets": sent})
     told = [TypeAdapter[Any](DeploymentTarget).validate_json(line) for line in ended.lines]
-    assert told == sent.deployment_targets
+    assert told == targets.deployment_targets
+    assert "AWS returned nothing for i-2\n" in ended.err
+    document = json.loads((tmp_path / "file").read_text(encoding="utf-8"))
+    assert DeploymentInfo.model_validate(document["deployment"]).status == "Failed"
+    assert TypeAdapter[Any](list[DeploymentTarget]).validate_python(document["targets"]) == told
+    groups = TypeAdapter(list[FailureGroup]).validate_python(document["failures"])
+    assert (groups, document["missing_target_ids"]) == (group_failures(told), ["i-2"])
+    cli.answer = lambda *_: error("AccessDeniedException")
+    assert cli.run_here("d-1", "--json-file", str(tmp_path / "file")).status == 2
+    empty: Any = {"deployment": None, "targets": [], "failures": [], "missing_target_ids": []}
+    assert json.loads((tmp_path / "file").read_text(encoding="utf-8")) == empty
 
 
 # The live view.
+
+
+def finish(screen: Any, status: int) -> list[str]:
+    """Wait for the end; return the rows of a terminal whose cursor was never hidden."""
+    assert screen.finish() == status
+    assert b"\x1b[?25l" not in screen.written
+    assert screen.written.count(b"\x1b[?7h") == screen.written.count(b"\x1b[?7l")
+    return without_times(screen.rows)
 
 
 def test_a_terminal_shows_it_live(cli: CommandLine) -> None:
@@ -171,77 +246,73 @@ def test_a_terminal_shows_it_live(cli: CommandLine) -> None:
     hanging = target("i-hanging", "InProgress", "ValidateService", begin=hour_ago)
     others = [*(target(f"i-{n}", "Pending") for n in range(30)), target("i-done")]
     cli.answer = CodeDeploy(Step("InProgress", [*others, hanging]))
-    with cli.terminal("d-1", "--delay", "0.05") as screen:
-        screen.wait_for("1 of 32 done, 0 failed", "and 10 more")
-        assert re.match("d-1  [╸━]", screen.rows[0])
-        assert re.fullmatch(r"i-hanging +InProgress +ValidateService +62 min \d+ s", screen.rows[1])
-        assert re.fullmatch(r"i-0 +Pending", screen.rows[2])
-        assert len(screen.rows) == 23
+    with cli.terminal("d-1", "--delay", "0.05", size=(24, 120)) as screen:
+        screen.wait_for("InProgress  1 of 32 done, 0 failed  ", "and 17 more")
+        assert re.fullmatch(r"62m\d\ds i-hanging ValidateService", screen.rows[2])
+        assert screen.rows[3] == "       i-0 Pending"
+        assert len(screen.rows) == 17
         assert screen.colours_of("1 of 32 done") == {"green"}
-        screen.resize(10, 90)
-        screen.wait_for("and 24 more")
-        assert len(screen.rows) == 9
+        screen.resize(12, 40)
+        screen.wait_for("and 25 more")
+        assert len([row for row in screen.rows if " of 32 done" in row]) == 1
         broken = target("i-hanging", "Failed", "AfterInstall", log_tail="out of memory")
-        cli.answer = CodeDeploy(Step("InProgress", [*others, broken]))
-        screen.wait_for("2 of 32 done, 1 failed", "i-hanging Failed AfterInstall")
+        cli.answer = CodeDeploy(Step("Ready", [*others, broken]))
+        screen.wait_for("Ready  2 of 32 done, 1 failed", "i-hanging Failed AfterInstall")
         assert screen.colours_of("2 of 32 done") == {"red"}
+        screen.resize(24, 100)
         rest = [target(str(each.target_id)) for each in others]
         cli.answer = CodeDeploy(Step("Failed", [*rest, broken]))
-        assert screen.finish() == 1
-        assert screen.shows_cursor()
-        assert without_times(screen.rows) == [
-            "i-hanging Failed AfterInstall",
+        assert finish(screen, 1)[-5:] == [
             "1 failed in AfterInstall: ScriptFailed",
             "    targets   i-hanging",
-            "    duration  1 min 15 s",
+            "    duration  1m15s",
             "    log       out of memory",
             "d-1 Failed: 31 Succeeded, 1 Failed",
         ]
 
 
-def test_an_interrupt_leaves_the_terminal_as_it_was(cli: CommandLine) -> None:
+CJK = "集群-生产:服务-👩‍👩‍👧-❤️-🇩🇪-"
+
+
+@pytest.mark.parametrize("columns", [40, 80, 120])
+@pytest.mark.parametrize("height", [1, 2, 3, 5, 24])
+def test_any_terminal_keeps_ids_apart_and_rows_in_place(
+    cli: CommandLine, columns: int, height: int
+) -> None:
+    names = [f"{prefix}{n:02}" for n in range(20) for prefix in ("i-0123456789abcde", CJK * 9)]
+    room = max(height * 2 // 3, min(height, 5))
+    more = [f"and {42 - room} more"] if room > 2 else []
+    targets = [target(each, "InProgress", "BeforeAllowTraffic") for each in names]
+    cli.answer = CodeDeploy(Step("InProgress", targets))
+    with cli.terminal("d-1", "--delay", "0.05", size=(height, columns)) as screen:
+        screen.wait_for("InProgress  0 of 40 done, 0 failed", *more)
+        drawn = screen.rows[:]
+        head = next(n for n, row in enumerate(drawn) if row.startswith("InProgress"))
+        busy = [row for row in drawn[head + 1 :] if not row.startswith("and ")]
+        assert len(busy) == room - 1 - len(more)
+        assert len(set(busy)) == len(busy)
+        assert all(re.match(r" *\d+m\d\ds ", row) for row in busy)
+        screen.press("\x03")  # Ctrl-C
+        finish(screen, 130)
+        assert screen.written.endswith(b"SIGINT.\r\n")
+
+
+def test_the_bar_is_that_of_all_targets_and_the_status_the_deployments(cli: CommandLine) -> None:
+    came = [target(each) for each in ids(4)]
+    counts = {"Succeeded": 4, "Pending": 36}
     cli.env["NO_COLOR"] = "1"
-    failed = target("i-2", "Failed")
-    cli.answer = CodeDeploy(Step("InProgress", [BUSY, failed]))
-    with cli.terminal("d-1", "--delay", "0.05") as screen:
-        screen.wait_for("1 of 2 done, 1 failed")
-        # Once a later round is drawn, the line of the failure is surely written.
-        later = target("i-1", "InProgress", "ValidateService")
-        cli.answer = CodeDeploy(Step("InProgress", [later, failed]))
-        screen.wait_for("ValidateService")
-        screen.press(CTRL_C)
-        assert screen.finish() == 130
-        assert screen.shows_cursor()
-        assert without_times(screen.rows) == [
-            "i-2 Failed",
-            "1 failed",
-            "    targets   i-2",
-            "d-1 is not over: 1 InProgress, 1 Failed",
-            "codedeploy-targets: Interrupted; the deployment goes on.",
-        ]
-        assert not re.search(rb"\x1b\[[\d;]*3\dm", screen.written)
-
-
-def test_an_error_leaves_the_terminal_as_it_was(cli: CommandLine) -> None:
-    cli.answer = CodeDeploy(Step("InProgress", [BUSY]))
-    with cli.terminal("d-1", "--delay", "0.05") as screen:
-        screen.wait_for("0 of 1 done, 0 failed")
+    queued = Step("Queued", info={"deploymentOverview": {}})
+    cli.answer = CodeDeploy(queued)
+    with cli.terminal("d-1", "--delay", "0.05", size=(5, 62)) as screen:
+        screen.wait_for(f"Queued  no targets yet  {'─' * 30}")
+        cli.answer = CodeDeploy(Step("InProgress", came, info={"deploymentOverview": counts}))
+        screen.wait_for(f"InProgress  4 of 40 done, 0 failed  {'━' * 2}{'─' * 24}")
+        cli.answer = CodeDeploy(Step("InProgress", evil_targets(EVIL)))
+        screen.wait_for("1 failed")
         cli.answer = lambda *_: error("DeploymentDoesNotExistException")
-        assert screen.finish() == 2
-        assert screen.shows_cursor()
-        assert screen.text.startswith("codedeploy-targets: An error occurred")
-        assert "━" not in screen.text
-
-
-def test_what_the_service_sends_steers_no_live_view(cli: CommandLine) -> None:
-    cli.answer = CodeDeploy(Step("InProgress", evil_targets()))
-    with cli.terminal("d-1", "--delay", "0.05") as screen:
-        screen.wait_for("1 of 4 done, 1 failed")
-        assert [row for row in screen.rows if row.startswith(("2", "3", "4"))]
-        cli.answer = CodeDeploy(Step("Failed", evil_targets()))
-        assert screen.finish() == 1
+        assert finish(screen, 2)[-1].endswith("the id and --region.")
         assert not any(text.encode() in screen.written for text in STEERING)
-        assert b"[red]" in screen.written
+        assert not re.search(rb"\x1b\[[\d;]*3\dm", screen.written)
 
 
 HIDE_RICH = """import runpy, sys
@@ -262,50 +333,15 @@ def test_a_terminal_shows_plain_lines_where_it_cannot_be_live(
     with cli.terminal("d-1", program=program) as screen:
         assert screen.finish() == 0
         lines = screen.written.decode().splitlines()
-    assert without_times(lines) == ["i-1 Succeeded", "d-1 Succeeded: 1 Succeeded"]
+    assert without_times(lines)[1:] == ["i-1 Succeeded", "d-1 Succeeded: 1 Succeeded"]
 
 
-def test_a_terminal_in_process_without_rich_shows_plain_lines(
-    cli: CommandLine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(sys.modules, "rich", None)
-    assert "\x1b" not in show(cli, [target("i-1")], size=(24, 100))
-
-
-def test_the_live_view_is_drawn_so(cli: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ten_thousand_failures_are_drawn_at_once(cli: CommandLine) -> None:
     pytest.importorskip("rich")
-    monkeypatch.setattr("time.time", lambda: BEGIN.timestamp() + 3725)
-
-    def drawn(*targets: InstanceTarget, height: int = 6) -> list[str]:
-        """Return the last frame, with its colours."""
-        shown = show(cli, targets, size=(height, 62))
-        frame = [each for each in frames(shown) if each.startswith("d-1  ")][-1]
-        for code, colour in ("32", "green"), ("31", "red"), ("38;5;237", "grey"), ("0", ""):
-            frame = frame.replace(f"\x1b[{code}m", f"<{colour}>")
-        return [line.rstrip() for line in frame.rstrip("\n").split("\n")]
-
-    def busy(target_id: str, seconds: float) -> InstanceTarget:
-        begin = BEGIN + timedelta(seconds=seconds)
-        return target(target_id, "InProgress", "Install", begin=begin)
-
-    pending, untold = target("i-pending", "Pending"), InstanceTarget(target_id="i-untold")
-    targets = [pending, busy("i-ahead", 3800), busy("i-new", 3700), busy("i-old", 0), untold]
-    assert drawn(*targets, target("i-over"), height=8) == [
-        f"d-1  <green>{'━' * 5}<><grey>╺<><grey>{'━' * 24}<>  <green>1 of 6 done, 0 failed<>",
-        "i-old      InProgress  Install  62 min 5 s",
-        "i-new      InProgress  Install  25 s",
-        "i-ahead    InProgress  Install  0 s",
-        "i-pending  Pending",
-        "i-untold",
-    ]
-    assert drawn(target("i-wrong", "Failed"), *targets[:2], height=4) == [
-        f"d-1  <red>{'━' * 10}<><grey>╺<><grey>{'━' * 19}<>  <red>1 of 3 done, 1 failed<>",
-        "i-ahead  InProgress  Install  0 s",
-        "and 1 more",
-    ]
-    done = f"d-1  <green>{'━' * 30}<>  <green>2 of 2 done, 0 failed<>"
-    assert drawn(target("i-1"), target("i-2")) == [done]
-    assert drawn() == [f"d-1  <grey>{'━' * 30}<>  <green>no targets yet<>"]
-    # On a screen that is too low, the longest wait is shown; a long name takes one line.
-    rows = drawn(busy(f"i-{'x' * 80}", 0), pending, height=1)[1:]
-    assert [row[:3] for row in rows] == ["i-x", "and"]
+    failed = [target(each, "Failed", "Install") for each in ids(10_000)]
+    cli.answer = CodeDeploy(Step("InProgress", [*failed, BUSY]), page_size=10_001)
+    ended = cli.run_here("d-1", "--delay", "0", "--timeout", "2", size=(9, 62))
+    assert ended.status == 124
+    drawn = frames(ended.out)
+    assert len([frame for frame in drawn if "Failed Install" in frame]) == 1
+    assert len(ended.out.splitlines()) < 10_100

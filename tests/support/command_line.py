@@ -51,7 +51,7 @@ def without_times(lines: list[str]) -> list[str]:
 
 def frames(out: str) -> list[str]:
     """Return what was drawn on a terminal in colour, one redrawing after another."""
-    return re.split(r"\x1b\[(?:2K|\?25[lh])", out)
+    return re.split(r"\r\x1b\[2K(?:\x1b\[A\x1b\[2K)*", out)
 
 
 class Process:
