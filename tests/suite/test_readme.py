@@ -85,6 +85,7 @@ def test_their_python_runs(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     pytest.importorskip("aiobotocore")
+    pytest.importorskip("fastapi")
     codedeploy = client_of(MOTO_ACCOUNT, "us-east-1")
     deployments = codedeploy_backends[MOTO_ACCOUNT]["us-east-1"].deployments
     failed = [
