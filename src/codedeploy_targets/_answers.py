@@ -103,6 +103,7 @@ def read_metadata(response: Any) -> ResponseMetadata:
 
 def read_listing(page: Any) -> dict[str, Any]:
     """Check a page of ListDeploymentTargets, and return it; raise UnreadableError."""
+    page = mend(page)
     if not isinstance(page, dict):
         raise UnreadableError("it is no object")
     _check_known(page, "targetIds", "nextToken")

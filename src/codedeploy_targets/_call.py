@@ -9,6 +9,7 @@ botocore's parser gets an empty one. A body that is not JSON (`_json.py` decides
 from __future__ import annotations
 
 import copy
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -19,6 +20,7 @@ from typing import Any
 
 from botocore.client import BaseClient
 from botocore.exceptions import ClientError
+from botocore.history import get_global_history_recorder
 
 from ._answers import BatchGetDeploymentTargetsOutput as Output
 from ._answers import read_body, read_dict, read_listing, read_metadata
@@ -39,6 +41,7 @@ _OBSERVED_EVENTS = ("response-received", "needs-retry", "after-call")
 _CLIENT_METHODS = ("_make_api_call", "_make_request")
 _ENDPOINT_METHODS = ("make_request", "_send_request")
 _exceptions_lock = RLock()
+_parsers_logger = logging.getLogger("botocore.parsers")
 
 
 def check_client(client: Any, *, asynchronous: bool) -> None:
@@ -66,6 +69,7 @@ class Call:
 
     def __init__(self, client: Any, request: Request) -> None:
         self._request = request
+        self._operation = request.method.title().replace("_", "")  # as AWS names it
         self._client = client
         self._saw_body = False
         self._output: Output | None = None
@@ -131,6 +135,9 @@ class Call:
         return responses
 
     def _before(self, event_name: str, *, response: Any = None, **_: Any) -> None:
+        # A wrapper of the call may make others on this copy of the client.
+        if not event_name.endswith(f".{self._operation}"):
+            return
         if event_name.startswith("request-created."):  # the next attempt
             self._output = self._shown = self._error = None
             self._saw_body = False
@@ -141,14 +148,16 @@ class Call:
 
     def _after(self, event_name: str, **kwargs: Any) -> None:
         # After the user's handlers, so that they see the body, and may change it.
-        if event_name.startswith("before-parse."):
-            response = kwargs["response_dict"]
+        if event_name.startswith("before-parse.") and event_name.endswith(f".{self._operation}"):
+            response, customized = kwargs["response_dict"], kwargs["customized_response_dict"]
             self._saw_body = True
             self._read_body(kwargs["operation_model"], response)
-            if self._output is not None and self._is_observed(kwargs["operation_model"].name):
+            if "deploymentTargets" in customized:  # by a handler of the user's: it counts
+                self._output = None
+            if self._output is not None and self._is_observed():
                 shown = self._output.to_boto3()
                 self._shown = [*shown.get("deploymentTargets", [])]
-                kwargs["customized_response_dict"].update(shown)
+                customized.update(shown)
             if response["status_code"] >= HTTPStatus.MULTIPLE_CHOICES:
                 # botocore makes the classes of the exceptions on first use, without a lock: two
                 # threads could get two of one name, and `client.exceptions` has only one of them.
@@ -165,6 +174,10 @@ class Call:
             if self._request.method == "batch_get_deployment_targets":
                 self._output = read_body(body)
                 response["body"] = b""
+                _parsers_logger.debug("Response body:\n%r", body)  # botocore logs what it parses
+            elif self._request.method == "get_deployment":
+                response["body"] = body.decode(errors="replace").encode()
+                read_deployment(load(body))
             else:
                 # botocore would read an answer that is cut short as an empty one. It decodes these
                 # bytes next, strictly.
@@ -176,7 +189,7 @@ class Call:
             if isinstance(error, NotJSONError):
                 response["status_code"] = HTTPStatus.INTERNAL_SERVER_ERROR.value
 
-    def _is_observed(self, operation: str) -> bool:
+    def _is_observed(self) -> bool:
         """Tell whether somebody looks at what botocore parses. Nobody does for most calls."""
         client, endpoint = self._client, self._client._endpoint  # noqa: SLF001
         wrapped = [
@@ -188,9 +201,11 @@ class Call:
         try:
             trie = client.meta.events._emitter._handlers  # noqa: SLF001
             found = (
-                trie.prefix_search(f"{event}.codedeploy.{operation}") for event in _OBSERVED_EVENTS
+                trie.prefix_search(f"{event}.codedeploy.{self._operation}")
+                for event in _OBSERVED_EVENTS
             )
-            return not all(_is_botocores(handler) for handlers in found for handler in handlers)
+            has_handlers = not all(_is_botocores(each) for handlers in found for each in handlers)
+            return has_handlers or getattr(get_global_history_recorder(), "_enabled", True)
         except AttributeError:
             return True  # if one cannot tell, somebody looks
 
@@ -216,7 +231,7 @@ class Call:
         self, error: UnreadableError, request_id: Any, body: bytes
     ) -> InvalidResponseError:
         return InvalidResponseError(
-            operation=self._request.method.title().replace("_", ""),
+            operation=self._operation,
             reason=str(error),
             request_id=request_id,
             deployment_id=str(self._request.params["deploymentId"]),

@@ -34,6 +34,8 @@ class ClientBase:
     def __init__(self, client: Any, *, max_concurrency: int, asynchronous: bool) -> None:
         if index(max_concurrency) < 1:  # a TypeError for 1.5
             raise ValueError(f"max_concurrency must be at least 1, not {max_concurrency}")
+        if isinstance(client, ClientBase):
+            raise TypeError("client is a typed client already: use it, or wrap its `client`")
         check_client(client, asynchronous=asynchronous)
         self.client: Any = client
         self._max_concurrency = max_concurrency

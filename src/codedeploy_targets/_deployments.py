@@ -10,7 +10,7 @@ from pydantic_core import SchemaValidator
 
 from ._enums import DeploymentStatus
 from ._json import UnreadableError, drop_nulls, load_answer, mend
-from ._shapes import Shape, structure_schema
+from ._shapes import Shape, own_names, structure_schema
 
 
 class ErrorInformation(Shape, frozen=True):
@@ -91,6 +91,8 @@ def read_deployment(answer: Any) -> DeploymentInfo:
     info = answer.get("deploymentInfo") if isinstance(answer, dict) else None
     if not isinstance(info, dict) or "status" not in info:
         raise UnreadableError("expected an answer to GetDeployment: deploymentInfo with a status")
+    if info.keys() & own_names(DeploymentInfo):
+        raise UnreadableError("deploymentInfo has names of the models, not AWS's")
     try:
         deployment: DeploymentInfo = _ANSWER.validate_python(answer)
     except ValidationError as error:

@@ -43,12 +43,23 @@ def _finite(number: str) -> float:
     return float(number)
 
 
-def mend(value: Any) -> Any:
-    """Return a value with U+FFFD in the place of each lone surrogate, and lists for tuples."""
+def mend(value: Any, levels: int = 190) -> Any:
+    """Return a value as JSON can hold it: U+FFFD for each lone surrogate, lists for tuples.
+
+    pydantic writes no JSON that has more than some 200 levels.
+    """
+    if levels < 0:
+        raise UnreadableError("it is nested too deeply")
     if isinstance(value, dict):
-        return {mend(key): mend(member) for key, member in value.items()}
+        return {_mend_text(key): mend(each, levels - 1) for key, each in value.items()}
     if isinstance(value, (list, tuple)):
-        return [mend(item) for item in value]
+        return [mend(item, levels - 1) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)  # JSON has no such number
+    return _mend_text(value)
+
+
+def _mend_text(value: Any) -> Any:
     return _LONE_SURROGATE.sub("\ufffd", value) if isinstance(value, str) else value
 
 

@@ -22,7 +22,7 @@ from typing_extensions import Self, TypedDict
 from . import _enums  # `TargetStatus` in TargetFilters is the name of a key, and hides the enum
 from ._enums import LifecycleErrorCode, LifecycleEventStatus, TargetLabel, TargetStatus
 from ._json import UnreadableError, drop_nulls, mend
-from ._shapes import Shape, aws_names, structure_schema, to_aws
+from ._shapes import Shape, aws_names, own_names, structure_schema, to_aws
 
 
 class Diagnostics(Shape, frozen=True):
@@ -212,7 +212,11 @@ class UnknownTarget(_Target, frozen=True):
     @classmethod
     def _read_raw(cls, data: Any) -> Any:
         raw = data.get("raw") if isinstance(data, dict) else None
-        return {**_read_shared(raw), **data} if isinstance(raw, dict) else data
+        if not isinstance(raw, dict):
+            return data
+        # As JSON has it: what botocore parsed, or a test made up, may hold times.
+        raw = json.loads(json.dumps(mend(raw), default=str, skipkeys=True))
+        return {**_read_shared(raw), **data, "raw": raw}
 
     def to_boto3(self) -> dict[str, Any]:
         """Return the dict that boto3 returns for this target: what its service model knows.
@@ -294,15 +298,13 @@ def read_envelope(envelope: Any, place: str) -> DeploymentTarget:
             *_TYPE_OF_MEMBER,
         }:
             raise UnreadableError(f"{place} has neither a type nor a payload that AWS knows")
-        # What botocore parsed may hold times, which are text in JSON.
-        raw = json.loads(json.dumps(envelope, default=str, skipkeys=True))
-        return UnknownTarget(deployment_target_type="UnknownTarget", raw=raw)
+        return UnknownTarget(deployment_target_type="UnknownTarget", raw=envelope)
     payload, place = drop_nulls(envelope.get(member)), f"{place}.{member}"
     if isinstance(payload, dict):
-        names = aws_names(_CLASS_OF_TYPE[_TYPE_OF_MEMBER[member]])
-        if payload and not envelope[member].keys() & {*names.values()}:
+        cls = _CLASS_OF_TYPE[_TYPE_OF_MEMBER[member]]
+        if payload and not envelope[member].keys() & {*aws_names(cls).values()}:
             raise UnreadableError(f"{place} has no member that AWS knows")
-        if "targetId" not in payload and payload.keys() & {*names} - {*names.values()}:
+        if "targetId" not in payload and payload.keys() & own_names(cls):
             raise UnreadableError(f"{place} has names of the models, not AWS's")
     return _read_payload(member, payload, place)
 

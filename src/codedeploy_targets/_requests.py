@@ -10,6 +10,7 @@ import math
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence, ValuesView
 from collections.abc import Set as AbstractSet
+from copy import deepcopy
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -73,7 +74,8 @@ class Listing:
 
     def __init__(self, deployment_id: str, target_filters: TargetFilters | None = None) -> None:
         filters = {} if target_filters is None else {"targetFilters": target_filters}
-        self._params: dict[str, Any] = {"deploymentId": deployment_id, **filters}
+        # A copy, as the user may edit the filters before the first page.
+        self._params: dict[str, Any] = deepcopy({"deploymentId": deployment_id, **filters})
         self.is_done = False
 
     def next_page(self) -> Steps:

@@ -46,6 +46,12 @@ def aws_names(cls: type[Shape]) -> dict[str, str]:
     return {attribute: cls._aws_name(attribute) for attribute in cls.model_fields}
 
 
+def own_names(cls: type[Shape]) -> set[str]:
+    """Return the names of attributes that no member of AWS's has."""
+    names = aws_names(cls)
+    return {*names} - {*names.values()}
+
+
 def structure_schema(cls: type[Shape], *path: str) -> core_schema.ModelSchema:
     """Return the schema of a structure as AWS writes it: its members stand at a path.
 
@@ -101,7 +107,7 @@ def _parse_timestamp(value: Any) -> datetime:
     from botocore.utils import parse_to_aware_datetime
 
     try:
-        parsed: datetime = parse_to_aware_datetime(value)
+        parsed: datetime = parse_to_aware_datetime(value).astimezone(timezone.utc)
     except (ArithmeticError, RuntimeError, TypeError) as error:
         raise ValueError("not a timestamp") from error
     return parsed
@@ -113,13 +119,17 @@ def _first_of(*schemas: core_schema.CoreSchema) -> core_schema.CoreSchema:
 
 
 _NUMBER = core_schema.float_schema(strict=True, allow_inf_nan=False)
-# From 2000 to 2500, pydantic reads times as botocore does. All others are botocore's to parse.
-_usual_time: core_schema.CoreSchema = core_schema.datetime_schema(
-    ge=_FIRST, lt=_LAST, tz_constraint="aware"
+# From 2000 to 2500, pydantic reads times in UTC as botocore does. All others are botocore's.
+_usual_seconds = core_schema.chain_schema(
+    [
+        core_schema.float_schema(strict=True, ge=_FIRST.timestamp(), lt=_LAST.timestamp()),
+        core_schema.datetime_schema(),
+    ]
 )
-if _PYDANTIC < (2, 12):  # without `val_temporal_unit`
-    _seconds = core_schema.float_schema(strict=True, ge=_FIRST.timestamp(), lt=_LAST.timestamp())
-    _usual_time = core_schema.chain_schema([_seconds, _usual_time])
+_usual_time: core_schema.CoreSchema = core_schema.datetime_schema(
+    ge=_FIRST, lt=_LAST, tz_constraint=0
+)
+_odd_time = core_schema.no_info_plain_validator_function(_parse_timestamp)
 _SCALARS: dict[Any, core_schema.CoreSchema] = {
     str: core_schema.str_schema(strict=True),
     float: _NUMBER,
@@ -128,8 +138,11 @@ _SCALARS: dict[Any, core_schema.CoreSchema] = {
         core_schema.int_schema(strict=True),
         core_schema.chain_schema([_NUMBER, core_schema.int_schema()]),
     ),
-    AwareDatetime: _first_of(
-        _usual_time, core_schema.no_info_plain_validator_function(_parse_timestamp)
+    # Below 2.12, pydantic has no `val_temporal_unit`. boto3's times are in the local zone, in which
+    # an hour of each year comes twice.
+    AwareDatetime: core_schema.json_or_python_schema(
+        _first_of(_usual_seconds if _PYDANTIC < (2, 12) else _usual_time, _odd_time),
+        _first_of(_usual_seconds, _odd_time),
     ),
 }
 

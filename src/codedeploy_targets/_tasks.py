@@ -165,6 +165,8 @@ class Run:
             # Reserved before a batch is read: ids are read no faster than targets are consumed.
             await places.acquire()
             async for target_id in ids:
+                if self.is_closed:  # by the iterable itself
+                    return
                 if batches.add(target_id):
                     self._begin_calls()
                     await places.acquire()
@@ -172,12 +174,17 @@ class Run:
 
     async def _wait(self, seconds: float | None) -> bool:
         """Wait until a call ends or a batch is read; return False after the time."""
+        # Not `asyncio.wait_for`: before Python 3.12, it may lose a cancellation.
+        loop = asyncio.get_running_loop()
+        end = math.inf if seconds is None else loop.time() + seconds
+        timer = None if seconds is None else loop.call_at(end, self._event.set)
         try:
-            await asyncio.wait_for(self._event.wait(), seconds)
-        except asyncio.TimeoutError:
-            return False
+            await self._event.wait()
+        finally:
+            if timer:
+                timer.cancel()
         self._event.clear()
-        return True
+        return loop.time() < end
 
     def _spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         task = asyncio.create_task(work)

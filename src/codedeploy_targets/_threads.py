@@ -5,6 +5,7 @@ The async client's `_tasks.py` has the same outline.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future
@@ -46,9 +47,13 @@ class Run:
         self._throttle = throttle
         self._limit = limit
         self._events: SimpleQueue[None] = SimpleQueue()
+        self._part: Run | None = None  # the reading of one round of a watch
+        self._left_over: list[Future[Any]] = []  # calls of a round that failed
 
     def close(self) -> None:
         self.is_closed = True
+        if self._part:
+            self._part.is_closed = True
         self._events.put(None)
         self._throttle.wake()
 
@@ -147,8 +152,7 @@ class Run:
                 self._wait()
             answer = None if self.is_closed else call.result()
         elif isinstance(step, GetTargets):
-            batches = Batches(*step, skip_missing=True, limit=self._limit)
-            answer = merge(self.outputs(batches))
+            answer = self._get(step)
         else:
             end = time.monotonic() + step.seconds
             while not self.is_closed and (left := end - time.monotonic()) > 0:
@@ -156,6 +160,33 @@ class Run:
         if self.is_closed:
             raise Closed
         return answer
+
+    def _get(self, step: GetTargets) -> Output:
+        """Get the targets of one round, and leave nothing to do to the calls of a failed one."""
+        part = self._part = Run(self._client, self._throttle, self._limit)
+        part._events = self._events
+        found, limit = [], 0
+        while limit < 1 and not self.is_closed:
+            self._left_over = [call for call in self._left_over if not call.done()]
+            limit = self._limit - len(self._left_over)
+            if limit < 1:
+                self._check_time()
+                self._wait(1.0)
+        # In the user's own thread, a batch is got and its output taken before the next one.
+        window = 1 if self._limit == 1 else math.inf
+        batches = Batches(*step, skip_missing=True, limit=limit, window=window)
+        try:
+            for output in part.outputs(batches):
+                self._check_time()
+                found.append(output)
+        finally:
+            self._left_over += batches.calls
+            part.close()
+        return merge(found)
+
+    def _check_time(self) -> None:
+        if self.watch:
+            self.watch.check_time()
 
     def _wait(self, seconds: float | None = None) -> bool:
         """Wait until a call ends, or the run is closed; return False after the time."""

@@ -69,7 +69,7 @@ class Watch:
         self._timeout = math.inf if timeout is None else timeout
         self._clock = clock
         self._deadline = self._last_success = math.inf
-        self._last_json: dict[str, str] = {}
+        self._last_json: dict[object, str] = {}
         self._last_status: dict[str, str] = {}
 
     def begin(self) -> None:
@@ -164,17 +164,22 @@ class Watch:
         missing = [each for each in self.missing_target_ids if each not in read]
         # In place, as the user's iterator shows this list.
         self.missing_target_ids[:] = [*dict.fromkeys([*missing, *output.missing_target_ids])]
-        changed = []
+        changed, statuses = [], dict[str, list[str]]()
         for target in output.deployment_targets:
             # As JSON, since the user may change the lists of a model. It also tells targets of a
             # future type apart, which may have their id elsewhere.
             state = target.model_dump_json()
+            key: object = state
             if target.target_id is not None:
-                self._last_status[target.target_id] = str(target.status)
-            key = target.target_id or state
+                statuses.setdefault(target.target_id, []).append(str(target.status))
+                key = target.target_id, getattr(target, "instance_label", None)
             if self._last_json.get(key) != state:
                 self._last_json[key] = state
                 changed.append(target)
+        for target_id, found in statuses.items():
+            # Of a Blue and a Green target of one id, the one that is not over counts.
+            found.sort(key=lambda status: (status in _SETTLED, status == "Failed"))
+            self._last_status[target_id] = found[0]
         return changed
 
 
@@ -182,7 +187,8 @@ def _may_pass(error: Exception) -> bool:
     """Tell whether an error is trouble on the way or at the service, which may pass."""
     if isinstance(error, ClientError):
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-        return is_throttled(error) or status >= HTTPStatus.INTERNAL_SERVER_ERROR
+        too_many = is_throttled(error) or status == HTTPStatus.TOO_MANY_REQUESTS
+        return too_many or status >= HTTPStatus.INTERNAL_SERVER_ERROR
     if isinstance(error, InvalidResponseError):
         return error.is_cut_short
     return isinstance(error, (ConnectionError, HTTPClientError, IncompleteReadError))
