@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 from . import DeploymentInfo, DeploymentTargetsClient
 from ._default_client import IMPATIENT, default_client
 from ._errors import error_code
+from ._live import make_report
 from ._report import Report, one_line
 
 _ABOUT = """Follow a CodeDeploy deployment, and tell why it failed. Exit status: 0 it succeeded, or
@@ -23,10 +24,13 @@ _ABOUT = """Follow a CodeDeploy deployment, and tell why it failed. Exit status:
 _ADVICE = {
     "AccessDeniedException": "Allow codedeploy:Get*, codedeploy:List* and codedeploy:BatchGet*.",
     "ConnectionError HTTPClientError": "Check --region and the network.",
-    "DeploymentDoesNotExistException InvalidDeploymentIdException": "Check the id and --region.",
+    "DeploymentDoesNotExistException": "Check the id and --region; it may be deleted by now.",
+    "InvalidDeploymentIdException": "A deployment id looks like d-EXAMPLE11.",
     "InvalidResponseError": "Try again; see whether a proxy changes what AWS answers.",
     "KeyError": "It has had no deployment.",
     "NoCredentialsError": "Sign in, or name a --profile.",
+    "NoRegionError": "Add --region, or set AWS_DEFAULT_REGION.",
+    "ProfileNotFound": "See the profiles in ~/.aws/config.",
     "ValueError": "",  # the error names what is wrong
     "SSOError TokenRetrievalError": "Run `aws sso login`.",
     "ThrottlingException": "Try again later, with a longer --delay.",
@@ -46,7 +50,7 @@ def main(argv: list[str] | None = None) -> int:
     for name in {"SIGALRM", "SIGHUP", "SIGINT", "SIGTERM"} & {*dir(signal)}:
         if signal.getsignal(number := getattr(signal, name)) != signal.SIG_IGN:  # as under nohup
             signal.signal(number, _interrupt)
-    report, error = Report(args), None
+    report, error = make_report(args), None
     for step in partial(_follow, args, report), partial(_alarm, 0), report.end:
         try:
             step()

@@ -170,9 +170,9 @@ NO_ANSWER: dict[str, tuple[str, dict[str, str | None], CodeDeploy, str]] = {
     "an SSO session that is over": (
         "d-1", {**dict.fromkeys(KEYS), "AWS_CONFIG_FILE": SSO}, ANY, "Run `aws sso login`."
     ),
-    "no region": ("d-1", {"AWS_DEFAULT_REGION": None}, ANY, "must specify a region. Check --reg"),
+    "no region": ("d-1", {"AWS_DEFAULT_REGION": None}, ANY, "Add --region, or set AWS_DEFAULT_R"),
     "a wrong region": ("d-1 --region a_b!", {}, ANY, "doesn't match a supported format."),
-    "an unknown profile": ("d-1 --profile nobody", {}, ANY, "(nobody) could not be found."),
+    "an unknown profile": ("d-1 --profile nobody", {}, ANY, "found. See the profiles in "),
     "a negative delay": ("d-1 --delay -1", {}, ANY, "delay must be 0 to "),
     "a timeout that is no number": ("d-1 --timeout nan", {}, ANY, "timeout must be at least 0"),
     "no such deployment": ("d-1", {}, denied("DeploymentDoesNotExistException"), "Check the id an"),
