@@ -9,7 +9,7 @@ import sys
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 from . import DeploymentInfo, DeploymentTargetsClient
 from ._default_client import IMPATIENT, default_client
@@ -43,10 +43,9 @@ def main(argv: list[str] | None = None) -> int:
     """Run the command line, and return its exit status."""
     args = _parse(argv)
     # Either stream may be closed, and not every encoding has the characters of every log.
-    streams: Any = sys
-    streams.stderr = sys.stderr or Path(os.devnull).open("w")  # noqa: SIM115
-    streams.stdout = sys.stdout or Path(os.devnull).open("w")  # noqa: SIM115
-    streams.stdout.reconfigure(errors="replace")
+    sys.stderr = sys.stderr or Path(os.devnull).open("w")  # noqa: SIM115
+    sys.stdout = sys.stdout or Path(os.devnull).open("w")  # noqa: SIM115
+    cast("Any", sys.stdout).reconfigure(errors="replace")
     for name in {"SIGALRM", "SIGHUP", "SIGINT", "SIGTERM"} & {*dir(signal)}:
         if signal.getsignal(number := getattr(signal, name)) != signal.SIG_IGN:  # as under nohup
             signal.signal(number, _interrupt)
