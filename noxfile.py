@@ -35,6 +35,7 @@ MODELS = tuple(
     f"tests/suite/test_{name}.py"
     for name in (
         "answers",
+        "deployments",
         "failures",
         "fastapi",
         "first_use",
@@ -84,7 +85,7 @@ def oldest(session: nox.Session) -> None:
     """Run them with the oldest versions that pyproject.toml allows."""
     requirements = [*PROJECT["project"]["dependencies"], *(r for e in EXTRAS.values() for r in e)]
     oldest = (requirement.replace(">=", "==") for requirement in requirements)
-    # FastAPI asks for a newer typing-extensions; the session pydantic(2.7) runs its tests.
+    # FastAPI asks for a newer typing-extensions than pydantic 2.7: pydantic(2.7) runs its tests.
     tests = (requirement for requirement in TESTS if not requirement.startswith("fastapi"))
     session.install(f".[{','.join(EXTRAS)}]", *tests, *oldest)
     run_tests(session)
@@ -194,6 +195,13 @@ def load(session: nox.Session) -> None:
     """Stream 100,000 targets, share a client among threads, give iterators up, fork."""
     install(session)
     session.run("python", "tests/programs/load.py", env=SUPPORT)
+
+
+@nox.session(default=False)
+def throttling(session: nox.Session) -> None:
+    """Simulate the cap on a client's calls against loops over boto3: failures and time."""
+    install(session)
+    session.run("python", "tests/programs/throttling.py", *session.posargs, env=SUPPORT)
 
 
 @nox.session(default=False)

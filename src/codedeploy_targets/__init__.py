@@ -70,4 +70,4 @@ __all__ = [
     "group_failures",
 ]
 
-end_deferral()
+end_deferral()  # last: all validators of AWS's shape are built by now

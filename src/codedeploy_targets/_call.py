@@ -1,4 +1,4 @@
-"""Change here: how one call is made, what its watchers see, how an answer is read or retried.
+"""Change here: how one call is made, what its observers see, how an answer is read or retried.
 
 The only module that touches botocore's inside. botocore spends most of a call on walking the
 service model over the parsed JSON. For the library's own calls, pydantic reads the body first, and
@@ -35,8 +35,9 @@ _READERS: dict[str, Callable[[Any], Any]] = {
 }
 # Where somebody may look at what botocore parsed: the events that show it, and the methods that
 # tracers, caches and subclasses wrap.
-_EVENTS = ("response-received", "needs-retry", "after-call")
-_CLIENT, _ENDPOINT = ("_make_api_call", "_make_request"), ("make_request", "_send_request")
+_OBSERVED_EVENTS = ("response-received", "needs-retry", "after-call")
+_CLIENT_METHODS = ("_make_api_call", "_make_request")
+_ENDPOINT_METHODS = ("make_request", "_send_request")
 _exceptions_lock = RLock()
 
 
@@ -68,7 +69,7 @@ class Call:
         self._client = client
         self._saw_body = False
         self._output: Output | None = None
-        # What watchers see of the output: boto3's dicts, which they may edit.
+        # What observers see of the output: boto3's dicts, which they may edit.
         self._shown: list[Any] | None = None
         self._error: InvalidResponseError | None = None
         endpoint = vars(client).get("_endpoint") if issubclass(type(client), BaseClient) else None
@@ -107,10 +108,10 @@ class Call:
     def _read(self, response: Any) -> Any:
         if self._error:
             raise self._error
-        call = read_metadata(response)
+        metadata = read_metadata(response)
         try:
             if not self._saw_body:  # the client hides its endpoint
-                _check_whole(response, call.http_headers.get("content-length", ""))
+                _check_whole(response, metadata.http_headers.get("content-length", ""))
             if self._output is None or self._shown is not None:
                 answer = _READERS[self._request.method](response)
                 if self._shown is not None:
@@ -118,9 +119,9 @@ class Call:
             else:
                 answer = self._output
         except UnreadableError as error:
-            raise self._invalid(error, call.request_id, b"") from None
+            raise self._invalid(error, metadata.request_id, b"") from None
         if isinstance(answer, Output):
-            return answer.model_copy(update={"response_metadata": [call]})
+            return answer.model_copy(update={"response_metadata": [metadata]})
         return answer
 
     def emit(self, event_name: str, **kwargs: Any) -> Any:
@@ -144,7 +145,7 @@ class Call:
             response = kwargs["response_dict"]
             self._saw_body = True
             self._read_body(kwargs["operation_model"], response)
-            if self._output is not None and self._is_watched(kwargs["operation_model"].name):
+            if self._output is not None and self._is_observed(kwargs["operation_model"].name):
                 shown = self._output.to_boto3()
                 self._shown = [*shown.get("deploymentTargets", [])]
                 kwargs["customized_response_dict"].update(shown)
@@ -175,16 +176,20 @@ class Call:
             if isinstance(error, NotJSONError):
                 response["status_code"] = HTTPStatus.INTERNAL_SERVER_ERROR.value
 
-    def _is_watched(self, operation: str) -> bool:
+    def _is_observed(self, operation: str) -> bool:
         """Tell whether somebody looks at what botocore parses. Nobody does for most calls."""
         client, endpoint = self._client, self._client._endpoint  # noqa: SLF001
-        wrapped = [getattr(type(client), name, None) for name in (*_CLIENT, self._request.method)]
-        wrapped += [getattr(type(endpoint), name, None) for name in _ENDPOINT]
+        wrapped = [
+            getattr(type(client), name, None) for name in (*_CLIENT_METHODS, self._request.method)
+        ]
+        wrapped += [getattr(type(endpoint), name, None) for name in _ENDPOINT_METHODS]
         if not all(map(_is_botocores, wrapped)):
             return True
         try:
             trie = client.meta.events._emitter._handlers  # noqa: SLF001
-            found = (trie.prefix_search(f"{event}.codedeploy.{operation}") for event in _EVENTS)
+            found = (
+                trie.prefix_search(f"{event}.codedeploy.{operation}") for event in _OBSERVED_EVENTS
+            )
             return not all(_is_botocores(handler) for handlers in found for handler in handlers)
         except AttributeError:
             return True  # if one cannot tell, somebody looks
@@ -192,7 +197,8 @@ class Call:
     def _with_payloads(self, output: Output, envelopes: list[Any]) -> Output:
         """Give unknown targets back their payload, for which boto3's dict has no place.
 
-        Watchers may have removed targets, or copied all; an envelope that they edited counts.
+        In boto3's dict all unknown targets of a type look alike: the identity of an envelope tells
+        which one it was, else its position, if there are as many. An edited one stays as it is.
         """
         ours = self._output.deployment_targets if self._output else []
         shown = dict(zip(map(id, self._shown or []), ours, strict=False))
@@ -200,8 +206,8 @@ class Call:
         for position, (envelope, target) in enumerate(
             zip(envelopes, output.deployment_targets, strict=False)
         ):
-            same_place = ours[position] if len(ours) == len(envelopes) else None
-            original = shown.get(id(envelope), same_place)
+            at_same_index = ours[position] if len(ours) == len(envelopes) else None
+            original = shown.get(id(envelope), at_same_index)
             unedited = isinstance(original, UnknownTarget) and original.to_boto3() == envelope
             targets.append(original if unedited else target)
         return output.model_copy(update={"deployment_targets": targets})

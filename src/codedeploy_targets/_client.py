@@ -8,7 +8,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from functools import partial
 from operator import index
 from typing import Any
 
@@ -21,7 +20,7 @@ from ._default_client import default_client
 from ._deployments import DeploymentInfo
 from ._errors import Exceptions
 from ._models import DeploymentTarget, TargetFilters
-from ._requests import Batches, Listing, Request, check_target_ids, get_batch, merge
+from ._requests import Batches, Listing, Request, check_target_ids, merge
 from ._threads import Closed, Run
 from ._throttling import Throttle
 from ._watching import Watch
@@ -58,9 +57,15 @@ class ClientBase:
             target_ids = check_target_ids(target_ids, target_filters, self._iterables)
             if isinstance(target_ids, list):
                 known, target_ids = target_ids, None
-        limit = self._max_concurrency
-        calls_for = partial(get_batch, deployment_id, skip_missing=skip_missing)
-        return Batches(calls_for, known, listing=listing, limit=limit, window=limit), target_ids
+        batches = Batches(
+            deployment_id,
+            known,
+            skip_missing=skip_missing,
+            listing=listing,
+            limit=self._max_concurrency,
+            window=self._max_concurrency,
+        )
+        return batches, target_ids
 
 
 class DeploymentTargetsClient(ClientBase):
@@ -116,12 +121,12 @@ class DeploymentTargetsClient(ClientBase):
                 DeploymentTargetDoesNotExistException or InstanceDoesNotExistException.
             botocore.exceptions.BotoCoreError: botocore could not make the call.
         """
-        calls_for = partial(get_batch, deploymentId, skip_missing=skip_missing)
-        batches = Batches(calls_for, check_target_ids(targetIds), limit=self._max_concurrency)
+        ids, limit = check_target_ids(targetIds), self._max_concurrency
+        batches = Batches(deploymentId, ids, skip_missing=skip_missing, limit=limit)
         if not batches.ready:
             return Output(deployment_targets=[])
         # A single call is made in the caller's thread.
-        run = self._run(min(self._max_concurrency, len(batches.ready)))
+        run = self._run(min(limit, len(batches.ready)))
         try:
             return merge(run.outputs(batches))
         finally:
@@ -266,8 +271,7 @@ class DeploymentTargetIterator(IteratorBase, Iterator[DeploymentTarget]):
     def __next__(self) -> DeploymentTarget:
         if self._is_closed:
             raise StopIteration
-        if not isinstance(self._targets, Iterator):
-            self._targets = iter(self._targets)
+        self._targets = iter(self._targets)  # a list, in a fake
         try:
             target: DeploymentTarget = next(self._targets)
         except Closed:

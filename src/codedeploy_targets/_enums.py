@@ -7,6 +7,8 @@ from typing import Any
 
 from typing_extensions import Self
 
+from ._json import mend
+
 
 class _OpenEnum(str, Enum):
     """A string enum whose members equal, hash and format as AWS's strings.
@@ -19,9 +21,7 @@ class _OpenEnum(str, Enum):
     def _missing_(cls, value: object) -> Self | None:
         if not isinstance(value, str):
             return None
-        plain = str.__str__(value)  # str() of a user's own string enum is the member's name
-        # Half a character, which no JSON can hold, becomes U+FFFD.
-        plain = plain.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+        plain = mend(str.__str__(value))  # str() of a user's own string enum is its member's name
         member = str.__new__(cls, plain)
         member._name_ = member._value_ = plain
         return member

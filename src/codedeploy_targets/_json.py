@@ -1,4 +1,4 @@
-"""Change here: how lenient the library is with JSON: bytes, text, half characters and nulls."""
+"""Change here: how lenient the library is with JSON: bytes, text, lone surrogates and nulls."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class NotJSONError(UnreadableError):
 
 
 def load(text: str | bytes, errors: str = "replace") -> Any:
-    """Parse JSON; U+FFFD takes the place of half a character, and of bytes that are not UTF-8."""
+    """Parse JSON; U+FFFD takes the place of lone surrogates, and of bytes that are not UTF-8."""
     # Not pydantic's parser: it refuses lone surrogates.
     try:
         decoded = text if isinstance(text, str) else text.decode(errors=errors)
@@ -32,7 +32,7 @@ def load(text: str | bytes, errors: str = "replace") -> Any:
 
 def load_answer(answer: Any) -> Any:
     """Parse an answer that is text, as AWS's CLI prints it; others are returned as they are."""
-    if isinstance(answer, bytes):
+    if isinstance(answer, bytes):  # UTF-16, where PowerShell wrote the file
         answer = answer.decode(json.detect_encoding(answer), errors="replace")
     return load(answer.removeprefix("\ufeff")) if isinstance(answer, str) else answer
 
@@ -53,7 +53,7 @@ def mend(value: Any) -> Any:
 
 
 def drop_nulls(value: Any) -> Any:
-    """Return a value without the members that are null, which is as if they were absent."""
+    """Return a value without the members that are null: AWS means the same by their absence."""
     if isinstance(value, dict):
         return {key: drop_nulls(each) for key, each in value.items() if each is not None}
     return [drop_nulls(item) for item in value] if isinstance(value, list) else value

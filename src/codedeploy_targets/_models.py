@@ -153,7 +153,7 @@ class _KnownTarget(_Target, frozen=True):
         if self.model_fields_set != {"deployment_target_type"}:  # else, the service sent no payload
             payload = to_aws(self)
             payload.pop("deploymentTargetType", None)
-            envelope[_MEMBERS[label]] = payload
+            envelope[_MEMBER_OF_TYPE[label]] = payload
         return envelope
 
 
@@ -220,7 +220,7 @@ class UnknownTarget(_Target, frozen=True):
         boto3 has no place for the payload of an unknown type; `raw` holds it.
         """
         envelope: dict[str, Any] = {}
-        for member in _LABELS:
+        for member in _TYPE_OF_MEMBER:
             payload = drop_nulls(self.raw.get(member))
             with suppress(UnreadableError):
                 if isinstance(payload, dict):
@@ -255,15 +255,20 @@ class TargetFilters(TypedDict, total=False):
     ServerInstanceLabel: Sequence[Literal["Blue", "Green"] | TargetLabel]
 
 
-_CLASSES: dict[str, type[KnownTarget]] = {cls.__name__: cls for cls in get_args(KnownTarget)}
+_CLASS_OF_TYPE: dict[str, type[KnownTarget]] = {cls.__name__: cls for cls in get_args(KnownTarget)}
 # The member of AWS's `DeploymentTarget` that holds the payload of a type.
-_MEMBERS = {label: label[0].lower() + label[1:] for label in _CLASSES} | {"ECSTarget": "ecsTarget"}
-_LABELS = {member: label for label, member in _MEMBERS.items()}
+_MEMBER_OF_TYPE = {label: label[0].lower() + label[1:] for label in _CLASS_OF_TYPE} | {
+    "ECSTarget": "ecsTarget"
+}
+_TYPE_OF_MEMBER = {member: label for label, member in _MEMBER_OF_TYPE.items()}
 
 # One envelope, as AWS sends almost all of them: flattened and read in one pass. It refuses all
 # that needs a second look, which `read_envelope` takes.
 ENVELOPE_SCHEMA = core_schema.tagged_union_schema(
-    {label: structure_schema(_CLASSES[label], member) for label, member in _MEMBERS.items()},
+    {
+        label: structure_schema(_CLASS_OF_TYPE[label], member)
+        for label, member in _MEMBER_OF_TYPE.items()
+    },
     discriminator="deploymentTargetType",
 )
 _ENVELOPE = SchemaValidator(ENVELOPE_SCHEMA)
@@ -277,21 +282,24 @@ def read_envelope(envelope: Any, place: str) -> DeploymentTarget:
     label = envelope.get("deploymentTargetType")
     if not isinstance(label, (str, type(None))):
         raise UnreadableError(f"{place}.deploymentTargetType is no string")
-    held = [member for member in _LABELS if envelope.get(member) is not None]
+    held = [member for member in _TYPE_OF_MEMBER if envelope.get(member) is not None]
     # AWS's documentation has types in camelCase, and puts Lambda functions under `instanceTarget`:
     # if the payload that the label names is absent, the payload that is present decides.
-    member = _MEMBERS.get(label or "", label)
-    if label is None or (member in _LABELS and member not in held):
+    member = _MEMBER_OF_TYPE.get(label or "", label)
+    if label is None or (member in _TYPE_OF_MEMBER and member not in held):
         member = held[0] if held else member
-    if member not in _LABELS:
-        if drop_nulls(envelope) and not envelope.keys() & {"deploymentTargetType", *_LABELS}:
+    if member not in _TYPE_OF_MEMBER:
+        if drop_nulls(envelope) and not envelope.keys() & {
+            "deploymentTargetType",
+            *_TYPE_OF_MEMBER,
+        }:
             raise UnreadableError(f"{place} has neither a type nor a payload that AWS knows")
         # What botocore parsed may hold times, which are text in JSON.
         raw = json.loads(json.dumps(envelope, default=str, skipkeys=True))
         return UnknownTarget(deployment_target_type="UnknownTarget", raw=raw)
     payload, place = drop_nulls(envelope.get(member)), f"{place}.{member}"
     if isinstance(payload, dict):
-        names = aws_names(_CLASSES[_LABELS[member]])
+        names = aws_names(_CLASS_OF_TYPE[_TYPE_OF_MEMBER[member]])
         if payload and not envelope[member].keys() & {*names.values()}:
             raise UnreadableError(f"{place} has no member that AWS knows")
         if "targetId" not in payload and payload.keys() & {*names} - {*names.values()}:
@@ -300,25 +308,30 @@ def read_envelope(envelope: Any, place: str) -> DeploymentTarget:
 
 
 def _read_payload(member: str, payload: Any, place: str) -> KnownTarget:
-    label = _LABELS[member]
+    label = _TYPE_OF_MEMBER[member]
     given = {"deployment_target_type": label}
     if payload is None:
-        return _CLASSES[label].model_validate(given)
+        return _CLASS_OF_TYPE[label].model_validate(given)
     if not isinstance(payload, dict):
         raise UnreadableError(f"{place} is no object")
     try:
-        target = _ENVELOPE.validate_python({"deploymentTargetType": label, member: payload})
+        target: KnownTarget = _ENVELOPE.validate_python(
+            {"deploymentTargetType": label, member: payload}
+        )
     except ValidationError as error:
         # The first part is the label, the second the member.
         where = ".".join(str(part) for part in error.errors()[0]["loc"][2:] if part != "")
         raise UnreadableError(f"{place}.{where} is not as expected") from None
-    # Unlike a target without payload, one with an empty payload has another field set.
-    empty = target.model_fields_set == {*given}
-    return _CLASSES[label].model_validate({**given, "target_id": None}) if empty else target
+    # Of a target without payload only the type is set; of one with an empty payload, this too.
+    is_empty = target.model_fields_set == {*given}
+    return target.model_copy(update={"target_id": None}) if is_empty else target
 
 
 def _read_shared(raw: dict[str, Any]) -> dict[str, Any]:
-    """Return the attributes that all targets share, of a target whose type is unknown."""
+    """Read what all targets share from the likeliest payload of an unknown type.
+
+    It is the one that is named like the type, else the first with a `targetId`.
+    """
     payloads = {member.lower(): each for member, each in raw.items() if isinstance(each, dict)}
     identified = (payload for payload in payloads.values() if "targetId" in payload)
     named = payloads.get(str(raw.get("deploymentTargetType")).lower())

@@ -22,10 +22,13 @@ from ._models import TargetFilters
 
 BATCH_SIZE = 25  # AWS's maximum for `targetIds`
 _logger = logging.getLogger("codedeploy_targets")
+# If the next page of a listing takes longer than these seconds, the ids that are listed so far are
+# asked for in a batch that is not full.
+PAGE_PATIENCE = 0.5
 
 Steps = Generator[Any, Any, Any]
 """Yields what a client has to do, such as a Request; is sent what comes of it, or thrown
-botocore's error; returns the result."""
+botocore's error; returns the result. Written once: threads and tasks take the same steps."""
 
 
 class Request(NamedTuple):
@@ -35,7 +38,7 @@ class Request(NamedTuple):
     params: dict[str, Any]
 
 
-def only(request: Request) -> Steps:
+def one_call(request: Request) -> Steps:
     """Return the steps of one call."""
     return (yield request)
 
@@ -88,10 +91,11 @@ def get_batch(
 ) -> Generator[Request, Output, Output]:
     """Get one batch: in one call, or in several that find the missing ids.
 
-    `at_fault` says that an id of the batch is known to be missing: no call asks for it whole.
+    `at_fault` says that an id of the batch is known to be missing, so no call asks for it whole. A
+    single id is asked for all the same: only its own refusal proves that it is missing.
     """
     refusals = []
-    if not at_fault or len(target_ids) == 1:  # no id is called missing that was not refused alone
+    if not at_fault or len(target_ids) == 1:
         params = {"deploymentId": deployment_id, "targetIds": target_ids}
         try:
             answer = yield Request("batch_get_deployment_targets", params)
@@ -130,8 +134,9 @@ class Batches:
     Knows nothing of threads and tasks: the futures in `calls` are of either kind.
 
     Args:
-        calls_for: returns the steps for a batch.
+        deployment_id: the id of the deployment.
         target_ids: the ids that are known.
+        skip_missing: whether to find and leave out the ids that the service does not know.
         listing: where more ids come from.
         limit: how many calls may be under way.
         window: how many outputs may be under way or wait to be consumed; by default, all.
@@ -139,9 +144,10 @@ class Batches:
 
     def __init__(
         self,
-        calls_for: Callable[[list[str]], Steps],
+        deployment_id: str,
         target_ids: Iterable[str] = (),
         *,
+        skip_missing: bool,
         listing: Listing | None = None,
         limit: int,
         window: float = math.inf,
@@ -149,7 +155,7 @@ class Batches:
         self.calls: deque[Any] = deque()
         self.page: Any = None
         self.ready: deque[list[str]] = deque()
-        self._calls_for = calls_for
+        self._get = partial(get_batch, deployment_id, skip_missing=skip_missing)
         self._listing = listing
         self._limit, self._window = limit, window
         self._batch: list[str] = []
@@ -166,14 +172,16 @@ class Batches:
         if target_id not in self._seen:
             self._seen.add(target_id)
             self._batch.append(target_id)
-        return len(self._batch) == BATCH_SIZE and self.flush()
+        is_full = len(self._batch) == BATCH_SIZE
+        if is_full:
+            self.flush()
+        return is_full
 
-    def flush(self) -> bool:
-        """Let the last batch be ready, even if it is not full; tell whether there is one."""
-        batch, self._batch = self._batch, []
-        if batch:
-            self.ready.append(batch)
-        return bool(batch)
+    def flush(self) -> None:
+        """Let the last batch be ready, even if it is not full."""
+        if self._batch:
+            self.ready.append(self._batch)
+            self._batch = []
 
     def busy(self) -> int:
         """Return how many calls are under way."""
@@ -201,7 +209,7 @@ class Batches:
         if not self.has_room():
             return False
         if self.ready:
-            self.calls.append(start(self._calls_for(self.ready.popleft())))
+            self.calls.append(start(self._get(self.ready.popleft())))
         elif self._listing and not self.page:
             self.page = start(self._listing.next_page())
         else:

@@ -1,7 +1,7 @@
 """Change here: how AWS writes a structure, that is, its members' names, numbers and times.
 
-A model knows nothing of AWS's shape. That is read by a schema of its own, which `structure_schema`
-builds from the model's fields, and written by `to_aws`.
+The models' own JSON has no name of AWS's. What AWS writes is read by a schema of its own, which
+`structure_schema` builds from a model's fields, and `to_aws` writes it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ class Shape(
     BaseModel,
     frozen=True,
     extra="forbid",
-    # pydantic_core would use the validator of a complete class in place of AWS's shape.
+    # Of a class that is complete, pydantic_core uses the validator, and ignores the schema that it
+    # is given: so the validators of AWS's shape are built first. See `end_deferral`.
     defer_build=True,
     json_schema_serialization_defaults_required=True,
     # JSON has no infinite numbers; pydantic would write them as null.
@@ -77,7 +78,7 @@ def _value_schema(annotation: Any) -> core_schema.CoreSchema:
     if issubclass(annotation, Shape):
         return structure_schema(annotation)
     schema = core_schema.enum_schema(annotation, [*annotation], sub_type="str")
-    # For pydantic below 2.14: newer ones find `_missing_`, and warn of the argument.
+    # Set here, not passed: pydantic needs it below 2.14, and warns of the argument from there on.
     return {**schema, "missing": annotation._missing_}
 
 
@@ -117,8 +118,8 @@ _usual_time: core_schema.CoreSchema = core_schema.datetime_schema(
     ge=_FIRST, lt=_LAST, tz_constraint="aware"
 )
 if _PYDANTIC < (2, 12):  # without `val_temporal_unit`
-    seconds = core_schema.float_schema(strict=True, ge=_FIRST.timestamp(), lt=_LAST.timestamp())
-    _usual_time = core_schema.chain_schema([seconds, _usual_time])
+    _seconds = core_schema.float_schema(strict=True, ge=_FIRST.timestamp(), lt=_LAST.timestamp())
+    _usual_time = core_schema.chain_schema([_seconds, _usual_time])
 _SCALARS: dict[Any, core_schema.CoreSchema] = {
     str: core_schema.str_schema(strict=True),
     float: _NUMBER,

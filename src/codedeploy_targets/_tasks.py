@@ -18,13 +18,12 @@ from ._answers import BatchGetDeploymentTargetsOutput as Output
 from ._call import AsyncCall
 from ._deployments import DeploymentInfo
 from ._errors import is_throttled
-from ._requests import Batches, Request, Steps, merge
-from ._threads import PAGE_PATIENCE
+from ._requests import PAGE_PATIENCE, Batches, Request, Steps, merge
 from ._throttling import Place, Throttle
-from ._watching import Pause, Read, Watch
+from ._watching import GetTargets, Pause, Watch
 
 # asyncio itself keeps only weak references to tasks.
-_tasks: set[asyncio.Task[Any]] = set()
+_kept_alive: set[asyncio.Task[Any]] = set()
 
 
 class Run:
@@ -48,12 +47,12 @@ class Run:
     async def follow(
         self, watch: Watch, on_round: Callable[[DeploymentInfo], object] | None
     ) -> AsyncGenerator[Output]:
-        """Yield the targets of a watch that are new or have changed."""
+        """Yield an Output a round: the targets of a watch that are new or have changed."""
         self.missing_target_ids = watch.missing_target_ids
         try:
             watch.begin()
             while not watch.is_over:
-                task = self._start(self._drive(watch.next_round(), self._take))
+                task = self._spawn(self._drive(watch.next_round(), self._perform))
                 while not task.done():
                     left = watch.time_left()
                     await asyncio.wait({task}, timeout=None if left == math.inf else left)
@@ -62,7 +61,9 @@ class Run:
                     if not task.done():
                         watch.check_time()
                 yield Output.model_construct(deployment_targets=task.result())
-                result = on_round(watch.deployment) if on_round and watch.deployment else None
+                result: object = None
+                if on_round is not None and watch.deployment:
+                    result = on_round(watch.deployment)
                 if inspect.isawaitable(result):
                     await result
                 if self.is_closed:
@@ -83,7 +84,7 @@ class Run:
         places = asyncio.Semaphore(self._limit)
         reader = None
         if target_ids is not None:
-            reader = self._start(self._read(target_ids, batches, places))
+            reader = self._spawn(self._read(target_ids, batches, places))
         try:
             while not self.is_closed:
                 self._begin_calls()
@@ -108,7 +109,7 @@ class Run:
 
     def start(self, steps: Steps) -> asyncio.Task[Any]:
         """Take the steps in a task of their own."""
-        return self._start(self._drive(steps, self.call))
+        return self._spawn(self._drive(steps, self.call))
 
     async def _drive(self, steps: Steps, take: Callable[[Any], Any]) -> Any:
         resume: Callable[[Any], Any] = steps.send
@@ -123,13 +124,13 @@ class Run:
             except (ClientError, BotoCoreError) as error:
                 resume, value = steps.throw, error
 
-    async def _take(self, step: Request | Read | Pause) -> Any:
+    async def _perform(self, step: Request | GetTargets | Pause) -> Any:
         """Take one step of a watch."""
         if isinstance(step, Request):
             return await self.call(step)
         if isinstance(step, Pause):
             return await asyncio.sleep(step.seconds)
-        batches = Batches(step.calls_for, step.target_ids, limit=self._limit)
+        batches = Batches(*step, skip_missing=True, limit=self._limit)
         async with aclosing(self.outputs(batches)) as outputs:
             return merge([output async for output in outputs])
 
@@ -178,15 +179,15 @@ class Run:
         self._event.clear()
         return True
 
-    def _start(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+    def _spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         task = asyncio.create_task(work)
-        task.add_done_callback(self._end)
-        for tasks in (self._tasks, _tasks):
+        task.add_done_callback(self._on_done)
+        for tasks in (self._tasks, _kept_alive):
             tasks.add(task)
             task.add_done_callback(tasks.discard)
         return task
 
-    def _end(self, task: asyncio.Task[Any]) -> None:
+    def _on_done(self, task: asyncio.Task[Any]) -> None:
         if not task.cancelled():
             task.exception()  # otherwise, asyncio may report that nobody looked at it
         self._begin_calls()

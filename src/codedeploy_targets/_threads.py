@@ -22,12 +22,9 @@ from ._call import Call
 from ._deployments import DeploymentInfo
 from ._errors import is_throttled
 from ._models import DeploymentTarget
-from ._requests import Batches, Request, Steps, merge, only
+from ._requests import PAGE_PATIENCE, Batches, Request, Steps, merge, one_call
 from ._throttling import Place, Throttle
-from ._watching import Pause, Read, Watch
-
-# A page of a listing that takes longer than these seconds holds back no id that is listed.
-PAGE_PATIENCE = 0.5
+from ._watching import GetTargets, Pause, Watch
 
 
 class Closed(Exception):  # noqa: N818 - no error: it ends what a closed request still does
@@ -75,8 +72,8 @@ class Run:
         try:
             watch.begin()
             while not watch.is_over:
-                yield from self._drive(watch.next_round(), self._take)
-                if on_round and watch.deployment:
+                yield from self._drive(watch.next_round(), self._perform)
+                if on_round is not None and watch.deployment:
                     on_round(watch.deployment)
         finally:
             self.close()
@@ -95,10 +92,12 @@ class Run:
                 continue
             if batches.calls and batches.calls[0].done():
                 yield batches.calls.popleft().result()
-            elif target_ids and batches.has_room():
+            elif target_ids is not None and batches.has_room():
+                # Reading blocks this thread. So the calls under way first have as long to end as
+                # the last read took.
                 if not (batches.busy() and self._wait(seconds)):
                     begin = time.monotonic()
-                    if not _read(target_ids, batches):
+                    if not _fill_batch(target_ids, batches):
                         target_ids = None
                     seconds = time.monotonic() - begin
             elif not batches.busy():
@@ -139,16 +138,16 @@ class Run:
             except (ClientError, BotoCoreError) as error:
                 resume, value = steps.throw, error
 
-    def _take(self, step: Request | Read | Pause) -> Any:
+    def _perform(self, step: Request | GetTargets | Pause) -> Any:
         """Take one step of a watch, in the user's thread."""
         answer: Any = None
         if isinstance(step, Request):
-            call = self.start(only(step))
+            call = self.start(one_call(step))
             while not (call.done() or self.is_closed):
                 self._wait()
             answer = None if self.is_closed else call.result()
-        elif isinstance(step, Read):
-            batches = Batches(step.calls_for, step.target_ids, limit=self._limit)
+        elif isinstance(step, GetTargets):
+            batches = Batches(*step, skip_missing=True, limit=self._limit)
             answer = merge(self.outputs(batches))
         else:
             end = time.monotonic() + step.seconds
@@ -188,7 +187,7 @@ class Run:
                 self._throttle.leave(place, throttled=throttled, succeeded=succeeded)
 
 
-def _read(target_ids: Iterator[str], batches: Batches) -> bool:
+def _fill_batch(target_ids: Iterator[str], batches: Batches) -> bool:
     """Read the user's ids until a batch is ready; return False at their end."""
     try:
         for target_id in target_ids:
@@ -203,7 +202,7 @@ def _read(target_ids: Iterator[str], batches: Batches) -> bool:
 
 
 def _in_context(context: Context, work: Callable[[], None]) -> None:
-    # A tracer that gives each new thread a context of its own keeps it.
+    # Not `context.run(work)`: that would hide what a tracer has set in the new thread already.
     own = copy_context()
     for variable, value in context.items():
         if variable not in own:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from functools import partial
 from http import HTTPStatus
 from threading import TIMEOUT_MAX
 from typing import NamedTuple
@@ -24,20 +23,22 @@ from ._answers import BatchGetDeploymentTargetsOutput as Output
 from ._deployments import DeploymentInfo
 from ._errors import InvalidResponseError, error_code, is_throttled
 from ._models import DeploymentTarget, TargetFilters
-from ._requests import Listing, Request, Steps, get_batch
+from ._requests import Listing, Request, Steps
 
 _BUSY: TargetFilters = {"TargetStatus": ["Pending", "InProgress", "Ready", "Unknown"]}
 _FAILED: TargetFilters = {"TargetStatus": ["Failed"]}
-_DONE = {"Succeeded", "Skipped"}
+# Not Failed: such a target is read once more at the end, as its diagnostics may come late.
+_SETTLED = {"Succeeded", "Skipped"}
 _MAX_DELAY = 60  # seconds, to which trouble doubles the delay
-_PATIENCE, _FEWEST = 300, 3  # trouble ends a watch after these seconds and rounds without success
+# Trouble ends a watch after so many seconds and rounds without success.
+_TROUBLE_SECONDS, _TROUBLE_ROUNDS = 300, 3
 
 
-class Read(NamedTuple):
-    """A step: get the targets with these ids, by the calls for each batch of them."""
+class GetTargets(NamedTuple):
+    """A step: get the targets with these ids; leave out those that do not exist."""
 
+    deployment_id: str
     target_ids: list[str]
-    calls_for: Callable[[list[str]], Steps]
 
 
 class Pause(NamedTuple):
@@ -68,8 +69,8 @@ class Watch:
         self._timeout = math.inf if timeout is None else timeout
         self._clock = clock
         self._deadline = self._last_success = math.inf
-        self._states: dict[str, str] = {}
-        self._statuses: dict[str, str] = {}
+        self._last_json: dict[str, str] = {}
+        self._last_status: dict[str, str] = {}
 
     def begin(self) -> None:
         """Begin to count the time, before the first round."""
@@ -91,7 +92,8 @@ class Watch:
                 changed = yield from self._round()
             except (ClientError, BotoCoreError) as error:
                 failures += 1
-                lasts = self._clock() - self._last_success >= _PATIENCE and failures >= _FEWEST
+                lasts = self._clock() - self._last_success >= _TROUBLE_SECONDS
+                lasts = lasts and failures >= _TROUBLE_ROUNDS
                 if lasts or is_first or not _may_pass(error):
                     raise
                 yield from self._pause(delay)
@@ -124,26 +126,28 @@ class Watch:
         try:
             ids = yield from self._ids_to_read()
             self.check_time()
-            output = yield Read(ids, partial(get_batch, self._deployment_id, skip_missing=True))
+            output = yield GetTargets(self._deployment_id, ids)
         except ClientError as error:
             if error_code(error) != "DeploymentNotStartedException":
                 raise
             output = Output()
-        return self._take(output)
+        return self._note_changes(output)
 
     def _ids_to_read(self) -> Steps:
         # A target that vanished is not asked for again unless it is listed.
         vanished = {*self.missing_target_ids}
-        known = {each: status for each, status in self._statuses.items() if each not in vanished}
-        if self._has_ended() or not self._states:
+        known = {each: status for each, status in self._last_status.items() if each not in vanished}
+        if self._has_ended() or not self._last_json:
             listed = yield from self._list(None)
-            ids = [each for each in [*listed, *known] if known.get(each) not in _DONE]
+            ids = [each for each in [*listed, *known] if known.get(each) not in _SETTLED]
         else:
             busy = yield from self._list(_BUSY)
             failed = yield from self._list(_FAILED)
             newly_failed = [each for each in failed if known.get(each) != "Failed"]
             # Read even if not listed: it may have ended, or have a status that the filters lack.
-            was_busy = [each for each, status in known.items() if status not in {*_DONE, "Failed"}]
+            was_busy = [
+                each for each, status in known.items() if status not in {*_SETTLED, "Failed"}
+            ]
             ids = [*busy, *newly_failed, *was_busy]
         return [*dict.fromkeys(ids)]
 
@@ -154,10 +158,11 @@ class Watch:
             ids += yield from listing.next_page()
         return ids
 
-    def _take(self, output: Output) -> list[DeploymentTarget]:
+    def _note_changes(self, output: Output) -> list[DeploymentTarget]:
         """Return those of the targets just read that are new or have changed."""
         read = {target.target_id for target in output.deployment_targets}
         missing = [each for each in self.missing_target_ids if each not in read]
+        # In place, as the user's iterator shows this list.
         self.missing_target_ids[:] = [*dict.fromkeys([*missing, *output.missing_target_ids])]
         changed = []
         for target in output.deployment_targets:
@@ -165,10 +170,10 @@ class Watch:
             # future type apart, which may have their id elsewhere.
             state = target.model_dump_json()
             if target.target_id is not None:
-                self._statuses[target.target_id] = str(target.status)
+                self._last_status[target.target_id] = str(target.status)
             key = target.target_id or state
-            if self._states.get(key) != state:
-                self._states[key] = state
+            if self._last_json.get(key) != state:
+                self._last_json[key] = state
                 changed.append(target)
         return changed
 

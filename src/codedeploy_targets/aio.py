@@ -9,7 +9,6 @@ import time
 from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
 from contextlib import aclosing
-from functools import partial
 
 from aiobotocore.client import AioBaseClient
 from typing_extensions import Self
@@ -18,7 +17,7 @@ from ._answers import BatchGetDeploymentTargetsOutput as Output
 from ._client import ClientBase, IteratorBase, WatchBase
 from ._deployments import DeploymentInfo
 from ._models import DeploymentTarget, TargetFilters
-from ._requests import Batches, Request, check_target_ids, get_batch, merge
+from ._requests import Batches, Request, check_target_ids, merge
 from ._tasks import Run, aiter_of
 from ._watching import Watch
 
@@ -83,8 +82,8 @@ class AsyncDeploymentTargetsClient(ClientBase):
             botocore.exceptions.BotoCoreError: botocore could not make the call.
         """
         ids = [each async for each in aiter_of(check_target_ids(targetIds, None, self._iterables))]
-        calls_for = partial(get_batch, deploymentId, skip_missing=skip_missing)
-        batches = Batches(calls_for, ids, limit=self._max_concurrency)
+        limit = self._max_concurrency
+        batches = Batches(deploymentId, ids, skip_missing=skip_missing, limit=limit)
         if not batches.ready:
             return Output(deployment_targets=[])
         async with aclosing(self._run().outputs(batches)) as outputs:

@@ -8,7 +8,6 @@ from typing import Any, get_args
 
 import httpx
 import pytest
-from fastapi import FastAPI
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from support.doors import BESIDE, page_of
 from support.models import FULL, ONE_OF_EACH, TARGETS
@@ -29,7 +28,7 @@ METADATA = [ResponseMetadata(request_id="r", http_headers={"a": "b"})]
 OUTPUT = Output(deployment_targets=ALL, missing_target_ids=["i-2"], response_metadata=METADATA)
 FILTERS = {"TargetStatus": ["Failed", "Paused"], "ServerInstanceLabel": ["Blue"]}
 TAKEN: list[Any] = []
-APP = FastAPI()
+APP = pytest.importorskip("fastapi").FastAPI()
 
 
 def serve(path: str, of: Any, value: Any, **options: Any) -> None:

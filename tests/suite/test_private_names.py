@@ -1,4 +1,4 @@
-"""The two private names of botocore's that `_botocore.py` leans on, and the events behind them.
+"""The two private names of botocore's that `_call.py` leans on, and the events behind them.
 
 Without them every answer would take the slow way, through botocore's dict, and no bad body would
 be retried. So these tests fail, and say what to do, on the day that botocore or aiobotocore
@@ -16,7 +16,7 @@ from support.codedeploy import OPERATIONS, READ, CodeDeploy
 if TYPE_CHECKING:
     from support.clients import Clients
 
-WHAT_TO_DO = "see how a call's body can be had before it is parsed, and change _botocore.py"
+WHAT_TO_DO = "see how a call's body can be had before it is parsed, and change _call.py"
 EVENTS = {
     "request-created": {"request"},
     "before-parse": {"operation_model", "response_dict", "customized_response_dict"},

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import re
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
 from botocore.exceptions import ClientError
 from moto.codedeploy.models import codedeploy_backends
@@ -14,6 +18,7 @@ from moto.sts.responses import TokenResponse
 from support.mock_aws import MOTO_ACCOUNT, client_of, deploy
 from support.pages import instance, page, target
 
+from codedeploy_targets import LambdaFunctionInfo, LambdaTarget
 from codedeploy_targets.testing import mock_deployment_targets
 
 if TYPE_CHECKING:
@@ -22,7 +27,7 @@ if TYPE_CHECKING:
     from codedeploy_targets.testing import MockDeploymentTargets
 
 ROOT = Path(__file__).parents[2]
-DOCUMENTS = [path for path in (ROOT / "README.md", ROOT / ".github/RECIPES.md") if path.exists()]
+DOCUMENTS = (ROOT / "README.md", ROOT / ".github/RECIPES.md")
 DEPLOYMENT_ID = "d-EXAMPLE11"
 CLOSED_ACCOUNT = "3" * 12
 
@@ -57,16 +62,18 @@ def targets(moto_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[MockDepl
 
 # What the blocks print, one after the other: only what tells that they do as the text says.
 PRINTED = [
-    "i-41 exit 1",
     "i-1 Succeeded",
-    "instance i-1 (Green)",
-    "1 failed",
-    "Counter({'Succeeded': 40, 'Failed': 1})",
+    "i-41 Failed stop.sh failed",
+    "BeforeInstall: Failed, 0:01:15",
     "1 ['i-terminated']",
-    "1 failed in BeforeInstall exit 1\nthe deployment: Failed",
+    "target i-43 Failed",
+    "gauge d-EXAMPLE11 failed 3",
+    # The recipes.
+    "i-1 Succeeded",
+    "ended at Ready",
+    "40 of 40 are past it; the deployment: Ready",
     "ApplicationStop 0:00:00.500000\nDownloadBundle 0:01:30",
-    "i-7       DownloadBundle 0 days 00:01:30",
-    "no such deployment",
+    "i-7  DownloadBundle 0 days 00:01:30",
     "False\nTrue",
 ]
 
@@ -78,23 +85,72 @@ def test_their_python_runs(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     pytest.importorskip("aiobotocore")
-    made = deploy(client_of(MOTO_ACCOUNT, "us-east-1"))
+    pytest.importorskip("fastapi")
+    codedeploy = client_of(MOTO_ACCOUNT, "us-east-1")
     deployments = codedeploy_backends[MOTO_ACCOUNT]["us-east-1"].deployments
-    deployments[DEPLOYMENT_ID] = deployments.pop(made)
-    failed = target("i-41", "Failed", "BeforeInstall", message="exit 1")
-    targets.put(DEPLOYMENT_ID, [*(target(f"i-{n}") for n in range(1, 41)), failed])
-    targets.set_status(DEPLOYMENT_ID, "Failed")
+    failed = [
+        target("i-41", "Failed", "BeforeInstall", message="stop.sh failed with exit code 1"),
+        target("i-42", "Failed", "BeforeInstall", message="stop.sh failed with exit code 1"),
+        target("i-43", "Failed", "AfterInstall", message="cannot reach db-3"),
+    ]
+    succeeded = [target(f"i-{n}", "Succeeded", "BeforeInstall") for n in range(1, 41)]
+    for name, status, put in (
+        (DEPLOYMENT_ID, "Failed", [*succeeded, *failed]),
+        ("d-READY0001", "Ready", succeeded),
+    ):
+        deployments[name] = deployments.pop(deploy(codedeploy))
+        deployments[name].deployment_id = name
+        targets.put(name, put)
+        targets.set_status(name, status)
+    codedeploy.create_application(applicationName="shop", computePlatform="Server")
+    codedeploy.create_deployment_group(
+        applicationName="shop", deploymentGroupName="web", serviceRoleArn="arn:aws:iam::1:role/r"
+    )
+    monkeypatch.setattr(
+        "moto.codedeploy.responses._deployment_group_info",
+        lambda _: {"lastAttemptedDeployment": {"deploymentId": DEPLOYMENT_ID}},
+    )
     monkeypatch.chdir(tmp_path)
     saved = instance("i-7", events=2)
     saved["instanceTarget"]["lifecycleEvents"][1]["endTime"] += 89.5
-    (tmp_path / "answer.json").write_bytes(page([saved]))
+    (tmp_path / "answer.json").write_bytes(page([saved, instance("i-8", events=0)]))
     names = run("")
     printed = capsys.readouterr().out
-    # The wrong code, which comes first, sees ten of the targets, and none that failed.
-    assert re.match(".*".join(map(re.escape, PRINTED)), printed, re.DOTALL), printed
+    assert printed.startswith(blocks(DOCUMENTS[0], "text")[0])
+    assert "d-GONE00000 is gone" in printed
+    assert re.search(".*".join(map(re.escape, PRINTED)), printed, re.DOTALL), printed
+    check_handler(names["handler"], targets)
+    lambda_target = LambdaTarget(lambda_function_info=LambdaFunctionInfo(function_name="f"))
+    assert names["describe"](lambda_target) == "function f"
+    asyncio.run(check_app(names["app"]))
+    names["test_follow_with_moto"]()  # its `mock_aws` ends with an empty moto
+    names["test_follow_with_a_fake"]()
+
+
+def check_handler(handler: Any, targets: MockDeploymentTargets) -> None:
+    def sns(message: object) -> object:
+        return {"Records": [{"Sns": {"Message": json.dumps(message)}}]}
+
+    told = (
+        f"app: {DEPLOYMENT_ID} Failed\n"
+        "2 failed in BeforeInstall: stop.sh failed with exit code 1\n"
+        "1 failed in AfterInstall: cannot reach db-3"
+    )
     event = {"detail": {"deploymentId": DEPLOYMENT_ID}}
-    assert names["handler"](event, None) == {"i-41": "exit 1"}
-    names["test_a_failed_instance_is_found"]()
+    for sent in (event, sns(event), sns({"deploymentId": DEPLOYMENT_ID})):
+        assert handler(sent, None) == [told]
+    made = deploy(client_of(MOTO_ACCOUNT, "us-east-1"), targets, status="Failed")
+    assert handler({"detail": {"deploymentId": made}}, None) == [f"app: {made} Failed"]
+
+
+async def check_app(app: Any) -> None:
+    transport = httpx.ASGITransport(app=app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://app") as http:
+        answer = await http.get(f"/deployments/{DEPLOYMENT_ID}/targets")
+        assert answer.json()[0]["target_id"] == "i-1"
+        answer = await http.get("/deployments/d-UNKNOWN11/targets")
+        assert answer.status_code == HTTPStatus.NOT_FOUND
+        assert answer.json() == {"code": "DeploymentDoesNotExistException"}
 
 
 def test_their_many_accounts_are_gathered(

@@ -6,6 +6,8 @@ import inspect
 import json
 from collections.abc import Sequence
 from datetime import datetime
+from importlib import import_module
+from importlib.util import find_spec
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
@@ -24,7 +26,6 @@ from support.strategies import (
 )
 
 import codedeploy_targets
-import codedeploy_targets.aio
 import codedeploy_targets.testing
 from codedeploy_targets import DeploymentTarget, DeploymentTargetType, TargetFilters
 from codedeploy_targets._errors import Exceptions
@@ -114,7 +115,8 @@ def test_the_exceptions_are_those_of_the_operation() -> None:
 def public() -> dict[str, Any]:
     """Return the public classes, functions and methods, by name."""
     found = {name: each for name, each in vars(codedeploy_targets).items() if is_ours(each)}
-    for module in (codedeploy_targets.aio, codedeploy_targets.testing):
+    aio = [import_module("codedeploy_targets.aio")] if find_spec("aiobotocore") else []
+    for module in (codedeploy_targets.testing, *aio):
         names = vars(module).items()
         found |= {name: each for name, each in names if is_ours(each, module.__name__)}
     found = {name: each for name, each in found.items() if not name.startswith("_")}
@@ -147,4 +149,6 @@ def test_the_public_names_are_looked_at() -> None:
     DeploymentTargetsClient.__init__ DeploymentTargetsClient.watch_deployment_targets
     AsyncDeploymentTargetsClient.__init__ AsyncDeploymentTargetsClient.iter_deployment_targets
     BatchGetDeploymentTargetsOutput.from_boto3 MockDeploymentTargets.put"""
+    if not find_spec("aiobotocore"):
+        names = names.replace("Async", "")
     assert set(names.split()) <= PUBLIC.keys()

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import sqlite3
 import threading
+from collections import deque
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -82,10 +85,51 @@ def test_a_slow_consumer_holds_back_calls_and_ids(clients: Clients, *, own: bool
     clients.pause(0.1)
     assert (len(codedeploy.batches), len(read)) == (3, 75)
     assert got(itertools.islice(targets, 25)) == ids(26)[1:]
-    clients.wait_until(lambda: len(codedeploy.batches) == 4)
     clients.pause(0.1)
-    assert (len(codedeploy.batches), len(read)) == (4, 100)
-    targets.close()
+    # The sync client yields what is ready before it reads a fourth batch.
+    assert len(codedeploy.batches) in (3, 4)
+    assert len(read) == 25 * len(codedeploy.batches)
+    assert got(targets) == ids(1_000)[26:]
+
+
+@pytest.mark.parametrize("max_concurrency", [2, 8])
+def test_a_slow_page_holds_back_no_target(clients: Clients, max_concurrency: int) -> None:
+    go_on = threading.Event()
+
+    def wait(operation: str, params: dict[str, Any]) -> None:
+        if operation == LIST and "nextToken" in params:
+            assert go_on.wait(10)
+
+    codedeploy = CodeDeploy(known=130, page_size=40, before=wait)
+    targets = clients.served(codedeploy, max_concurrency=max_concurrency).iterate()
+    # Those of a batch that is not full come, too.
+    assert got(itertools.islice(targets, 40)) == ids(40)
+    go_on.set()
+    assert got(targets) == ids(130)[40:]
+
+
+def test_the_ids_of_an_sqlite_cursor_are_read_in_the_callers_thread(clients: Clients) -> None:
+    with closing(sqlite3.connect(":memory:")) as database:
+        database.execute("create table wanted (id)")
+        database.executemany("insert into wanted values (?)", [(each,) for each in ids(300)])
+        cursor = database.execute("select id from wanted")
+        cursor.row_factory = lambda _, row: row[0]
+        assert got(clients.served(CodeDeploy()).iterate(cursor)) == ids(300)
+
+
+def test_ids_that_the_consumer_feeds_need_max_concurrency_1(clients: Clients) -> None:
+    fed = deque(ids(25))
+
+    def produce() -> Iterator[str]:
+        while fed:
+            yield fed.popleft()
+
+    targets = clients.canned(CodeDeploy(), max_concurrency=1).iterate(clients.each(produce()))
+    more, seen = iter(ids(100)[25:]), []
+    for target in targets:
+        seen.append(target.target_id)
+        fed.extend(itertools.islice(more, 1))
+    assert seen == ids(100)
 
 
 def test_the_listing_goes_no_further_than_the_calls_need(clients: Clients) -> None:

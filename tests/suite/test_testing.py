@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from contextlib import suppress
 from datetime import timedelta, timezone
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,7 @@ import pytest
 from botocore.exceptions import ClientError
 from moto import mock_aws
 from moto.codedeploy.responses import CodeDeployResponse
-from support.clients import AsyncClients
+from support.clients import AsyncClients, got
 from support.endpoint import boto3_client
 from support.mock_aws import MOTO_ACCOUNT, client_of, deploy
 from support.models import FULL, MOMENT
@@ -59,13 +59,13 @@ def instances(count: int) -> list[ct.InstanceTarget]:
     return [target(f"i-{number}") for number in range(count)]
 
 
-def refused(client: Any, operation: str, **params: Any) -> tuple[str, str]:
+def refused(client: Any, operation: str, **params: Any) -> str:
     """Return the code and message with which a call is refused."""
     with pytest.raises(ClientError) as caught:
         getattr(client, operation)(**params)
-    assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 400
-    told = caught.value.response["Error"]
-    return told["Code"].removesuffix("Exception"), told["Message"]
+    response: Any = caught.value.response
+    assert response["ResponseMetadata"]["HTTPStatusCode"] == 400
+    return "{Code}: {Message}".format(**response["Error"]).replace("Exception:", ":")
 
 
 # The targets.
@@ -85,16 +85,9 @@ def test_every_type_comes_back_as_it_was_put(client: Any, targets: Any) -> None:
 def test_boto3_gets_its_own_dicts_in_the_order_of_the_ids(client: Any, targets: Any) -> None:
     own = [each.model_copy(update={"deployment_id": "d-own"}) for each in FULL[::-1]]
     deployment_id = deploy(client, targets, put=reversed(own))
-    bodies: list[bytes] = []
-    client.meta.events.register(
-        "before-parse.codedeploy", lambda response_dict, **_: bodies.append(response_dict["body"])
-    )
     ids = [each.target_id for each in own]
     response = client.batch_get_deployment_targets(deploymentId=deployment_id, targetIds=ids)
     assert response["deploymentTargets"] == [each.to_boto3() for each in own]
-    # On the wire, times are seconds since the epoch.
-    sent = json.loads(bodies[0])["deploymentTargets"][-1]["instanceTarget"]
-    assert sent["lastUpdatedAt"] == MOMENT.timestamp()
 
 
 def test_put_replaces_and_leaves_the_models_alone(client: Any, targets: Any) -> None:
@@ -115,7 +108,7 @@ def test_put_refuses_targets_without_an_id_of_their_own(
     for method, what in [("put", [*instances(2), odd]), ("play", [("Ready", [odd, odd])])]:
         with pytest.raises(ValueError, match=f"target_id of its own: {target_id!r}$"):
             getattr(targets, method)(deployment_id, what)
-    assert refused(client, LIST, deploymentId=deployment_id)[0] == "DeploymentNotStarted"
+    assert refused(client, LIST, deploymentId=deployment_id).startswith("DeploymentNotStarted:")
 
 
 def test_a_batch_has_up_to_25_targets_and_missing_ones_can_be_skipped(
@@ -128,8 +121,7 @@ def test_a_batch_has_up_to_25_targets_and_missing_ones_can_be_skipped(
     out = ct.DeploymentTargetsClient(client).batch_get_deployment_targets(
         deploymentId=deployment_id, targetIds=["gone", "i-2", "i-1"], skip_missing=True
     )
-    assert [each.target_id for each in out.deployment_targets] == ["i-2", "i-1"]
-    assert out.missing_target_ids == ["gone"]
+    assert (got(out.deployment_targets), out.missing_target_ids) == (["i-2", "i-1"], ["gone"])
 
 
 @pytest.mark.parametrize(
@@ -146,92 +138,70 @@ def test_listing_is_paged(client: Any, targets: Any, count: int, pages: list[int
 def test_targets_may_be_put_between_two_pages(client: Any, targets: Any) -> None:
     deployment_id = deploy(client, targets, put=instances(250))
     first = client.list_deployment_targets(deploymentId=deployment_id)
+    following = {"deploymentId": deployment_id, "nextToken": first["nextToken"]}
     for count, rest in [(120, 20), (90, 0), (0, 0), (400, 100)]:
         targets.put(deployment_id, instances(count))
-        page = client.list_deployment_targets(
-            deploymentId=deployment_id, nextToken=first["nextToken"]
-        )
+        page = client.list_deployment_targets(**following)
         assert page["targetIds"] == [f"i-{number}" for number in range(100, 100 + rest)]
         assert ("nextToken" in page) == (count == 400)
 
 
-@pytest.mark.parametrize(
-    ("filters", "expected"),
-    [
-        (None, ["i-0", "i-1", "i-2", "i-3", "pay"]),
-        ({}, ["i-0", "i-1", "i-2", "i-3", "pay"]),
-        ({"TargetStatus": ["Failed"]}, ["i-0", "i-1", "pay"]),
-        ({"TargetStatus": ["Failed", "Ready"]}, ["i-0", "i-1", "i-2", "pay"]),
-        ({"TargetStatus": ["Skipped"]}, []),
-        ({"ServerInstanceLabel": ["Green"]}, ["i-1", "i-2"]),
-        ({"ServerInstanceLabel": ["Green"], "TargetStatus": ["Failed"]}, ["i-1"]),
-    ],
-)
-def test_listing_is_filtered(client: Any, targets: Any, filters: Any, expected: list[str]) -> None:
+@pytest.mark.parametrize(("filters", "expected"), [
+    (None, "i-0 i-1 i-2 i-3 pay"), ({}, "i-0 i-1 i-2 i-3 pay"),
+    ({"TargetStatus": ["Failed"]}, "i-0 i-1 pay"), ({"TargetStatus": ["Skipped"]}, ""),
+    ({"TargetStatus": ["Failed", "Ready"]}, "i-0 i-1 i-2 pay"),
+    ({"ServerInstanceLabel": ["Green"]}, "i-1 i-2"),
+    ({"ServerInstanceLabel": ["Green"], "TargetStatus": ["Failed"]}, "i-1"),
+])  # fmt: skip
+def test_listing_is_filtered(client: Any, targets: Any, filters: Any, expected: str) -> None:
     states: list[Any] = [("Failed", "Blue"), ("Failed", "Green"), ("Ready", "Green"), (None, None)]
-    put: list[ct.DeploymentTarget] = [
-        ct.InstanceTarget(target_id=f"i-{number}", status=status, instance_label=label)
-        for number, (status, label) in enumerate(states)
-    ]
-    put.append(ct.LambdaTarget(target_id="pay", status=ct.TargetStatus.FAILED))
+    put: list[Any] = [ct.LambdaTarget(target_id="pay", status=ct.TargetStatus.FAILED)]
+    for number, (status, label) in enumerate(states):
+        each = ct.InstanceTarget(target_id=f"i-{number}", status=status, instance_label=label)
+        put.append(each)
     found = ct.DeploymentTargetsClient(client).iter_deployment_targets(
         deploymentId=deploy(client, targets, put=put), targetFilters=filters
     )
-    assert [each.target_id for each in found] == expected
+    assert sorted(str(each.target_id) for each in found) == expected.split()
 
 
 # What is refused.
-
-NO_ID = ("DeploymentIdRequired", "A deployment id is required.")
-NO_TARGET_ID = ("DeploymentTargetIdRequired", "A target id is required.")
-BAD_TOKEN = ("InvalidNextToken", "The next token is not valid.")
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
 @pytest.mark.usefixtures("targets")
 def test_deployment_ids_are_checked(client: Any, operation: str) -> None:
-    deployment_id = deploy(client)
-    assert refused(client, operation) == NO_ID
-    assert refused(client, operation, deploymentId="") == NO_ID
-    for wrong in ("d_1", "d-1\n"):
-        told = refused(client, operation, deploymentId=wrong)
-        assert told == ("InvalidDeploymentId", f"{wrong} is no deployment id.")
-    assert refused(client, operation, deploymentId="d-1")[0] == "DeploymentDoesNotExist"
-    not_started = f"The deployment {deployment_id} has no targets yet."
-    told = refused(client, operation, deploymentId=deployment_id)
-    assert told == ("DeploymentNotStarted", not_started)
+    known = deploy(client)
+    for params, told in [
+        ({}, "DeploymentIdRequired: A deployment id is required."),
+        ({"deploymentId": ""}, "DeploymentIdRequired: A deployment id is required."),
+        ({"deploymentId": "d_1"}, "InvalidDeploymentId: d_1 is no deployment id."),
+        ({"deploymentId": "d-1\n"}, "InvalidDeploymentId: d-1\n is no deployment id."),
+        ({"deploymentId": "d-1"}, "DeploymentDoesNotExist: The deployment d-1 does not exist with"),
+        ({"deploymentId": known}, f"DeploymentNotStarted: The deployment {known} has no targets"),
+    ]:
+        assert refused(client, operation, **params).startswith(told)
 
 
-REFUSED: list[tuple[str, dict[str, Any], tuple[str, str]]] = [
-    (READ, {}, NO_TARGET_ID),
-    (READ, {"targetIds": []}, NO_TARGET_ID),
-    (READ, {"targetIds": ["i-0"] * 26}, (
-        "DeploymentTargetListSizeExceeded", "26 are too many."
-    )),
-    (READ, {"targetIds": ["i-0", ""]}, ("InvalidDeploymentTargetId", "A target id is empty.")),
-    (READ, {"targetIds": ["i-0", "i-200"]}, (
-        "DeploymentTargetDoesNotExist", "There is no target i-200."
-    )),
-    (LIST, {"nextToken": ""}, BAD_TOKEN),
-    (LIST, {"nextToken": "what"}, BAD_TOKEN),
-    (LIST, {"nextToken": "-1"}, BAD_TOKEN),
-    (LIST, {"targetFilters": {"TargetColour": ["Blue"]}}, (
-        "InvalidTargetFilterName", "TargetColour is not a target filter."
-    )),
-    (LIST, {"targetFilters": {"TargetStatus": ["Failed", "failed"]}}, (
-        "InvalidInstanceStatus", "failed is not a value of TargetStatus."
-    )),
-    (LIST, {"targetFilters": {"ServerInstanceLabel": ["Red"]}}, (
-        "InvalidInstanceType", "Red is not a value of ServerInstanceLabel."
-    )),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("operation", "params", "told"), REFUSED)
+@pytest.mark.parametrize(("operation", "params", "told"), [
+    (READ, {}, "DeploymentTargetIdRequired: A target id is required."),
+    (READ, {"targetIds": []}, "DeploymentTargetIdRequired: A target id is required."),
+    (READ, {"targetIds": ["i-0"] * 26}, "DeploymentTargetListSizeExceeded: 26 are too many."),
+    (READ, {"targetIds": ["i-0", ""]}, "InvalidDeploymentTargetId: A target id is empty."),
+    (READ, {"targetIds": ["i-0", "i-9"]}, "DeploymentTargetDoesNotExist: There is no target i-9."),
+    *((LIST, {"nextToken": wrong}, "InvalidNextToken: The next token is not valid.")
+      for wrong in ("", "what", "-1", "1.5")),
+    (LIST, {"targetFilters": {"TargetColour": ["Blue"]}},
+     "InvalidTargetFilterName: TargetColour is not a target filter."),
+    (LIST, {"targetFilters": {"TargetStatus": ["Failed", "failed"]}},
+     "InvalidInstanceStatus: failed is not a value of TargetStatus."),
+    (LIST, {"targetFilters": {"ServerInstanceLabel": ["Red"]}},
+     "InvalidInstanceType: Red is not a value of ServerInstanceLabel."),
+])  # fmt: skip
 def test_target_ids_tokens_and_filters_are_checked(
-    client: Any, targets: Any, operation: str, params: Any, told: Any
+    client: Any, targets: Any, operation: str, params: Any, told: str
 ) -> None:
-    deployment_id = deploy(client, targets, put=instances(101))
+    deployment_id = deploy(client, targets, put=instances(1))
     assert refused(client, operation, deploymentId=deployment_id, **params) == told
 
 
@@ -246,9 +216,8 @@ def info(client: Any, deployment_id: str) -> dict[str, Any]:
 def test_get_deployment_answers_what_was_set_and_the_rest_is_motos(
     client: Any, targets: Any
 ) -> None:
-    deployment_id, other = deploy(client), deploy(client)
+    deployment_id = deploy(client)
     own = info(client, deployment_id)
-    assert "createTime" in own
     assert not own.keys() & {"errorInformation", "rollbackInfo"}  # the service has none yet
     for status in ("InProgress", "Paused", "Succeeded"):
         targets.set_status(deployment_id, status)
@@ -267,7 +236,6 @@ def test_get_deployment_answers_what_was_set_and_the_rest_is_motos(
     targets.set_deployment(deployment_id, ct.DeploymentInfo(creator="me"))
     changed = {"status": "Stopped", "creator": "me", "deploymentOverview": overview}
     assert info(client, deployment_id) == {**own, **changed}
-    assert info(client, other)["status"] == "Created"
     with pytest.raises(client.exceptions.DeploymentDoesNotExistException):
         info(client, "d-9")
 
@@ -300,7 +268,7 @@ def test_a_deployment_is_played_round_by_round(client: Any, targets: Any) -> Non
     assert info(client, deployment_id)["status"] == "Failed"  # the last round stays
     targets.play(deployment_id, ROUNDS[:1])
     assert info(client, deployment_id)["status"] == "Created"
-    assert refused(client, LIST, deploymentId=deployment_id)[0] == "DeploymentNotStarted"
+    assert refused(client, LIST, deploymentId=deployment_id).startswith("DeploymentNotStarted:")
 
 
 def test_the_async_client_follows_a_deployment(moto_url: str, targets: Any) -> None:
@@ -328,10 +296,9 @@ def test_deployments_of_any_account_and_region_take_targets_until_moto_resets(ta
         for number, client in enumerate(clients):
             listed = client.list_deployment_targets(deploymentId=ids[number])
             assert listed["targetIds"] == [f"i-{number}"]
-        assert refused(clients[0], LIST, deploymentId=ids[2])[0] == "DeploymentDoesNotExist"
+        assert "NotExist" in refused(clients[0], LIST, deploymentId=ids[2])
     with mock_aws():
-        told = refused(client_of(*places[0]), LIST, deploymentId=ids[0])
-        assert told[0] == "DeploymentDoesNotExist"
+        assert "NotExist" in refused(client_of(*places[0]), LIST, deploymentId=ids[0])
         with pytest.raises(LookupError):
             targets.put(ids[0], [])
 
@@ -340,27 +307,24 @@ def test_deployments_of_any_account_and_region_take_targets_until_moto_resets(ta
 
 
 def test_afterwards_moto_is_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = dict(vars(CodeDeployResponse))
-    with mock_deployment_targets():
-        during = dict(vars(CodeDeployResponse))
-        with pytest.raises(ZeroDivisionError), mock_deployment_targets():
-            raise ZeroDivisionError
-        assert dict(vars(CodeDeployResponse)) == during
-    assert dict(vars(CodeDeployResponse)) == before
-    # Left out of order.
+    def now() -> dict[str, Any]:
+        return dict(vars(CodeDeployResponse))
+
+    # As moto may have one of them some day.
+    monkeypatch.setattr(CodeDeployResponse, LIST, lambda _: "{}", raising=False)
+    before = now()
+    with suppress(ZeroDivisionError), mock_deployment_targets():
+        during = now()
+        assert all(during[each] is not before.get(each) for each in OPERATIONS)
+        _ = 1 / 0
+    assert now() == before
+    # Entered twice, and left out of order.
     first, second = mock_deployment_targets(), mock_deployment_targets()
     assert first.__enter__() is not second.__enter__()
     first.__exit__(None, None, None)
-    assert dict(vars(CodeDeployResponse)) == during
+    assert now() == during
     second.__exit__(None, None, None)
-    assert dict(vars(CodeDeployResponse)) == before
-    # As moto would have them.
-    own = {operation: lambda _: "{}" for operation in OPERATIONS}
-    for operation, method in own.items():
-        monkeypatch.setattr(CodeDeployResponse, operation, method, raising=False)
-    with mock_deployment_targets():
-        assert not any(getattr(CodeDeployResponse, name) is own[name] for name in OPERATIONS)
-    assert all(getattr(CodeDeployResponse, name) is own[name] for name in OPERATIONS)
+    assert now() == before
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)

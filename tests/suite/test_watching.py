@@ -61,13 +61,6 @@ def test_a_deployment_is_told_as_it_happens(clients: Clients) -> None:
     assert len(codedeploy.rounds()) == 7
 
 
-def test_a_deployment_that_is_over_is_told_in_one_round(clients: Clients) -> None:
-    targets = fleet(a="Succeeded", b="Failed", c="Pending")
-    codedeploy = CodeDeploy(Step("Failed", targets))
-    assert list(clients.canned(codedeploy).watch(delay=60)) == targets
-    assert [operation for operation, _ in codedeploy.calls] == list(OPERATIONS)
-
-
 @st.composite
 def timelines(draw: st.DrawFn, target_id: str, moments: int) -> list[DeploymentTarget | None]:
     """Draw the states of a target that appears, is busy, and may come to its end."""

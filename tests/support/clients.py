@@ -8,11 +8,12 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from functools import cache
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 from unittest.mock import MagicMock, NonCallableMock
 
 from botocore.stub import Stubber
-from support.codedeploy import GET, LIST, READ, wait_until
+from support.codedeploy import GET, LIST, PATIENCE, READ, wait_until
 from support.endpoint import (
     aws_response,
     boto3_client,
@@ -21,6 +22,7 @@ from support.endpoint import (
     read_json_request,
     serve,
 )
+from support.pages import ids
 from typing_extensions import Self
 
 from codedeploy_targets import DeploymentTargetsClient
@@ -28,7 +30,7 @@ from codedeploy_targets import DeploymentTargetsClient
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable, Iterator
 
-    from support.codedeploy import CodeDeploy
+    from support.codedeploy import CodeDeploy, Gate
     from support.endpoint import Answer, Endpoint, ReadRequest, Response
 
     from codedeploy_targets import BatchGetDeploymentTargetsOutput, DeploymentTarget
@@ -117,6 +119,18 @@ class Clients:
         wrapped = self.unwrapped(self.serve(answer).url, **config)
         return self.wrap(wrapped, max_concurrency=max_concurrency)
 
+    def capped(self, codedeploy: CodeDeploy, gate: Gate) -> Client:
+        """Return a client that makes one call at a time, as the service has throttled all."""
+        client = self.served(codedeploy, retries={"total_max_attempts": 1})
+        codedeploy.gather(4)
+        with suppress(client.exceptions.ClientError):
+            client.batch_get(ids(100))
+        self.no_thread_is_left()
+        self.pause(0.05)  # a call that was cancelled may be on its way, and nothing tells
+        gate.is_open = True
+        codedeploy.calls.clear()
+        return client
+
     def serve(self, answer: Answer) -> Endpoint:
         return self._stack.enter_context(serve(answer))
 
@@ -185,6 +199,23 @@ class Clients:
     def iterator(self, targets: Any) -> Any:
         """Return an iterator of the client's as one that is not async."""
         return targets
+
+    def collect(self, targets: Any) -> Any:
+        """Return a call, for `at_once`, that consumes an iterator of the typed client."""
+        return [*targets]
+
+    def beside(self, targets: Any) -> Callable[[], Any]:
+        """Call `next` in a thread or task of its own; return what waits for its result.
+
+        The result is None at the end of the iterator.
+        """
+        results: SimpleQueue[Any] = SimpleQueue()
+        threading.Thread(target=lambda: results.put(next(targets, None))).start()
+        return lambda: results.get(timeout=PATIENCE)
+
+    def close(self, targets: Any) -> None:
+        """Close an iterator that another thread or task may be in."""
+        targets.close()
 
     def each(self, items: Iterable[Any]) -> Any:
         """Return an iterator over items: an async one, for the async client."""
@@ -278,6 +309,19 @@ class AsyncClients(Clients):
     def iterator(self, targets: Any) -> Any:
         return _BlockingIterator(self, targets)
 
+    async def collect(self, targets: Any) -> Any:
+        return [target async for target in targets]
+
+    def beside(self, targets: Any) -> Callable[[], Any]:
+        async def following() -> Any:
+            return await anext(aiter(targets.unblocked), None)
+
+        task = self.loop.create_task(following())
+        return lambda: self.finish(asyncio.wait_for(task, PATIENCE))
+
+    def close(self, targets: Any) -> None:
+        self.finish(targets.aclose())
+
     async def each(self, items: Iterable[Any]) -> Any:
         for item in items:
             yield item
@@ -314,18 +358,25 @@ class _BlockingIterator:
 
     def __init__(self, clients: AsyncClients, targets: Any) -> None:
         self._clients = clients
-        self._targets = targets
+        self.unblocked = targets
         self._before = clients.tasks()
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._targets, name)
+        return getattr(self.unblocked, name)
+
+    def __enter__(self) -> Self:
+        self._clients.finish(self.unblocked.__aenter__())
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self._clients.finish_alone(self.unblocked.__aexit__(*raised))
 
     def __iter__(self) -> Self:
         return self
 
     def __next__(self) -> DeploymentTarget:
         try:
-            target: DeploymentTarget = self._clients.finish(anext(self._targets))
+            target: DeploymentTarget = self._clients.finish(anext(self.unblocked))
         except BaseException as error:
             assert self._clients.tasks() <= self._before
             if isinstance(error, StopAsyncIteration):
@@ -334,7 +385,7 @@ class _BlockingIterator:
         return target
 
     def close(self) -> None:
-        self._clients.finish(self._targets.aclose())
+        self._clients.finish(self.unblocked.aclose())
         assert self._clients.tasks() <= self._before
 
 

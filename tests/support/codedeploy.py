@@ -103,16 +103,26 @@ class TokenBucket:
         return True
 
 
+class Gate:
+    """Allows everything or nothing, in place of a token bucket."""
+
+    is_open = False
+
+    def take(self) -> bool:
+        return self.is_open
+
+
 class Hang:
     """Holds calls back until the test lets go."""
 
     def __init__(self) -> None:
         self._arrived = threading.Semaphore(0)
         self._go = threading.Event()
+        self._is_over = False
 
     def __call__(self, *_: object) -> None:
         self._arrived.release()
-        assert self._go.wait(PATIENCE), "the test has not let go"
+        self._is_over |= not self._go.wait(PATIENCE)
 
     def wait_for(self, calls: int = 1) -> None:
         """Wait until so many more calls hang."""
@@ -120,6 +130,7 @@ class Hang:
             assert self._arrived.acquire(timeout=PATIENCE), "no call came"
 
     def let_go(self) -> None:
+        assert not self._is_over, "what the test did meanwhile waited for a call that hangs"
         self._go.set()
 
 
@@ -146,7 +157,7 @@ class CodeDeploy:
         known: int | Sequence[str] = 1_000,
         instead: Mapping[str, Iterable[Instead]] | None = None,
         before: Callable[[str, Any], object] | None = None,
-        throttle: TokenBucket | None = None,
+        throttle: TokenBucket | Gate | None = None,
         delay: float = 0,
         page_size: int = 100,
     ) -> None:
@@ -202,6 +213,11 @@ class CodeDeploy:
 
         self._before.append(before)
         return hang
+
+    def gather(self, calls: int) -> None:
+        """Let the next calls wait for each other, until there are so many."""
+        arrived, left = threading.Barrier(calls), threading.Semaphore(calls)
+        self._before.append(lambda *_: left.acquire(blocking=False) and arrived.wait(PATIENCE))
 
     def method(self, operation: str) -> Callable[..., Any]:
         """Return a function that answers as boto3's method does, for a mock."""

@@ -1,0 +1,121 @@
+"""An iterator or a watch that is closed from anywhere ends at once, and leaves nothing behind.
+
+The fixture `clients` asserts at the end of each test that no thread or task is left.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from support.clients import Clients
+from support.codedeploy import GET, LIST, READ, CodeDeploy, Gate, Step
+from support.pages import fleet, ids
+
+LONG = 60.0  # seconds: a wait that no test may reach
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from support.clients import Client
+
+
+@pytest.mark.parametrize(
+    ("operation", "begin"),
+    [
+        (READ, lambda client: client.iterate(ids(60))),
+        (READ, lambda client: client.iterate(iter(ids(60)))),
+        (LIST, lambda client: client.iterate()),
+        *((operation, lambda client: client.watch()) for operation in (GET, LIST, READ)),
+    ],
+)
+def test_close_ends_who_waits_for_a_call(
+    clients: Clients, operation: str, begin: Callable[[Client], Any]
+) -> None:
+    codedeploy = CodeDeploy(known=60)
+    hang = codedeploy.hang(operation)
+    targets = begin(clients.served(codedeploy))
+    result = clients.beside(targets)
+    clients.wait_until(lambda: len(codedeploy.asked(operation)) == (3 if operation == READ else 1))
+    clients.close(targets)
+    assert result() is None
+    assert list(targets) == []
+    calls = len(codedeploy.calls)
+    hang.let_go()
+    clients.no_thread_is_left()
+    assert len(codedeploy.calls) == calls
+
+
+def test_close_ends_who_waits_for_a_place_under_the_cap(clients: Clients) -> None:
+    gate = Gate()
+    codedeploy = CodeDeploy(throttle=gate)
+    client = clients.capped(codedeploy, gate)
+    hang = codedeploy.hang(READ)
+    first = client.iterate(ids(25))
+    result = clients.beside(first)
+    clients.wait_until(lambda: bool(codedeploy.calls))
+    at_work = clients.under_way()
+    for targets in (client.iterate(ids(25)), client.iterate(), client.watch()):
+        waits = clients.beside(targets)
+        clients.pause(0.05)  # it comes to wait
+        clients.close(targets)
+        assert waits() is None
+        clients.wait_until(lambda: clients.under_way() == at_work)
+    assert len(codedeploy.calls) == 1
+    hang.let_go()
+    assert result().target_id == ids(1)[0]
+    first.close()
+
+
+def test_close_ends_a_watch_that_waits_for_its_next_round(clients: Clients) -> None:
+    codedeploy = CodeDeploy(Step("InProgress", fleet(a="InProgress")))
+    watch = clients.canned(codedeploy).watch(delay=LONG)
+    assert next(watch).target_id == "a"
+    result = clients.beside(watch)
+    clients.pause(0.05)
+    clients.close(watch)
+    assert result() is None
+    assert list(watch) == []
+    assert watch.deployment.status == "InProgress"
+    assert len(codedeploy.rounds()) == 1
+
+
+def test_an_iterator_is_a_context_manager(clients: Clients) -> None:
+    client = clients.served(CodeDeploy())
+    for targets in (client.iterate(), client.iterate(iter(ids(100))), client.watch(delay=LONG)):
+        with targets as entered:
+            assert entered is targets
+            assert next(entered).target_id == ids(1)[0]
+        assert list(targets) == []
+
+
+@pytest.mark.usefixtures("interruptible")
+@pytest.mark.parametrize(
+    ("operation", "begin"),
+    [
+        (READ, lambda client: next(client.iterate(ids(1_000)))),
+        (LIST, lambda client: next(client.iterate())),
+        *((operation, lambda client: next(client.watch())) for operation in (GET, LIST, READ)),
+        (READ, lambda client: client.batch_get(ids(1_000))),
+    ],
+)
+def test_an_interrupt_while_calls_hang_ends_their_request(
+    operation: str, begin: Callable[[Client], Any]
+) -> None:
+    once, main_thread = iter([True]), threading.get_ident()
+
+    def interrupt(name: str, _: object) -> None:
+        if name == operation and next(once, False):
+            signal.pthread_kill(main_thread, signal.SIGINT)
+
+    with Clients() as clients:
+        codedeploy = CodeDeploy(before=interrupt)
+        hang = codedeploy.hang(operation)
+        client = clients.served(codedeploy)
+        with pytest.raises(KeyboardInterrupt):
+            begin(client)
+        hang.let_go()
+        clients.no_thread_is_left()
+        assert 1 <= len(codedeploy.asked(operation)) <= 8

@@ -1,0 +1,159 @@
+"""A service that throttles: what this library's concurrency causes, it ends itself.
+
+`tests/programs/throttling.py` compares the rule with a loop over boto3.
+"""
+
+from __future__ import annotations
+
+import gc
+import itertools
+import os
+import threading
+from collections import deque
+from typing import Any
+
+import pytest
+from support.clients import Clients, got
+from support.clock import Clock
+from support.codedeploy import GET, LIST, READ, THROTTLED, CodeDeploy, Gate, TokenBucket
+from support.pages import ids
+
+RETRIES = {"mode": "standard", "total_max_attempts": 3}
+
+
+def half_allowed() -> TokenBucket:
+    """Return a bucket whose clock is the attempts: it allows ten, and then every other one."""
+    return TokenBucket(0.5, 10, clock=itertools.count().__next__)
+
+
+@pytest.mark.usefixtures("retry_at_once")
+def test_what_a_loop_gets_from_a_service_that_throttles_a_client_gets_too(
+    clients: Clients,
+) -> None:
+    codedeploy = CodeDeploy(throttle=half_allowed())
+    client = clients.canned(codedeploy, retries=RETRIES)
+    for start in range(0, 1_000, 25):
+        wanted = ids(1_000)[start : start + 25]
+        client.call("batch_get_deployment_targets", deploymentId="d-1", targetIds=wanted)
+    assert got(client.batch_get(ids(1_000)).deployment_targets) == ids(1_000)
+    assert got(client.iterate()) == ids(1_000)
+
+
+@pytest.mark.usefixtures("retry_at_once")
+def test_three_streams_at_once_get_all_from_a_service_that_throttles(clients: Clients) -> None:
+    client = clients.canned(CodeDeploy(throttle=half_allowed()), retries=RETRIES)
+
+    def stream() -> Any:
+        return clients.collect(client.typed.iter_deployment_targets(deploymentId="d-1"))
+
+    assert [got(targets) for targets in clients.at_once([stream] * 3)] == [ids(1_000)] * 3
+
+
+@pytest.mark.usefixtures("retry_at_once")
+def test_a_call_that_is_alone_is_left_to_the_retry_settings(clients: Clients) -> None:
+    codedeploy = CodeDeploy(throttle=TokenBucket(0, 0))
+    client = clients.canned(codedeploy, retries=RETRIES)
+    one = clients.canned(codedeploy, retries=RETRIES, max_concurrency=1)
+    for call in (
+        lambda: client.batch_get(ids(25)),
+        lambda: one.batch_get(ids(100)),
+        lambda: next(client.iterate()),
+        lambda: clients.finish(client.typed.get_deployment(deploymentId="d-1")),
+    ):
+        codedeploy.calls.clear()
+        with pytest.raises(client.exceptions.ClientError, match="ThrottlingException"):
+            call()
+        assert len(codedeploy.calls) == 3
+
+
+@pytest.mark.usefixtures("retry_at_once")
+@pytest.mark.parametrize("allowed", [0, 30])
+def test_a_service_that_allows_nothing_any_more_ends_a_request(
+    clients: Clients, monkeypatch: pytest.MonkeyPatch, allowed: int
+) -> None:
+    clock = Clock()
+    monkeypatch.setattr("time.monotonic", clock.monotonic)
+    throttle = TokenBucket(0, allowed)
+    codedeploy = CodeDeploy(throttle=throttle, before=lambda *_: clock.set_forward(0.1))
+    client = clients.canned(codedeploy, retries=RETRIES)
+    with pytest.raises(client.exceptions.ClientError, match="ThrottlingException"):
+        client.batch_get(ids(1_000))
+    assert len(codedeploy.calls) < allowed + 100
+
+
+def test_listings_and_get_deployment_share_the_cap_which_goes(clients: Clients) -> None:
+    gate, overlap, all_eight = Gate(), threading.Event(), threading.Barrier(8)
+    before = lambda *_: overlap.is_set() and all_eight.wait(10)  # noqa: E731
+    codedeploy = CodeDeploy(throttle=gate, before=before)
+    client = clients.capped(codedeploy, gate)
+    hangs = [codedeploy.hang(LIST), codedeploy.hang(GET)]
+    both = [client.iterate(), client.watch()]
+    results = [clients.beside(targets) for targets in both]
+    clients.wait_until(lambda: len(codedeploy.asked(LIST) + codedeploy.asked(GET)) > 0)
+    clients.pause(0.05)
+    assert len(codedeploy.asked(LIST) + codedeploy.asked(GET)) == 1
+    for hang in hangs:
+        hang.let_go()
+    assert [result().target_id for result in results] == ids(1) * 2
+    for targets in both:
+        clients.close(targets)
+    client.batch_get(ids(1_000))
+    overlap.set()
+    assert got(client.batch_get(ids(200)).deployment_targets) == ids(200)
+
+
+def test_a_call_alone_is_made_again_under_the_cap_while_the_service_lets_calls_through(
+    clients: Clients, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate, clock, script = Gate(), Clock(), deque[Any]()
+    scripted = iter(lambda: script.popleft() if script else None, "never")
+    codedeploy = CodeDeploy(throttle=gate, instead={READ: scripted})
+    client = clients.capped(codedeploy, gate)
+    script += [None, THROTTLED, THROTTLED]
+    assert got(client.batch_get(ids(25)).deployment_targets) == ids(25)
+    assert got(client.batch_get(ids(25)).deployment_targets) == ids(25)
+    assert len(codedeploy.calls) == 4
+    monkeypatch.setattr("time.monotonic", clock.monotonic)
+    clock.set_forward(3)
+    script += [THROTTLED]
+    with pytest.raises(client.exceptions.ClientError, match="ThrottlingException"):
+        client.batch_get(ids(25))
+
+
+@pytest.mark.parametrize("how", ["closed", "given up"])
+def test_a_request_that_ends_gives_its_place_back_though_its_call_hangs(
+    clients: Clients, how: str
+) -> None:
+    gate = Gate()
+    codedeploy = CodeDeploy(throttle=gate)
+    client = clients.capped(codedeploy, gate)
+    hang = codedeploy.hang(READ, ids(26)[-1])
+    targets = client.iterate(ids(50))
+    next(targets)
+    clients.wait_until(lambda: len(codedeploy.batches) == 2)
+    if how == "closed":
+        targets.close()
+    del targets
+    gc.collect()
+    assert got(client.batch_get(ids(75)[50:]).deployment_targets) == ids(75)[50:]
+    hang.let_go()
+
+
+def test_a_forked_process_starts_without_a_cap() -> None:
+    gate, both = Gate(), threading.Barrier(2)
+    with Clients() as clients:
+        codedeploy = CodeDeploy(throttle=gate, before=lambda *_: gate.is_open and both.wait(10))
+        codedeploy.gather(4)
+        client = clients.canned(codedeploy, retries={"total_max_attempts": 1})
+        with pytest.raises(client.exceptions.ClientError, match="ThrottlingException"):
+            client.batch_get(ids(100))
+        clients.no_thread_is_left()
+        gate.is_open = True
+        child = os.fork()
+        if child == 0:
+            try:
+                assert got(client.batch_get(ids(50)).deployment_targets) == ids(50)
+                os._exit(0)
+            finally:
+                os._exit(1)
+        assert os.waitpid(child, 0) == (child, 0)
