@@ -9,11 +9,12 @@ import sys
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 from . import DeploymentInfo, DeploymentTargetsClient
 from ._default_client import IMPATIENT, default_client
 from ._errors import error_code
+from ._live import make_report
 from ._report import Report, one_line
 
 _ABOUT = """Follow a CodeDeploy deployment, and tell why it failed. Exit status: 0 it succeeded, or
@@ -23,10 +24,13 @@ _ABOUT = """Follow a CodeDeploy deployment, and tell why it failed. Exit status:
 _ADVICE = {
     "AccessDeniedException": "Allow codedeploy:Get*, codedeploy:List* and codedeploy:BatchGet*.",
     "ConnectionError HTTPClientError": "Check --region and the network.",
-    "DeploymentDoesNotExistException InvalidDeploymentIdException": "Check the id and --region.",
+    "DeploymentDoesNotExistException": "Check the id and --region; it may be deleted by now.",
+    "InvalidDeploymentIdException": "A deployment id looks like d-EXAMPLE11.",
     "InvalidResponseError": "Try again; see whether a proxy changes what AWS answers.",
     "KeyError": "It has had no deployment.",
     "NoCredentialsError": "Sign in, or name a --profile.",
+    "NoRegionError": "Add --region, or set AWS_DEFAULT_REGION.",
+    "ProfileNotFound": "See the profiles in ~/.aws/config.",
     "ValueError": "",  # the error names what is wrong
     "SSOError TokenRetrievalError": "Run `aws sso login`.",
     "ThrottlingException": "Try again later, with a longer --delay.",
@@ -39,14 +43,13 @@ def main(argv: list[str] | None = None) -> int:
     """Run the command line, and return its exit status."""
     args = _parse(argv)
     # Either stream may be closed, and not every encoding has the characters of every log.
-    streams: Any = sys
-    streams.stderr = sys.stderr or Path(os.devnull).open("w")  # noqa: SIM115
-    streams.stdout = sys.stdout or Path(os.devnull).open("w")  # noqa: SIM115
-    streams.stdout.reconfigure(errors="replace")
+    sys.stderr = sys.stderr or Path(os.devnull).open("w")  # noqa: SIM115
+    sys.stdout = sys.stdout or Path(os.devnull).open("w")  # noqa: SIM115
+    cast("Any", sys.stdout).reconfigure(errors="replace")
     for name in {"SIGALRM", "SIGHUP", "SIGINT", "SIGTERM"} & {*dir(signal)}:
         if signal.getsignal(number := getattr(signal, name)) != signal.SIG_IGN:  # as under nohup
             signal.signal(number, _interrupt)
-    report, error = Report(args), None
+    report, error = make_report(args), None
     for step in partial(_follow, args, report), partial(_alarm, 0), report.end:
         try:
             step()

@@ -1,4 +1,4 @@
-"""Change here: what the command line shows: lines for a log, JSON, a live view on a terminal."""
+"""Change here: what the command line shows: lines for a log, JSON, and how a run ended."""
 
 # What the service sends is data: `one_line` and `as_json` let it steer no terminal, no CI runner.
 
@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import sys
 import time
 from collections import Counter, deque
@@ -19,7 +20,7 @@ from pydantic_core import to_jsonable_python
 
 from . import DeploymentInfo, DeploymentTarget, Diagnostics, FailureGroup, group_failures
 
-_DONE = {"Succeeded", "Skipped"}
+DONE = {"Succeeded", "Skipped"}
 _MOST = 20  # groups, ids of one, lines of a log
 _TICK, _SIGN_OF_LIFE = 0.25, 60  # seconds
 _DOMAINS = {"aws-cn": "amazonaws.cn", "aws-us-gov": "amazonaws-us-gov.com"}  # of AWS's console
@@ -47,17 +48,12 @@ def _first(ids: list[str]) -> str:
     return _join(", ", *map(one_line, ids[:_MOST]), more)
 
 
-def _span(seconds: float) -> str:
+def span(seconds: float) -> str:
     minutes, rest = divmod(max(round(seconds), 0), 60)  # this machine's clock may be behind
     return f"{minutes}m{rest:02}s" if minutes else f"{rest}s"
 
 
-def _age(target: DeploymentTarget, now: float) -> float:
-    event = target.current_event
-    return now - event.start_time.timestamp() if event and event.start_time else 0
-
-
-def _doing(target: DeploymentTarget) -> str:
+def doing(target: DeploymentTarget) -> str:
     # An ECS service has two sets of tasks, a Lambda function or a stack the new version's weight.
     event: Any = target.failed_event or target.current_event
     sets: Any = getattr(target, "task_sets_info", [])
@@ -69,11 +65,11 @@ def _doing(target: DeploymentTarget) -> str:
 
 
 def _past(target: DeploymentTarget) -> list[str | None]:
-    return [e.lifecycle_event_name for e in target.lifecycle_events if e.status in _DONE]
+    return [e.lifecycle_event_name for e in target.lifecycle_events if e.status in DONE]
 
 
 class Report:
-    """Shows lines, one a change that a reader can see; on a terminal, a live view below them."""
+    """Shows lines, one a change that a reader can see."""
 
     def __init__(self, args: Any) -> None:
         self.aws: Any = None  # what botocore's client tells of itself
@@ -81,15 +77,8 @@ class Report:
         self.deployment = DeploymentInfo()  # not known yet
         self.rollback: str | None = None
         self._args, self._out = args, sys.stderr if args.json else sys.stdout
-        self._console: Any = None
-        if args.watch and not args.json and sys.stdout.isatty():
-            with suppress(ImportError):  # rich is optional
-                from rich import get_console
-
-                self._console = None if get_console().is_dumb_terminal else get_console()
         self._targets: dict[object, DeploymentTarget] = {}
-        self._new, self._told, self._lines = deque[DeploymentTarget](), set[str](), list[str]()
-        self._drawn = 0, 0, [""]  # columns, lines, and the view
+        self._new, self._told = deque[DeploymentTarget](), set[str]()
         self._over, self._printed = Event(), time.monotonic()
         self._thread = Thread(target=self._show_life, daemon=True)
         self._thread.start()
@@ -102,8 +91,8 @@ class Report:
             link = f"https://{host}/codesuite/codedeploy/deployments/{name}?region={region}"
             group = f"{told.application_name}/{told.deployment_group_name} by {told.creator}"
             self._print(name, group, one_line(told.description), link)
-        if not (told.is_over or self._console):
-            self._print_new(f"{name} {told.status}")
+        if not told.is_over:
+            self._print_change(f"{name} {told.status}")
         while self._new:
             self._show(self._new.popleft())
 
@@ -114,14 +103,14 @@ class Report:
         self._new.append(target)
 
     def _show(self, target: DeploymentTarget) -> None:
-        text = _join(" ", target.target_id, target.status, _doing(target))
+        text = _join(" ", target.target_id, target.status, doing(target))
         if self._args.json:
             print(as_json(target), flush=True)
         if target.status == "Failed":
             why = target.diagnostics or Diagnostics()
             self._print_new(_join(": ", text, why.message or why.error_code))
-        elif not self._console:  # the view shows the others
-            self._print_new(text)
+        else:
+            self._print_change(text)
 
     def has_reached(self, goal: str | None) -> bool:
         past = [*map(_past, self._targets.values())]
@@ -153,8 +142,9 @@ class Report:
             self._print("Rolled back by", rollback, back and back.rollback_message)
         self._print(self._summary())
         if not info.is_over:
-            stop = f"aws deploy stop-deployment --deployment-id {info.deployment_id}"
-            self._print("It goes on. To stop it:", stop, "--region", self.aws.region_name)
+            options = ["--deployment-id", str(info.deployment_id), "--region", self.aws.region_name]
+            options += ["--profile", self._args.profile] if self._args.profile else []
+            self._print("It goes on. To stop it: aws deploy stop-deployment", shlex.join(options))
 
     def _print_group(self, group: FailureGroup) -> None:
         why, event = group.diagnostics or Diagnostics(), group.targets[0].failed_event
@@ -163,13 +153,16 @@ class Report:
         ids = _first([each.target_id or "without id" for each in group.targets])
         width = max((get_terminal_size().columns if self._out.isatty() else 98) - 14, 20)
         lines = wrap(ids, width, break_long_words=False, break_on_hyphens=False)
-        span = event and event.duration and _span(event.duration.total_seconds())
-        rows = {"targets": "\n".join(lines), "duration": span, "script": why.script_name}
+        duration = event and event.duration and span(event.duration.total_seconds())
+        rows = {"targets": "\n".join(lines), "duration": duration, "script": why.script_name}
         rows |= {"message": why.message, "log": why.log_tail}
         for label, text in rows.items():
             texts = [*filter(None, map(one_line, (text or "").splitlines()))][-_MOST:]
             for number, line in enumerate(texts):
                 self._print(f"    {'' if number else label:<9} {line}")
+
+    def _print_change(self, text: str) -> None:
+        self._print_new(text)
 
     def _print_new(self, text: str) -> None:
         if text not in self._told:
@@ -177,12 +170,11 @@ class Report:
             self._print(time.strftime("%H:%M:%S"), one_line(text))
 
     def _print(self, *words: str | None) -> None:
-        line = one_line(_join(" ", *words), 2_000)
         self._printed = time.monotonic()
-        if self._console and not self._over.is_set():
-            self._lines.append(line)  # one thread draws, which no signal interrupts
-        else:
-            print(line, file=self._out, flush=True)
+        self._write(one_line(_join(" ", *words), 2_000))
+
+    def _write(self, line: str) -> None:
+        print(line, file=self._out, flush=True)
 
     def _counts(self) -> Counter[str]:
         # AWS's own count may have more targets than came so far.
@@ -199,50 +191,9 @@ class Report:
     def _show_life(self) -> None:
         with suppress(OSError):  # the main thread meets it, too
             while not self._over.wait(_TICK):
-                if self._console:
-                    self._draw(*self._console.size)
-                elif self.deployment.status and time.monotonic() - self._printed >= _SIGN_OF_LIFE:
-                    self._print(time.strftime("%H:%M:%S"), self._summary())
-            if self._console:
-                self._draw(*self._console.size)
+                self._tick()
+            self._tick()
 
-    def _draw(self, columns: int, height: int) -> None:
-        is_over, end = self._over.is_set(), len(self._lines)
-        frame = [""] if is_over or not self.deployment.status else self._view(columns, height)
-        (old_columns, start, old_frame), self._drawn = self._drawn, (columns, end, frame)
-        # Row by row: tmux keeps in its history what a clearing to the end of the screen takes away.
-        clear = "\r\x1b[2K" + "\x1b[A\x1b[2K" * (len(old_frame) - 1)
-        if columns < old_columns:  # terminals differ in how they wrap what is there
-            clear, start = "\x1b[2J\x1b[H", min(start, max(end - height, 0))
-        if (columns, start, frame) != (old_columns, end, old_frame):
-            text = "".join(f"{line}\n" for line in self._lines[start:end])
-            # No line of the view wraps, however wide the terminal draws it. The cursor stays.
-            text = f"{clear}{text}\x1b[?7l" + "\n".join(frame) + "\x1b[?7h"
-            print(text, end="", file=self._out, flush=True)
-
-    def _view(self, columns: int, height: int) -> list[str]:
-        from rich.cells import cell_len, set_cell_size
-
-        counts = self._counts()
-        total, done = counts.total(), sum(counts[each] for each in ("Failed", *_DONE))
-        told = f"{done} of {total} done, {counts['Failed']} failed" if total else "no targets yet"
-        head = f"{one_line(self.deployment.status)}  {told}  "
-        size = max(min(30, columns - len(head)), 0)
-        lines = [f"{head}{'━' * (size * done // (total or 1)):─<{size}}"]
-        busy = [each for each in [*self._targets.values()] if not each.is_terminal]
-        now = time.time()
-        busy.sort(key=lambda each: _age(each, now), reverse=True)  # what hangs comes first
-        # The lines above stay in sight. Ids differ at their end.
-        room, half = max(height * 2 // 3, min(height, 5)), columns // 5 + 2
-        for target in busy[:room]:
-            name, age = one_line(target.target_id), _age(target, now)
-            if (cells := cell_len(name)) > 2 * half:
-                kept = half * len(name) // cells
-                name = f"{name[: kept - 1]}…{name[-kept:]}"
-            doing = one_line(_doing(target) or target.status)
-            lines.append(f"{_span(age) if age else '':>6} {name} {doing}")
-        if len(lines) > room:
-            lines[max(room - 1, 2) :] = [f"and {len(busy) - room + 2} more"]
-        lines = [set_cell_size(line, columns).rstrip() for line in lines[:room]]
-        colour = "" if self._console.no_color else "\x1b[31m" if counts["Failed"] else "\x1b[32m"
-        return [f"{colour}{lines[0]}\x1b[m", *lines[1:]]
+    def _tick(self) -> None:
+        if self.deployment.status and time.monotonic() - self._printed >= _SIGN_OF_LIFE:
+            self._print(time.strftime("%H:%M:%S"), self._summary())

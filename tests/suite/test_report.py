@@ -310,7 +310,7 @@ def test_the_bar_is_that_of_all_targets_and_the_status_the_deployments(cli: Comm
         cli.answer = CodeDeploy(Step("InProgress", evil_targets(EVIL)))
         screen.wait_for("1 failed")
         cli.answer = lambda *_: error("DeploymentDoesNotExistException")
-        assert finish(screen, 2)[-1].endswith("the id and --region.")
+        assert finish(screen, 2)[-1].endswith("deleted by now.")
         assert not any(text.encode() in screen.written for text in STEERING)
         assert not re.search(rb"\x1b\[[\d;]*3\dm", screen.written)
 
