@@ -130,8 +130,11 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
     add("--profile", help="the profile in ~/.aws/config")
     add("--delay", type=float, default=5.0, metavar="SECONDS", help="from round to round (5)")
     add("--timeout", type=float, metavar="SECONDS", help="when to give up following (never)")
-    add("--version", action="version", version=f"%(prog)s {version('codedeploy-targets')}")
+    add("--version", action="store_true", help="tell the version, and end")
     args = parser.parse_args(argv)
+    if args.version:
+        sys.stdout.write(f"codedeploy-targets {version('codedeploy-targets')}\n")
+        parser.exit()
     if bool(args.deployment_id) == bool(args.group) or bool(args.group) != bool(args.application):
         parser.error("name a DEPLOYMENT, or an --application and its --group")
     return args
