@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sys
 from importlib.metadata import version
@@ -326,3 +327,12 @@ def test_the_demo_shows_three_failed_of_sixty(cli: CommandLine) -> None:
     assert (ended.status, ended.err) == (0, "")
     assert ended.out.endswith(" Failed: 57 Succeeded, 3 Failed\n")
     assert "\n2 failed in AfterInstall: ScriptFailed\n" in ended.out
+
+
+def test_ctrl_c_while_python_still_imports_shows_no_traceback(
+    cli: CommandLine, tmp_path: Path
+) -> None:
+    code = "import os, signal; os.kill(os.getpid(), signal.SIGINT)"
+    (tmp_path / "pydantic.py").write_text(code)
+    cli.env["PYTHONPATH"] = f"{tmp_path}{os.pathsep}{cli.env.get('PYTHONPATH', '')}"
+    assert cli.run("d-1") == Ended(130, "", "")
