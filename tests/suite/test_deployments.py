@@ -60,6 +60,7 @@ def test_its_members_equal_those_of_boto3_by_each_door(info: dict[str, Any]) -> 
 @pytest.mark.parametrize("other", [
     {}, [], "", "{", "null", {"deploymentInfo": {}}, {"deploymentInfo": {"status": 5}},
     {"status": "Succeeded"}, {"deploymentInfo": {"status": "hunter2", "createTime": "hunter2"}},
+    {"deploymentInfo": DeploymentInfo(status="Failed", application_name="hunter2").model_dump()},
 ])  # fmt: skip
 def test_what_is_no_answer_is_a_value_error_that_shows_no_value(other: Any) -> None:
     with pytest.raises(ValueError, match=r".") as refused:
@@ -89,3 +90,12 @@ def test_another_answer_is_raised_at_once(clients: Clients, odd: Response) -> No
     with pytest.raises(expected):
         clients.finish_alone(client.typed.get_deployment(**REQUEST))
     assert len(codedeploy.calls) == 1
+
+
+def test_a_description_that_is_not_utf_8_is_read_all_the_same(clients: Clients) -> None:
+    def spoil(response: Response) -> Response:
+        return Response(response.body.replace(b"!", b"\xff"))
+
+    codedeploy = CodeDeploy(Step("Ready", info={"description": "new!"}), instead={GET: [spoil]})
+    get = clients.canned(codedeploy).typed.get_deployment
+    assert clients.finish_alone(get(**REQUEST)).description == "new\ufffd"

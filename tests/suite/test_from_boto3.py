@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from datetime import datetime
+from datetime import datetime, timezone
 from typing import Any
 
 import boto3
@@ -20,7 +20,12 @@ from support.pages import page
 from support.strategies import PAYLOADS
 
 from codedeploy_targets import BatchGetDeploymentTargetsOutput as Output
-from codedeploy_targets import DeploymentTargetsClient, ResponseMetadata, UnknownTarget
+from codedeploy_targets import (
+    DeploymentTargetsClient,
+    InstanceTarget,
+    ResponseMetadata,
+    UnknownTarget,
+)
 from codedeploy_targets.testing import mock_deployment_targets
 
 from_boto3 = Output.from_boto3
@@ -66,6 +71,15 @@ def test_a_dict_may_hold_times(time: datetime) -> None:
     assert target.last_updated_at == dated.last_updated_at == MOMENT
     # In `raw`, which is JSON, a time is text.
     assert dated == UnknownTarget.model_validate_json(dated.model_dump_json())
+
+
+@pytest.mark.parametrize("seconds", [1698539400, 1698543000])
+def test_a_time_in_the_hour_that_comes_twice_comes_back(seconds: int) -> None:
+    berlin = pytest.importorskip("dateutil.tz").gettz("Europe/Berlin")  # botocore's kind of zone
+    time = datetime.fromtimestamp(seconds, berlin)
+    (target,) = from_boto3(page_of({"instanceTarget": {"lastUpdatedAt": time}})).deployment_targets
+    assert target == InstanceTarget.model_validate_json(target.model_dump_json())
+    assert target.last_updated_at == datetime.fromtimestamp(seconds, timezone.utc)
 
 
 @given(any_target)

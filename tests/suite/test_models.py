@@ -190,6 +190,23 @@ def test_what_was_said_of_an_unknown_target_goes_before_what_was_read() -> None:
     assert UnknownTarget(raw=RAW, target_id="other").target_id == "other"
 
 
+@pytest.mark.parametrize("odd", [MOMENT, (1, 2), float("inf"), "\ud83d", {1: 2}])
+def test_an_unknown_target_keeps_what_json_can_hold_and_comes_back(odd: Any) -> None:
+    target = UnknownTarget(raw={"marsTarget": {"targetId": "rover", "odd": odd}})
+    assert UnknownTarget.model_validate_json(target.model_dump_json()) == target
+    assert target.target_id == "rover"
+
+
+def test_an_unknown_target_is_refused_where_json_could_not_be_written() -> None:
+    def nested(levels: int) -> dict[str, Any]:
+        return {"odd": nested(levels - 1)} if levels else {}
+
+    target = UnknownTarget(raw=nested(190))
+    assert UnknownTarget.model_validate_json(target.model_dump_json()) == target
+    with pytest.raises(ValidationError, match="nested too deeply"):
+        UnknownTarget(raw=nested(191))
+
+
 def test_an_unknown_target_tells_only_what_is_there_in_the_usual_form() -> None:
     payload = {"targetId": "rover", "status": 5, "lifecycleEvents": "none"}
     target = UnknownTarget(raw={"marsTarget": payload})

@@ -14,7 +14,7 @@ from unittest.mock import AsyncMock
 
 import pytest
 from support.clients import AsyncClients, aiobotocore_client
-from support.codedeploy import OPERATIONS, READ, CodeDeploy
+from support.codedeploy import OPERATIONS, PATIENCE, READ, CodeDeploy
 from support.endpoint import serve, unanswered
 from support.pages import ids
 
@@ -117,6 +117,50 @@ def test_cancelling_a_watch_that_waits_leaves_nothing_behind(clients: AsyncClien
     client = clients.canned(CodeDeploy(known=2)).typed
     watch = client.watch_deployment_targets(deploymentId="d-1", delay=LONG)
     clients.finish_alone(body())
+
+
+@pytest.mark.parametrize("ticks", range(6))
+def test_a_cancellation_in_the_moment_in_which_a_call_ends_is_not_lost(
+    clients: AsyncClients, ticks: int
+) -> None:
+    async def list_a_page(**params: Any) -> Any:
+        if "nextToken" in params:
+            await asyncio.sleep(LONG)
+        return {"targetIds": ids(25), "nextToken": "2"}
+
+    async def cancel() -> None:
+        for _ in range(ticks):
+            await asyncio.sleep(0)
+        task.cancel()
+
+    async def read(**_: Any) -> Any:
+        others.append(asyncio.create_task(cancel()))
+        return {"deploymentTargets": []}
+
+    async def body() -> None:
+        nonlocal task
+        task = asyncio.ensure_future(got(client.iter_deployment_targets(deploymentId="d-1")))
+        await asyncio.wait({task}, timeout=PATIENCE)
+        assert task.cancelled()
+
+    task: Any = None
+    others: list[Any] = []
+    mock = AsyncMock(list_deployment_targets=list_a_page, batch_get_deployment_targets=read)
+    client = clients.wrap(mock).typed
+    clients.finish_alone(body())
+
+
+def test_an_iterable_that_closes_its_stream_leaves_no_task(clients: AsyncClients) -> None:
+    async def produce() -> AsyncIterator[str]:
+        for number, target_id in enumerate(ids(1000)):
+            if number == 60:
+                await targets.aclose()
+            yield target_id
+
+    client = clients.canned(CodeDeploy(), max_concurrency=2).typed
+    targets = client.iter_deployment_targets(deploymentId="d-1", targetIds=produce())
+    assert clients.finish(asyncio.wait_for(got(targets), PATIENCE)) == ids(50)
+    clients.wait_until(lambda: not clients.tasks())
 
 
 def test_cancelling_every_other_task_before_it_has_begun_ends_the_caller(

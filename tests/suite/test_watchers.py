@@ -8,8 +8,10 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support.clients import AsyncClients
+from botocore.history import BaseHistoryHandler, get_global_history_recorder
+from support.clients import AsyncClients, got
 from support.codedeploy import READ, CodeDeploy, Step, cut_short
+from support.endpoint import Response
 from support.pages import instance, target
 
 from codedeploy_targets import BatchGetDeploymentTargetsOutput, UnknownTarget
@@ -191,7 +193,56 @@ def test_a_cache_keeps_boto3_s_dict_for_typed_and_direct_calls(
     assert second.deployment_targets[::2] == first.deployment_targets[::2]
 
 
+def test_a_wrapper_that_makes_another_call_gets_boto3_s_dict_of_it(
+    clients: Clients, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def answer(name: str, params: Any) -> Response:
+        return Response(b'{"applications": ["app"]}') if name != READ else codedeploy(name, params)
+
+    async def call(wrapped: Any, name: str, params: Any) -> Any:
+        result = await clients.result(own(wrapped, name, params))
+        if name == READ:
+            listed.append(await clients.result(wrapped.list_applications()))
+        return result
+
+    codedeploy, listed = CodeDeploy(STEP), list[Any]()
+    client = clients.canned(answer)
+    cls = base_of(client.wrapped)
+    own = cls._make_api_call
+    monkeypatch.setattr(cls, "_make_api_call", as_method(clients, call))
+    assert got(client.batch_get(WANTED).deployment_targets) == WANTED
+    assert listed == [client.call("list_applications")]
+
+
+def test_what_a_handler_parses_itself_counts(clients: Clients) -> None:
+    client = clients.canned(CodeDeploy(STEP))
+    edited = [instance("i-2")]
+    client.on("before-parse", lambda customized_response_dict, **_: customized_response_dict.update(
+        deploymentTargets=edited
+    ))  # fmt: skip
+    output = client.batch_get(["i-1"])
+    assert (got(output.deployment_targets), output.missing_target_ids) == (["i-2"], ["i-1"])
+
+
 # The tools themselves.
+
+
+def test_botocore_s_history_records_the_targets(clients: Clients) -> None:
+    class Handler(BaseHistoryHandler):  # type: ignore[misc, unused-ignore]
+        def emit(self, event_type: str, payload: Any, source: str) -> None:  # noqa: ARG002
+            if event_type == "PARSED_RESPONSE":
+                recorded.append(payload)
+
+    recorder, recorded = get_global_history_recorder(), list[Any]()
+    client = clients.canned(CodeDeploy(STEP))
+    recorder.add_handler(Handler())
+    recorder.enable()
+    try:
+        client.batch_get(WANTED)
+        plain = client.call("batch_get_deployment_targets", **REQUEST)
+    finally:
+        recorder.disable()
+    assert recorded == [plain, plain]
 
 
 def test_placebo_records_and_replays_a_deployment(clients: Clients, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from support.pages import fleet, page, target
 if TYPE_CHECKING:
     from support.clients import Clients
 
-    from codedeploy_targets import DeploymentInfo, DeploymentTarget
+    from codedeploy_targets import DeploymentInfo, DeploymentTarget, InstanceTarget
 
 TERMINAL = ["Succeeded", "Failed", "Skipped"]
 DONE = {"Succeeded", "Skipped"}
@@ -291,3 +291,19 @@ def test_targets_of_a_future_type_without_an_id_are_yielded_once(clients: Client
     )
     watch = clients.canned(codedeploy).watch()
     assert [each.status for each in watch] == ["InProgress", "Ready", "Succeeded"]
+
+
+def test_a_blue_and_a_green_target_of_one_id_are_followed_each(clients: Clients) -> None:
+    def states(green: str) -> list[InstanceTarget]:
+        labels = {"Green": green, "Blue": "Succeeded"}
+        return [
+            target("i-1", status).model_copy(update={"instance_label": label})
+            for label, status in labels.items()
+        ]
+
+    first, last = states("InProgress"), states("Succeeded")
+    reads = [page([each.to_boto3() for each in read]) for read in (first, first, last)]
+    steps = [*[Step("InProgress", fleet(**{"i-1": "Succeeded"}))] * 3, Step("Succeeded", last)]
+    codedeploy = CodeDeploy(*steps, instead={READ: map(Response, reads)})
+    assert list(clients.canned(codedeploy).watch()) == [*first, last[0]]
+    assert codedeploy.read_ids() == [["i-1"]] * 3 + [[]]

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support.clients import AsyncClients
+from support.clients import AsyncClients, Clients
 from support.codedeploy import GET, LIST, PATIENCE, READ, CodeDeploy, Step
 from support.endpoint import serve, unanswered
 from support.pages import fleet
@@ -19,7 +19,6 @@ from support.pages import fleet
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from support.clients import Clients
     from support.clock import Clock
 
 LONG = 60.0  # seconds: a wait that no test may reach
@@ -74,6 +73,13 @@ def test_the_time_is_looked_at_between_two_calls(
     with pytest.raises(TimeoutError):
         list(watch)
     assert len(codedeploy.calls) == calls
+
+
+def test_the_sync_watch_looks_at_the_time_between_two_batches_of_a_round(clock: Clock) -> None:
+    codedeploy = CodeDeploy(before=lambda name, _: clock.set_forward(90 * (name == READ)))
+    with Clients() as clients, pytest.raises(TimeoutError, match="is not over after"):
+        list(clients.canned(codedeploy, max_concurrency=1).watch(timeout=60))
+    assert len(codedeploy.batches) == 1
 
 
 @pytest.mark.parametrize("operation", [GET, LIST, READ])

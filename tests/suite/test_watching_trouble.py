@@ -5,6 +5,7 @@ What comes of one call that is cut short or throttled, `test_cut_bodies.py` show
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,14 +17,14 @@ from botocore.exceptions import (
     IncompleteReadError,
     ReadTimeoutError,
 )
-from support.codedeploy import THROTTLED, CodeDeploy, Step
+from support.clients import Clients
+from support.codedeploy import MISSING, PATIENCE, READ, THROTTLED, CodeDeploy, Step
 from support.endpoint import Response, error
-from support.pages import fleet
+from support.pages import fleet, ids, target
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from support.clients import Clients
     from support.clock import Clock
 
 URL: Any = {"endpoint_url": "http://localhost"}
@@ -31,6 +32,7 @@ TROUBLE: dict[str, Response | Exception] = {
     "throttled": THROTTLED,
     "500": Response(b"", 500),
     "503": Response(b"<html>busy</html>", 503),
+    "429": error("CodeFromTheFuture", 429),
     "cut short": Response(b'{"deploymentInfo": {"status": "Succ'),
     "no connection": EndpointConnectionError(**URL),
     "broken connection": ConnectionClosedError(**URL),
@@ -129,6 +131,32 @@ def test_trouble_that_stays_is_raised_after_five_minutes_and_three_rounds_or_at_
         next(watch)
     assert clock.pauses == pauses
     assert list(watch) == []
+
+
+def test_the_calls_of_a_round_that_failed_do_not_go_on() -> None:
+    def before(operation: str, params: Any) -> Response | None:
+        number = len(codedeploy.rounds())
+        if operation == READ and number == 2:
+            if params["targetIds"] != ids(25):
+                slow.set()
+                assert next_round.wait(PATIENCE)
+                return error(MISSING)  # which would be split
+            assert slow.wait(PATIENCE)
+            raise ReadTimeoutError(**URL)
+        if operation == READ and number == 3:
+            next_round.set()
+        return None
+
+    slow, next_round = threading.Event(), threading.Event()
+    busy, over = ([target(each, status) for each in ids(50)] for status in ("InProgress", "Failed"))
+    steps = [*[Step("InProgress", busy)] * 3, Step("Failed", over)]
+    codedeploy = CodeDeploy(*steps, before=before)
+    with Clients() as clients:
+        client = clients.canned(codedeploy, max_concurrency=2, **NO_RETRY)
+        assert list(client.watch()) == [*busy, *over]
+    # All threads have ended.
+    assert [len(batch) for batch in codedeploy.batches] == [25] * 8
+    assert codedeploy.most == 2
 
 
 @pytest.mark.usefixtures("clock")

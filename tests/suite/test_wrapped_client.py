@@ -345,6 +345,11 @@ def test_a_client_of_the_other_kind_is_refused() -> None:
             clients.wrap(None)
 
 
+def test_a_typed_client_is_refused(clients: Clients) -> None:
+    with pytest.raises(TypeError, match="client is a typed client already"):
+        clients.wrap(clients.canned(unanswered).typed)
+
+
 def test_a_client_that_was_not_entered_is_refused(clients: Clients) -> None:
     pytest.importorskip("aiobotocore")
     context = aiobotocore_client("http://localhost")  # aioboto3's is the same
