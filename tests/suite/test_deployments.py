@@ -14,7 +14,12 @@ from support.codedeploy import GET, CodeDeploy, Step, cut_short
 from support.endpoint import Response, canned, error
 from support.strategies import attribute, values
 
-from codedeploy_targets import DeploymentInfo, DeploymentTargetsClient, InvalidResponseError
+from codedeploy_targets import (
+    DeploymentInfo,
+    DeploymentStatus,
+    DeploymentTargetsClient,
+    InvalidResponseError,
+)
 
 if TYPE_CHECKING:
     from support.clients import Clients
@@ -33,6 +38,7 @@ INFOS = st.fixed_dictionaries(
     optional={name: st.none() | each for name, each in MEMBERS.items() if name != "status"}
     | {"revision": st.just({"revisionType": "S3"}), "future": st.integers()},
 )
+OWN = DeploymentInfo(status=DeploymentStatus.FAILED, application_name="hunter2")
 BODY = [b""]
 BOTO3 = canned(lambda *_: Response(BODY[0]))
 
@@ -60,7 +66,7 @@ def test_its_members_equal_those_of_boto3_by_each_door(info: dict[str, Any]) -> 
 @pytest.mark.parametrize("other", [
     {}, [], "", "{", "null", {"deploymentInfo": {}}, {"deploymentInfo": {"status": 5}},
     {"status": "Succeeded"}, {"deploymentInfo": {"status": "hunter2", "createTime": "hunter2"}},
-    {"deploymentInfo": DeploymentInfo(status="Failed", application_name="hunter2").model_dump()},
+    {"deploymentInfo": OWN.model_dump(mode="json")},
 ])  # fmt: skip
 def test_what_is_no_answer_is_a_value_error_that_shows_no_value(other: Any) -> None:
     with pytest.raises(ValueError, match=r".") as refused:

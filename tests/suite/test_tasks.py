@@ -123,6 +123,9 @@ def test_cancelling_a_watch_that_waits_leaves_nothing_behind(clients: AsyncClien
 def test_a_cancellation_in_the_moment_in_which_a_call_ends_is_not_lost(
     clients: AsyncClients, ticks: int
 ) -> None:
+    task: Any = None
+    others: list[Any] = []
+
     async def list_a_page(**params: Any) -> Any:
         if "nextToken" in params:
             await asyncio.sleep(LONG)
@@ -139,12 +142,11 @@ def test_a_cancellation_in_the_moment_in_which_a_call_ends_is_not_lost(
 
     async def body() -> None:
         nonlocal task
-        task = asyncio.ensure_future(got(client.iter_deployment_targets(deploymentId="d-1")))
+        targets = client.iter_deployment_targets(deploymentId="d-1")
+        task = asyncio.ensure_future(got(targets))
         await asyncio.wait({task}, timeout=PATIENCE)
         assert task.cancelled()
 
-    task: Any = None
-    others: list[Any] = []
     mock = AsyncMock(list_deployment_targets=list_a_page, batch_get_deployment_targets=read)
     client = clients.wrap(mock).typed
     clients.finish_alone(body())
