@@ -57,6 +57,7 @@ def main(argv: list[str] | None = None) -> int:
             step()
         except (Exception, KeyboardInterrupt) as caught:  # noqa: BLE001
             error = error or caught
+    error = error or (KeyboardInterrupt(_caught[0]) if _caught else None)
     status, message = _outcome(args, report, error)
     # Python flushes a stream at its end. If that fails, it replaces the exit status.
     if isinstance(error, OSError):
@@ -88,10 +89,9 @@ def _follow(args: Any, report: Report) -> None:
             deployment_id, report.rollback = told, f"{deployment_id} {newest.status}"
 
     def tell(deployment: DeploymentInfo) -> None:
-        if _caught:  # Python drops what a handler raises while it finalizes an object
-            raise KeyboardInterrupt(_caught[0])
         report.tell(deployment)
-        if not args.watch or report.has_reached(args.until):
+        # Python drops what a signal's handler raises while it finalizes an object.
+        if _caught or not args.watch or report.has_reached(args.until):
             watch.close()
 
     times = {"delay": args.delay, "timeout": args.timeout}

@@ -12,7 +12,6 @@ import copy
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from http import HTTPStatus
 from threading import RLock
 from types import FunctionType, MethodType
@@ -198,16 +197,14 @@ class Call:
         wrapped += [getattr(type(endpoint), name, None) for name in _ENDPOINT_METHODS]
         if not all(map(_is_botocores, wrapped)):
             return True
-        try:
-            trie = client.meta.events._emitter._handlers  # noqa: SLF001
-            found = (
-                trie.prefix_search(f"{event}.codedeploy.{self._operation}")
-                for event in _OBSERVED_EVENTS
-            )
-            has_handlers = not all(_is_botocores(each) for handlers in found for each in handlers)
-            return has_handlers or getattr(get_global_history_recorder(), "_enabled", True)
-        except AttributeError:
-            return True  # if one cannot tell, somebody looks
+        trie = getattr(getattr(client.meta.events, "_emitter", None), "_handlers", None)
+        events = [f"{event}.codedeploy.{self._operation}" for event in _OBSERVED_EVENTS]
+        # If one cannot tell, somebody looks.
+        handlers = (
+            [each for event in events for each in trie.prefix_search(event)] if trie else [None]
+        )
+        recorder = get_global_history_recorder()
+        return not all(map(_is_botocores, handlers)) or getattr(recorder, "_enabled", True)
 
     def _with_payloads(self, output: Output, envelopes: list[Any]) -> Output:
         """Give unknown targets back their payload, for which boto3's dict has no place.
@@ -264,8 +261,6 @@ def _check_whole(response: Any, content_length: str) -> None:
 
 
 def _is_botocores(function: Any) -> bool:
-    while isinstance(function, partial):
-        function = function.func
     if type(function) is MethodType:
         function = function.__func__
     if type(function) is FunctionType:

@@ -16,13 +16,11 @@ def error_code(error: BaseException) -> str | None:
     return error.response.get("Error", {}).get("Code") if isinstance(error, ClientError) else None
 
 
-def is_throttled(error: BaseException) -> bool:
+def is_throttled(error: ClientError) -> bool:
     """Tell whether the service refused a call for its rate, by the codes that botocore knows."""
     # Imported late: few calls fail.
     from botocore.retries.standard import RetryContext, ThrottledRetryableChecker
 
-    if not isinstance(error, ClientError):
-        return False
     context = RetryContext(attempt_number=1, parsed_response=error.response)
     return bool(ThrottledRetryableChecker().is_retryable(context))
 

@@ -165,13 +165,10 @@ class Run:
         """Get the targets of one round, and leave nothing to do to the calls of a failed one."""
         part = self._part = Run(self._client, self._throttle, self._limit)
         part._events = self._events
-        found, limit = [], 0
-        while limit < 1 and not self.is_closed:
-            self._left_over = [call for call in self._left_over if not call.done()]
-            limit = self._limit - len(self._left_over)
-            if limit < 1 and self.watch:
-                self.watch.check_time()
-                self._wait(1.0)
+        found: list[Output] = []
+        # At least one is left: the call whose error ended the round is none of those that hang.
+        self._left_over = [call for call in self._left_over if not call.done()]
+        limit = self._limit - len(self._left_over)
         # In the user's own thread, a batch is got and its output taken before the next one.
         window = 1 if self._limit == 1 else math.inf
         batches = Batches(*step, skip_missing=True, limit=limit, window=window)

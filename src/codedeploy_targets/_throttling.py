@@ -51,8 +51,7 @@ class Throttle:
         with self._lock:
             if place not in self._waiting:
                 self._waiting.append(place)
-            while self._waiting[0].is_over() and self._waiting[0] is not place:
-                self._waiting.pop(0)
+            self._waiting = [w for w in self._waiting if w is place or not w.is_over()]
             self._under_way = [each for each in self._under_way if not each.is_over()]
             if self._waiting[0] is not place or len(self._under_way) + 1 > self._cap:
                 return False

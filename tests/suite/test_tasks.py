@@ -226,3 +226,21 @@ def test_a_mock_that_runs_dry_is_no_end_of_the_targets(clients: AsyncClients) ->
     mock.batch_get_deployment_targets.side_effect = [{"deploymentTargets": []}]
     with pytest.raises(RuntimeError, match="raised StopAsyncIteration"):
         clients.wrap(mock).batch_get(ids(60))
+
+
+def test_an_async_iterable_need_not_be_a_generator() -> None:
+    class Ids:
+        def __init__(self) -> None:
+            self.left = ids(30)
+
+        def __aiter__(self) -> Ids:
+            return self
+
+        async def __anext__(self) -> str:
+            if not self.left:
+                raise StopAsyncIteration
+            return self.left.pop(0)
+
+    with AsyncClients() as clients:
+        client = clients.canned(CodeDeploy())
+        assert [target.target_id for target in client.iterate(Ids())] == ids(30)

@@ -139,6 +139,19 @@ def test_a_request_that_ends_gives_its_place_back_though_its_call_hangs(
     hang.let_go()
 
 
+def test_a_client_in_another_process_has_no_cap(
+    clients: Clients, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate, overlap, both = Gate(), threading.Event(), threading.Barrier(2)
+    codedeploy = CodeDeploy(
+        throttle=gate, before=lambda *_: overlap.is_set() and both.wait(10) and None
+    )
+    client = clients.capped(codedeploy, gate)
+    monkeypatch.setattr(os, "getpid", lambda: -1)
+    overlap.set()
+    assert got(client.batch_get(ids(50)).deployment_targets) == ids(50)
+
+
 def test_a_forked_process_starts_without_a_cap() -> None:
     gate, both = Gate(), threading.Barrier(2)
     with Clients() as clients:
