@@ -36,12 +36,14 @@ _ADVICE = {
     "ThrottlingException": "Try again later, with a longer --delay.",
     "Exception": "Check --region, --profile and the credentials.",
 }
+_caught: list[str] = []  # the signals of this run
 _alarm: Any = getattr(signal, "alarm", abs)  # ends a call that hangs; Windows has none
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command line, and return its exit status."""
     args = _parse(argv)
+    _caught.clear()
     # Either stream may be closed, and not every encoding has the characters of every log.
     sys.stderr = sys.stderr or Path(os.devnull).open("w")  # noqa: SIM115
     sys.stdout = sys.stdout or Path(os.devnull).open("w")  # noqa: SIM115
@@ -67,7 +69,8 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _interrupt(number: int, _: object) -> NoReturn:
-    raise KeyboardInterrupt(signal.Signals(number).name)
+    _caught.append(signal.Signals(number).name)
+    raise KeyboardInterrupt(_caught[0])
 
 
 def _follow(args: Any, report: Report) -> None:
@@ -85,6 +88,8 @@ def _follow(args: Any, report: Report) -> None:
             deployment_id, report.rollback = told, f"{deployment_id} {newest.status}"
 
     def tell(deployment: DeploymentInfo) -> None:
+        if _caught:  # Python drops what a handler raises while it finalizes an object
+            raise KeyboardInterrupt(_caught[0])
         report.tell(deployment)
         if not args.watch or report.has_reached(args.until):
             watch.close()

@@ -169,24 +169,21 @@ class Run:
         while limit < 1 and not self.is_closed:
             self._left_over = [call for call in self._left_over if not call.done()]
             limit = self._limit - len(self._left_over)
-            if limit < 1:
-                self._check_time()
+            if limit < 1 and self.watch:
+                self.watch.check_time()
                 self._wait(1.0)
         # In the user's own thread, a batch is got and its output taken before the next one.
         window = 1 if self._limit == 1 else math.inf
         batches = Batches(*step, skip_missing=True, limit=limit, window=window)
         try:
             for output in part.outputs(batches):
-                self._check_time()
                 found.append(output)
+                if self.watch and self.watch.time_left() <= 0:
+                    break  # what was read is yielded before the TimeoutError
         finally:
             self._left_over += batches.calls
             part.close()
         return merge(found)
-
-    def _check_time(self) -> None:
-        if self.watch:
-            self.watch.check_time()
 
     def _wait(self, seconds: float | None = None) -> bool:
         """Wait until a call ends, or the run is closed; return False after the time."""

@@ -64,6 +64,7 @@ class Watch:
         self.deployment: DeploymentInfo | None = None
         self.missing_target_ids: list[str] = []
         self.is_over = False
+        self._is_whole = True  # whether the last round read all that it was to read
         self._deployment_id = deployment_id
         self._delay = delay
         self._timeout = math.inf if timeout is None else timeout
@@ -100,7 +101,7 @@ class Watch:
                 delay = min(delay * 2, max(_MAX_DELAY, self._delay))
             else:
                 self._last_success = self._clock()
-                self.is_over = self._has_ended()
+                self.is_over = self._has_ended() and self._is_whole
                 return changed
 
     def time_left(self) -> float:
@@ -131,6 +132,9 @@ class Watch:
             if error_code(error) != "DeploymentNotStartedException":
                 raise
             output = Output()
+        else:
+            answered = len(output.deployment_targets) + len(output.missing_target_ids)
+            self._is_whole = answered >= len(ids)
         return self._note_changes(output)
 
     def _ids_to_read(self) -> Steps:
