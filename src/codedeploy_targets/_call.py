@@ -69,7 +69,7 @@ class Call:
     def __init__(self, client: Any, request: Request) -> None:
         self._request = request
         self._operation = request.method.title().replace("_", "")  # as AWS names it
-        self._client = client
+        self._client: Any = client
         self._saw_body = False
         self._output: Output | None = None
         # What observers see of the output: boto3's dicts, which they may edit.
