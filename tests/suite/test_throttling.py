@@ -152,6 +152,8 @@ def test_a_client_in_another_process_has_no_cap(
     assert got(client.batch_get(ids(50)).deployment_targets) == ids(50)
 
 
+# Since Python 3.12, a fork beside pytest-xdist's own thread is warned of.
+@pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
 def test_a_forked_process_starts_without_a_cap() -> None:
     gate, both = Gate(), threading.Barrier(2)
     with Clients() as clients:
