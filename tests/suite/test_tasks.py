@@ -228,7 +228,7 @@ def test_a_mock_that_runs_dry_is_no_end_of_the_targets(clients: AsyncClients) ->
         clients.wrap(mock).batch_get(ids(60))
 
 
-def test_an_async_iterable_need_not_be_a_generator() -> None:
+def test_an_async_iterable_need_not_be_a_generator(clients: AsyncClients) -> None:
     class Ids:
         def __init__(self) -> None:
             self.left = ids(30)
@@ -241,6 +241,5 @@ def test_an_async_iterable_need_not_be_a_generator() -> None:
                 raise StopAsyncIteration
             return self.left.pop(0)
 
-    with AsyncClients() as clients:
-        client = clients.canned(CodeDeploy())
-        assert [target.target_id for target in client.iterate(Ids())] == ids(30)
+    client = clients.canned(CodeDeploy())
+    assert [target.target_id for target in client.iterate(Ids())] == ids(30)

@@ -14,9 +14,11 @@ from support.codedeploy import CodeDeploy
 from support.endpoint import Response, canned, error
 from support.models import EVENT, FULL, MOMENT
 from support.pages import ids, instance, page
-from typecheck import user_code
 
 import codedeploy_targets as ct
+
+pytest.importorskip("aiobotocore")
+from typecheck import user_code
 
 # As the service may send them: in full, empty, from the future, and oddly labelled.
 ENVELOPES: list[dict[str, Any]] = [
