@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import closing
+from functools import partial
 from operator import index
+from types import SimpleNamespace
 from typing import Any
 
 from botocore.client import BaseClient
@@ -20,8 +22,8 @@ from ._default_client import default_client
 from ._deployments import DeploymentInfo
 from ._errors import Exceptions
 from ._models import DeploymentTarget, TargetFilters
-from ._requests import Batches, Listing, Request, check_target_ids, merge
-from ._threads import Closed, Run
+from ._requests import Batches, Listing, Plan, check_target_ids, get_deployment, merge
+from ._threads import Run
 from ._throttling import Throttle
 from ._watching import Watch
 
@@ -47,27 +49,18 @@ class ClientBase:
         exceptions: Exceptions = self.client.exceptions
         return exceptions
 
-    def _batches(
+    def _stream(
         self, deployment_id: str, target_ids: Any, target_filters: Any, *, skip_missing: bool
-    ) -> tuple[Batches, Any]:
-        """Return the batches of a stream, and the user's ids where they have yet to be read."""
-        listing: Listing | None = None
-        known: list[str] = []
+    ) -> Batches:
+        listing = None
         if target_ids is None:
             listing = Listing(deployment_id, target_filters)
         else:
             target_ids = check_target_ids(target_ids, target_filters, self._iterables)
-            if isinstance(target_ids, list):
-                known, target_ids = target_ids, None
-        batches = Batches(
-            deployment_id,
-            known,
-            skip_missing=skip_missing,
-            listing=listing,
-            limit=self._max_concurrency,
-            window=self._max_concurrency,
+        window = self._max_concurrency
+        return Batches(
+            deployment_id, target_ids, listing=listing, skip_missing=skip_missing, window=window
         )
-        return batches, target_ids
 
 
 class DeploymentTargetsClient(ClientBase):
@@ -86,7 +79,7 @@ class DeploymentTargetsClient(ClientBase):
         client: the wrapped client.
 
     Raises:
-        TypeError: `client` is a client of another service, or an aiobotocore client;
+        TypeError: `client` is another service's client, or an aiobotocore client;
             `max_concurrency` is no integer.
         ValueError: `max_concurrency` is below 1.
     """
@@ -98,16 +91,13 @@ class DeploymentTargetsClient(ClientBase):
     def batch_get_deployment_targets(
         self, *, deploymentId: str, targetIds: Iterable[str], skip_missing: bool = False
     ) -> Output:
-        """Get the targets of a deployment that have the given ids.
-
-        AWS takes 25 ids a call. This method takes any number: it asks for them in batches of 25,
-        for each id once. Without ids, it makes no call.
+        """Get the targets of a deployment that have the given ids: any number, 25 a call.
 
         Args:
             deploymentId: the id of the deployment.
-            targetIds: the ids of the targets. An EC2 or on-premises instance has its instance
-                id, a Lambda function its name, an ECS service `<cluster name>:<service name>`,
-                a CloudFormation stack its id.
+            targetIds: the ids, read once; each is asked for once, and without any, there is no
+                call. An instance has its instance id, a Lambda function its name, an ECS service
+                `<cluster name>:<service name>`, a CloudFormation stack its id.
             skip_missing: where the service refuses a batch because a target in it does not
                 exist, find that target in further calls, and return the rest.
 
@@ -118,21 +108,19 @@ class DeploymentTargetsClient(ClientBase):
         Raises:
             TypeError: `targetIds` is a `str` or `bytes`, or holds something else than `str`.
             InvalidResponseError: an answer of the service cannot be read.
-            botocore.exceptions.ClientError: the service refused a batch, the first in the order
-                of the ids. A target that does not exist is a
-                DeploymentTargetDoesNotExistException or InstanceDoesNotExistException.
+            botocore.exceptions.ClientError: the service refused a batch, the first in order; for
+                a target that does not exist by a DeploymentTargetDoesNotExistException or an
+                InstanceDoesNotExistException.
             botocore.exceptions.BotoCoreError: botocore could not make the call.
         """
-        ids, limit = check_target_ids(targetIds), self._max_concurrency
-        batches = Batches(deploymentId, ids, skip_missing=skip_missing, limit=limit)
-        if not batches.ready:
+        ids = [*check_target_ids(targetIds)]
+        batches = Batches(deploymentId, ids, skip_missing=skip_missing)
+        if not ids:
             return Output(deployment_targets=[])
         # A single call is made in the caller's thread.
-        run = self._run(min(limit, len(batches.ready)))
-        try:
-            return merge(run.outputs(batches))
-        finally:
-            run.close()
+        limit = min(self._max_concurrency, len(batches.ready))
+        with closing(self._run(batches.steps, limit)) as run:
+            return merge(iter(run.take, None))
 
     def iter_deployment_targets(
         self,
@@ -161,11 +149,8 @@ class DeploymentTargetsClient(ClientBase):
             TypeError: both `targetIds` and `targetFilters` are given, or `targetIds` is wrong.
             Others: as in `batch_get_deployment_targets`, after the targets of earlier batches.
         """
-        batches, ids = self._batches(
-            deploymentId, targetIds, targetFilters, skip_missing=skip_missing
-        )
-        run = self._run(self._max_concurrency)
-        return DeploymentTargetIterator(run.iterate(batches, ids), run=run)
+        batches = self._stream(deploymentId, targetIds, targetFilters, skip_missing=skip_missing)
+        return DeploymentTargetIterator(run=self._run(batches.steps), source=batches)
 
     def watch_deployment_targets(
         self,
@@ -187,8 +172,8 @@ class DeploymentTargetsClient(ClientBase):
             deploymentId: the id of the deployment.
             delay: the seconds from the end of one round of calls to the next.
             timeout: the seconds after which to give up, counted from the first `next`; by
-                default never. It is looked at between two calls: a call that hangs is not
-                interrupted, but by the wrapped client's own timeouts.
+                default never. A call that hangs is left to its thread; only with
+                `max_concurrency=1`, it ends by the wrapped client's own timeouts.
             on_round: gets the DeploymentInfo after each round, when its targets are consumed,
                 also where nothing changed. It may close the watch; what it raises is raised.
 
@@ -197,9 +182,8 @@ class DeploymentTargetsClient(ClientBase):
             ValueError: `delay` or `timeout` is below 0, or no number.
             Others: as in `batch_get_deployment_targets`.
         """
-        run = self._run(self._max_concurrency)
-        watch = run.watch = Watch(deploymentId, delay, timeout, time.monotonic)
-        return DeploymentWatch(run.follow(watch, on_round), run=run)
+        watch = Watch(deploymentId, delay, timeout, on_round, time.monotonic)
+        return DeploymentWatch(run=self._run(watch.steps), source=watch)
 
     def get_deployment(self, *, deploymentId: str) -> DeploymentInfo:
         """Get how a deployment as a whole stands, by AWS's GetDeployment.
@@ -208,42 +192,43 @@ class DeploymentTargetsClient(ClientBase):
             InvalidResponseError, botocore.exceptions.ClientError, BotoCoreError: as in
                 `batch_get_deployment_targets`.
         """
-        request = Request("get_deployment", {"deploymentId": deploymentId})
-        deployment: DeploymentInfo = self._run(1).call(request)
+        deployment: DeploymentInfo = self._run(partial(get_deployment, deploymentId), 1).take()
         return deployment
 
-    def _run(self, limit: int) -> Run:
-        return Run(self.client, self._throttle, limit)
+    def _run(self, plan: Callable[[Run], Plan], limit: int | None = None) -> Run:
+        return Run(self.client, self._throttle, limit or self._max_concurrency, plan)
 
 
 class IteratorBase:
     """What the iterators of both clients tell.
 
     Args:
-        targets: what to yield. A fake of the client gives them here, and no `run`.
+        targets: what a fake of the client yields, which gives the next two as well.
         deployment: what the attribute of this name is, in a fake.
         missing_target_ids: what the attribute of this name is, in a fake.
         run: the client's own request.
+        source: what tells of it.
     """
 
     def __init__(
         self,
-        targets: Any,
+        targets: Iterable[DeploymentTarget] = (),
         deployment: DeploymentInfo | None = None,
         missing_target_ids: Sequence[str] = (),
         *,
         run: Any = None,
+        source: Any = None,
     ) -> None:
-        self._targets = targets
-        self._deployment = deployment
-        self._missing_target_ids = missing_target_ids
+        self._ready = iter(targets)
+        fake = SimpleNamespace(deployment=deployment, missing_target_ids=missing_target_ids)
+        self._source = source or fake
         self._run = run
         self._is_closed = False
 
     @property
     def missing_target_ids(self) -> list[str]:
         """The ids that brought no target so far, or, of a watch, in the last answer to them."""
-        return [*(self._run.missing_target_ids if self._run else self._missing_target_ids)]
+        return [*self._source.missing_target_ids]
 
 
 class WatchBase(IteratorBase):
@@ -256,9 +241,7 @@ class WatchBase(IteratorBase):
         Raises:
             RuntimeError: no answer has come yet.
         """
-        deployment: DeploymentInfo | None = self._deployment
-        if self._run:
-            deployment = self._run.watch.deployment
+        deployment: DeploymentInfo | None = self._source.deployment
         if deployment is None:
             raise RuntimeError("the deployment is not known before the first round")
         return deployment
@@ -271,14 +254,14 @@ class DeploymentTargetIterator(IteratorBase, Iterator[DeploymentTarget]):
     """
 
     def __next__(self) -> DeploymentTarget:
-        if self._is_closed:
-            raise StopIteration
-        self._targets = iter(self._targets)  # a list, in a fake
-        try:
-            target: DeploymentTarget = next(self._targets)
-        except Closed:
-            raise StopIteration from None
-        return target
+        while not self._is_closed:
+            for target in self._ready:
+                return target
+            output = self._run.take() if self._run else None
+            if output is None:
+                break
+            self._ready = iter(output.deployment_targets)
+        raise StopIteration
 
     def __enter__(self) -> Self:
         return self
@@ -295,8 +278,6 @@ class DeploymentTargetIterator(IteratorBase, Iterator[DeploymentTarget]):
         self._is_closed = True
         if self._run:
             self._run.close()
-            with suppress(ValueError):  # it is in `next`, in another thread, and ends by itself
-                self._targets.close()
 
 
 class DeploymentWatch(WatchBase, DeploymentTargetIterator):

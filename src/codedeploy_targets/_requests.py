@@ -1,18 +1,19 @@
 """Change here: what is asked of the service: the size of a batch, how a refused one is split.
 
-Builds requests and interprets answers. Performs no I/O.
+Builds requests and interprets answers. Performs no I/O, and never waits: the clients do both.
 """
 
 from __future__ import annotations
 
 import logging
 import math
+import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence, ValuesView
 from collections.abc import Set as AbstractSet
 from copy import deepcopy
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from botocore.exceptions import ClientError, PaginationError
 
@@ -25,23 +26,37 @@ BATCH_SIZE = 25  # AWS's maximum for `targetIds`
 _logger = logging.getLogger("codedeploy_targets")
 # If the next page of a listing takes longer than these seconds, the ids that are listed so far are
 # asked for in a batch that is not full.
-PAGE_PATIENCE = 0.5
+_PAGE_PATIENCE = 0.5
+
+Plan = Generator[Any, Any, Any]
+"""What a request of a user does next. Yields the seconds (a float) to wait for the end of a job, and
+is sent whether one ended; or yields something for the user, such as an Output. Written once: the
+sync and the async client take the same plans."""
 
 Steps = Generator[Any, Any, Any]
-"""Yields what a client has to do, such as a Request; is sent what comes of it, or thrown
-botocore's error; returns the result. Written once: threads and tasks take the same steps."""
+"""What one job does next. Yields a Request, and is sent its answer, or thrown botocore's error; or
+yields None, to wait until the cap on the client's calls lets the next one begin."""
 
 
 class Request(NamedTuple):
-    """A step: make a call, by the client's method of this name, with AWS's parameters."""
+    """One call, by the client's method of this name, with AWS's parameters."""
 
     method: str
     params: dict[str, Any]
 
 
-def one_call(request: Request) -> Steps:
-    """Return the steps of one call."""
-    return (yield request)
+Work = Callable[[Callable[[Request], Steps]], Steps]
+"""Returns the steps of a job, given the function that returns the steps of one call."""
+
+
+class Run(Protocol):
+    """What a plan needs of the client that takes it: jobs, which are threads' or tasks'."""
+
+    limit: int
+    running: set[Any]
+
+    def start(self, work: Work) -> Any: ...
+    def read(self, ids: Any, count: int) -> Any: ...
 
 
 def check_target_ids(
@@ -57,10 +72,9 @@ def check_target_ids(
         raise TypeError(f"targetIds must be an iterable of str, not {type(target_ids).__name__}")
     # Not every iterable with a length is a container: tqdm(generator) can be read only once.
     if isinstance(target_ids, (Sequence, AbstractSet, Mapping, ValuesView)):
-        copied = [*target_ids]  # the caller may change the list before it is read
-        for position, target_id in enumerate(copied):
+        target_ids = [*target_ids]  # the caller may change the list before it is read
+        for position, target_id in enumerate(target_ids):
             _check_target_id(target_id, position)
-        return copied
     return target_ids
 
 
@@ -78,9 +92,9 @@ class Listing:
         self._params: dict[str, Any] = deepcopy({"deploymentId": deployment_id, **filters})
         self.is_done = False
 
-    def next_page(self) -> Steps:
+    def next_page(self, call: Callable[[Request], Steps]) -> Steps:
         """Return the ids on the next page."""
-        page = yield Request("list_deployment_targets", self._params)
+        page = yield from call(Request("list_deployment_targets", self._params))
         token = page.get("nextToken")
         if token and token == self._params.get("nextToken"):
             raise PaginationError(message=f"The same next token was received twice: {token}")
@@ -89,8 +103,13 @@ class Listing:
 
 
 def get_batch(
-    deployment_id: str, target_ids: list[str], *, skip_missing: bool, at_fault: bool = False
-) -> Generator[Request, Output, Output]:
+    call: Callable[[Request], Steps],
+    deployment_id: str,
+    target_ids: list[str],
+    *,
+    skip_missing: bool,
+    at_fault: bool = False,
+) -> Steps:
     """Get one batch: in one call, or in several that find the missing ids.
 
     `at_fault` says that an id of the batch is known to be missing, so no call asks for it whole. A
@@ -100,7 +119,7 @@ def get_batch(
     if not at_fault or len(target_ids) == 1:
         params = {"deploymentId": deployment_id, "targetIds": target_ids}
         try:
-            answer = yield Request("batch_get_deployment_targets", params)
+            answer = yield from call(Request("batch_get_deployment_targets", params))
         except ClientError as error:
             if not skip_missing or error_code(error) not in MISSING_CODES:
                 raise
@@ -115,7 +134,7 @@ def get_batch(
     if len(target_ids) == 1:
         return refused.model_copy(update={"missing_target_ids": [*target_ids]})
     half = len(target_ids) // 2
-    get_half = partial(get_batch, deployment_id, skip_missing=True)
+    get_half = partial(get_batch, call, deployment_id, skip_missing=True)
     first = yield from get_half(target_ids[:half])
     second = yield from get_half(target_ids[half:], at_fault=not first.missing_target_ids)
     return merge([refused, first, second])
@@ -130,90 +149,138 @@ def merge(outputs: Iterable[Output]) -> Output:
     return Output.model_construct(**members)
 
 
-class Batches:
-    """The batches of one request: what may be asked for now, and the outputs in order.
+def ask(run: Run, work: Work) -> Plan:
+    """Return the result of a job."""
+    job = run.start(work)
+    while not job.done():
+        yield math.inf
+    return job.result()
 
-    Knows nothing of threads and tasks: the futures in `calls` are of either kind.
+
+def get_deployment(deployment_id: str, run: Run) -> Plan:
+    """Yield the answer of GetDeployment."""
+    request = Request("get_deployment", {"deploymentId": deployment_id})
+    yield (yield from ask(run, lambda call: call(request)))
+
+
+class Batches:
+    """The batches of one request: a plan that yields their outputs in order.
 
     Args:
         deployment_id: the id of the deployment.
-        target_ids: the ids that are known.
+        target_ids: the ids, all of them in a list, or an iterable that is read as the plan goes.
         skip_missing: whether to find and leave out the ids that the service does not know.
-        listing: where more ids come from.
-        limit: how many calls may be under way.
+        listing: where the ids come from, without `target_ids`.
         window: how many outputs may be under way or wait to be consumed; by default, all.
     """
 
     def __init__(
         self,
         deployment_id: str,
-        target_ids: Iterable[str] = (),
+        target_ids: Any = None,
         *,
         skip_missing: bool,
         listing: Listing | None = None,
-        limit: int,
         window: float = math.inf,
     ) -> None:
-        self.calls: deque[Any] = deque()
-        self.page: Any = None
+        self.missing_target_ids: list[str] = []
         self.ready: deque[list[str]] = deque()
-        self._get = partial(get_batch, deployment_id, skip_missing=skip_missing)
+        self._get = partial(get_batch, deployment_id=deployment_id, skip_missing=skip_missing)
         self._listing = listing
-        self._limit, self._window = limit, window
+        self._ids = None  # the user's, that have yet to be read
+        self._window = window
+        self._calls: deque[Any] = deque()
+        self._page: Any = None
         self._batch: list[str] = []
         self._seen: set[str] = set()
         self._count = 0
+        self._error: Exception | None = None  # of the listing, or of the user's iterable
+        self._has_failed = False
+        if isinstance(target_ids, list):
+            self._add(target_ids)
+            self._flush()
+        else:
+            self._ids = target_ids
+
+    def steps(self, run: Run) -> Plan:
+        """Yield the outputs in order; raise the first error in this order."""
+        seconds = 0.0  # that the last read took
+        try:
+            while True:
+                self._begin(run)
+                if self._calls and self._calls[0].done():
+                    output = self._calls.popleft().result()
+                    self.missing_target_ids += output.missing_target_ids
+                    yield output
+                elif self._ids is not None and not self._page and self._has_room(run):
+                    # Reading may block the user's thread. So what is ready is yielded first, and
+                    # the calls under way first have as long to end as the last read took.
+                    if not (run.running and (yield seconds)):
+                        begin = time.monotonic()
+                        self._page = run.read(self._ids, BATCH_SIZE - len(self._batch))
+                        seconds = time.monotonic() - begin
+                elif not (self._calls or self._page):
+                    break
+                elif not (yield _PAGE_PATIENCE if self._listing and self._page else math.inf):
+                    self._flush()
+            if self._error:
+                raise self._error
+        finally:
+            for call in self._calls:
+                call.cancel()
+
+    def _begin(self, run: Run) -> None:
+        """Begin the calls that may begin with the ids that are known."""
+        while True:
+            if self._page and self._page.done():
+                self._take_page()
+            if not self._has_room(run):
+                return
+            if self.ready:
+                self._calls.append(run.start(partial(self._get_batch, self.ready.popleft())))
+            elif self._listing and not self._page:
+                self._page = run.start(self._listing.next_page)
+            else:
+                return
+
+    def _has_room(self, run: Run) -> bool:
+        """Tell whether a further call may begin; none does after a failure."""
+        is_free = len(run.running) < run.limit and len(self._calls) < self._window
+        return is_free and not self._has_failed
+
+    def _get_batch(self, target_ids: list[str], call: Callable[[Request], Steps]) -> Steps:
+        try:
+            return (yield from self._get(call, target_ids=target_ids))
+        except BaseException:
+            self._has_failed = True
+            raise
+
+    def _take_page(self) -> None:
+        page, self._page = self._page, None
+        wanted = BATCH_SIZE - len(self._batch)
+        try:
+            found = page.result()
+            self._add(found)
+        except Exception as error:  # noqa: BLE001 - raised after the outputs before it
+            self._error, self._listing, self._ids = error, None, None
+            return
+        if self._listing.is_done if self._listing else len(found) < wanted:
+            self._listing = self._ids = None
+            self._flush()
+
+    def _add(self, target_ids: Iterable[Any]) -> None:
+        """Take more ids, each once, at its first place."""
         for target_id in target_ids:
-            self.add(target_id)
-        self.flush()
+            _check_target_id(target_id, self._count)
+            self._count += 1
+            if target_id not in self._seen:
+                self._seen.add(target_id)
+                self._batch.append(target_id)
+            if len(self._batch) == BATCH_SIZE:
+                self._flush()
 
-    def add(self, target_id: Any) -> bool:
-        """Take one more id, once, at its first place; tell whether it completes a batch."""
-        _check_target_id(target_id, self._count)
-        self._count += 1
-        if target_id not in self._seen:
-            self._seen.add(target_id)
-            self._batch.append(target_id)
-        is_full = len(self._batch) == BATCH_SIZE
-        if is_full:
-            self.flush()
-        return is_full
-
-    def flush(self) -> None:
+    def _flush(self) -> None:
         """Let the last batch be ready, even if it is not full."""
         if self._batch:
             self.ready.append(self._batch)
             self._batch = []
-
-    def busy(self) -> int:
-        """Return how many calls are under way."""
-        return sum(not call.done() for call in (*self.calls, self.page) if call)
-
-    def has_room(self) -> bool:
-        """Tell whether a further call may begin; none does after a failure."""
-        ended = [call for call in self.calls if call.done()]
-        failed = any(call.cancelled() or call.exception() for call in ended)
-        return not failed and self.busy() < self._limit and len(self.calls) < self._window
-
-    def begin(self, start: Callable[[Steps], Any]) -> bool:
-        """Begin a call, if one may begin with the ids that are known."""
-        if self.page and self.page.done():
-            if self.page.cancelled() or self.page.exception():
-                self.calls.append(self.page)  # raised after the outputs before it
-                self._listing = None
-            else:
-                for target_id in self.page.result():
-                    self.add(target_id)
-            self.page = None
-        if self._listing and self._listing.is_done and not self.page:
-            self._listing = None
-            self.flush()
-        if not self.has_room():
-            return False
-        if self.ready:
-            self.calls.append(start(self._get(self.ready.popleft())))
-        elif self._listing and not self.page:
-            self.page = start(self._listing.next_page())
-        else:
-            return False
-        return True

@@ -6,206 +6,145 @@ The sync client's `_threads.py` has the same outline.
 from __future__ import annotations
 
 import asyncio
-import inspect
 import math
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Coroutine, Iterable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
+from functools import partial
+from inspect import isawaitable
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from ._answers import BatchGetDeploymentTargetsOutput as Output
 from ._call import AsyncCall
-from ._deployments import DeploymentInfo
-from ._errors import is_throttled
-from ._requests import PAGE_PATIENCE, Batches, Request, Steps, merge
-from ._throttling import Place, Throttle
-from ._watching import GetTargets, Pause, Watch
-
-# asyncio itself keeps only weak references to tasks.
-_kept_alive: set[asyncio.Task[Any]] = set()
+from ._requests import Plan, Work
+from ._throttling import Throttle
 
 
 class Run:
     """One request of a user, while it runs. Any task may close it."""
 
-    def __init__(self, client: Any, throttle: Throttle, limit: int) -> None:
-        self.is_closed = False
-        self.missing_target_ids: list[str] = []
-        self.watch: Watch | None = None
+    def __init__(
+        self, client: Any, throttle: Throttle, limit: int, plan: Callable[[Run], Plan]
+    ) -> None:
+        self.limit = limit
+        self.running: set[asyncio.Future[Any]] = set()
         self._client = client
         self._throttle = throttle
-        self._limit = limit
-        self._tasks: set[asyncio.Task[Any]] = set()
-        self._event = asyncio.Event()
-        self._batches: Batches | None = None  # those that are being got
+        self._plan = plan(self)
+        self._is_closed = False
+        self._readers: list[asyncio.Task[None]] = []  # one, if the user's ids are read
+        self._wanted: asyncio.Queue[tuple[int, asyncio.Future[Any]]] = asyncio.Queue()
+
+    async def take(self) -> Any:
+        """Go on with the plan to what it yields for the user; return None at the end."""
+        happened = None
+        try:
+            while not self._is_closed:
+                step = self._plan.send(happened)
+                happened = None
+                if isawaitable(step):
+                    await step
+                elif not isinstance(step, float):
+                    return step
+                elif not self._is_closed:
+                    happened = await self._wait(step)
+        except StopIteration:
+            pass
+        except BaseException as error:
+            await self.close()
+            if isinstance(error, StopAsyncIteration):  # of a mock: no end of the targets
+                raise RuntimeError("the client raised StopAsyncIteration") from error
+            raise
+        await self.close()
+        return None
 
     async def close(self) -> None:
-        self.is_closed = True
-        await self._cancel()
+        """Cancel all tasks but the one that asks for it, and wait for their end."""
+        self._is_closed = True
+        with suppress(ValueError):  # a step of the plan asks for it, its last one
+            self._plan.close()
+        others = {*self.running, *self._readers} - {asyncio.current_task()}
+        for each in others:
+            each.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
 
-    async def follow(
-        self, watch: Watch, on_round: Callable[[DeploymentInfo], object] | None
-    ) -> AsyncGenerator[Output]:
-        """Yield an Output a round: the targets of a watch that are new or have changed."""
-        self.missing_target_ids = watch.missing_target_ids
+    def give_up(self) -> None:
+        """Cancel all tasks, from any thread."""
+        self._is_closed = True
+        for each in (*self.running, *self._readers):
+            with suppress(RuntimeError):  # the loop has ended, and has cancelled them
+                each.get_loop().call_soon_threadsafe(each.cancel)
+
+    def start(self, work: Work) -> asyncio.Task[Any]:
+        """Do a job in a task of its own."""
+        task = asyncio.create_task(self._take_steps(work))
+        self._note(task)
+        return task
+
+    def read(self, ids: Iterable[Any] | AsyncIterable[Any], count: int) -> asyncio.Future[Any]:
+        """Read so many of the user's ids, in the one task that reads them."""
+        page = asyncio.get_running_loop().create_future()
+        self._note(page)
+        self._wanted.put_nowait((count, page))
+        if not self._readers:
+            self._readers.append(asyncio.create_task(self._read(ids)))
+        return page
+
+    async def _read(self, ids: Iterable[Any] | AsyncIterable[Any]) -> None:
+        found: list[Any] = []
+        count, page = await self._wanted.get()
         try:
-            watch.begin()
-            while not watch.is_over:
-                task = self._spawn(self._drive(watch.next_round(), self._perform))
-                while not task.done():
-                    left = watch.time_left()
-                    await asyncio.wait({task}, timeout=None if left == math.inf else left)
-                    if self.is_closed:
-                        return
-                    if not task.done():
-                        watch.check_time()
-                yield Output.model_construct(deployment_targets=task.result())
-                result: object = None
-                if on_round is not None and watch.deployment:
-                    result = on_round(watch.deployment)
-                if inspect.isawaitable(result):
-                    await result
-                if self.is_closed:
-                    return
-        finally:
-            await self._cancel()
+            async with aclosing(aiter_of(ids)) as items:
+                async for each in items:
+                    found.append(each)
+                    if len(found) == count:
+                        page.set_result(found)
+                        found = []
+                        count, page = await self._wanted.get()
+            page.set_result(found)
+        except asyncio.CancelledError:
+            page.cancel()
+        except Exception as error:  # noqa: BLE001 - raised where the page is taken
+            if not page.cancelled():  # else, the iterable itself has closed the run
+                page.set_exception(error)
 
-    # What iterates this is a class: `asyncio.run` closes all async generators at once, and that
-    # fails for a generator that is still iterating another one.
-    async def outputs(
-        self, batches: Batches, target_ids: Iterable[Any] | AsyncIterable[Any] | None = None
-    ) -> AsyncGenerator[Output]:
-        """Yield the outputs of the batches in order; raise the first error in this order.
-
-        The user's ids are read in one task, no faster than the targets are consumed.
-        """
-        self._batches = batches
-        places = asyncio.Semaphore(self._limit)
-        reader = None
-        if target_ids is not None:
-            reader = self._spawn(self._read(target_ids, batches, places))
-        try:
-            while not self.is_closed:
-                self._begin_calls()
-                if batches.calls and batches.calls[0].done():
-                    yield batches.calls[0].result()
-                    batches.calls.popleft()  # only now, as it counts until it is consumed
-                    places.release()
-                elif batches.busy() or (reader and not reader.done()):
-                    if not await self._wait(PAGE_PATIENCE if batches.page else None):
-                        batches.flush()
-                else:
-                    if reader:
-                        await reader  # raises what the user's iterable raised
-                    return
-        finally:
-            self._batches = None
-            await self._cancel()
-
-    def _begin_calls(self) -> None:
-        while self._batches and not self.is_closed and self._batches.begin(self.start):
-            pass
-
-    def start(self, steps: Steps) -> asyncio.Task[Any]:
-        """Take the steps in a task of their own."""
-        return self._spawn(self._drive(steps, self.call))
-
-    async def _drive(self, steps: Steps, take: Callable[[Any], Any]) -> Any:
+    async def _take_steps(self, work: Work) -> Any:
+        woken = asyncio.Event()
+        steps = work(partial(self._throttle.call, lambda: self._is_closed, woken.set))
         resume: Callable[[Any], Any] = steps.send
         value: Any = None
         while True:
             try:
-                step = resume(value)
+                request = resume(value)
             except StopIteration as done:
                 return done.value
+            resume, value = steps.send, None
             try:
-                resume, value = steps.send, await take(step)
-            except (ClientError, BotoCoreError) as error:
-                resume, value = steps.throw, error
-
-    async def _perform(self, step: Request | GetTargets | Pause) -> Any:
-        """Take one step of a watch."""
-        if isinstance(step, Request):
-            return await self.call(step)
-        if isinstance(step, Pause):
-            return await asyncio.sleep(step.seconds)
-        batches = Batches(*step, skip_missing=True, limit=self._limit)
-        async with aclosing(self.outputs(batches)) as outputs:
-            return merge([output async for output in outputs])
-
-    async def call(self, request: Request) -> Any:
-        """Make a call, as soon as the cap allows it; again, if our own concurrency throttled it."""
-        while True:
-            woken = asyncio.Event()
-            place = Place(lambda: self.is_closed, woken.set)
-            throttled = succeeded = False
-            try:
-                while not self._throttle.enter(place):
+                if request is None:
                     await woken.wait()
                     woken.clear()
-                answer = await AsyncCall(self._client, request).make()
-            except ClientError as error:
-                throttled = is_throttled(error)
-                if not (throttled and place.had_company):
-                    raise
-            else:
-                succeeded = True
-                return answer
-            finally:
-                self._throttle.leave(place, throttled=throttled, succeeded=succeeded)
+                else:
+                    value = await AsyncCall(self._client, request).make()
+            except BaseException as error:  # noqa: BLE001 - thrown where the request was made
+                resume, value = steps.throw, error
 
-    async def _read(
-        self,
-        target_ids: Iterable[Any] | AsyncIterable[Any],
-        batches: Batches,
-        places: asyncio.Semaphore,
-    ) -> None:
-        async with aclosing(aiter_of(target_ids)) as ids:
-            # Reserved before a batch is read: ids are read no faster than targets are consumed.
-            await places.acquire()
-            async for target_id in ids:
-                if self.is_closed:  # by the iterable itself
-                    return
-                if batches.add(target_id):
-                    self._begin_calls()
-                    await places.acquire()
-        batches.flush()
+    async def _wait(self, seconds: float) -> bool | None:
+        """Wait until a job ends; return None after the time."""
+        if not self.running:  # a pause, which closing the run ends as it ends a call
+            self._note(asyncio.create_task(asyncio.sleep(seconds)))
+            seconds = math.inf
+        timeout = None if seconds == math.inf else seconds
+        done, _ = await asyncio.wait(
+            self.running.copy(), timeout=timeout, return_when=asyncio.FIRST_COMPLETED
+        )
+        return bool(done) or None
 
-    async def _wait(self, seconds: float | None) -> bool:
-        """Wait until a call ends or a batch is read; return False after the time."""
-        # Not `asyncio.wait_for`: before Python 3.12, it may lose a cancellation.
-        loop = asyncio.get_running_loop()
-        end = math.inf if seconds is None else loop.time() + seconds
-        timer = None if seconds is None else loop.call_at(end, self._event.set)
-        try:
-            await self._event.wait()
-        finally:
-            if timer:
-                timer.cancel()
-        self._event.clear()
-        return loop.time() < end
+    def _note(self, job: asyncio.Future[Any]) -> None:
+        self.running.add(job)
+        job.add_done_callback(self._forget)
 
-    def _spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
-        task = asyncio.create_task(work)
-        task.add_done_callback(self._on_done)
-        for tasks in (self._tasks, _kept_alive):
-            tasks.add(task)
-            task.add_done_callback(tasks.discard)
-        return task
-
-    def _on_done(self, task: asyncio.Task[Any]) -> None:
-        if not task.cancelled():
-            task.exception()  # otherwise, asyncio may report that nobody looked at it
-        self._begin_calls()
-        self._event.set()
-
-    async def _cancel(self) -> None:
-        """Cancel all tasks but the one that asks for it, and wait for their end."""
-        others = [task for task in self._tasks if task is not asyncio.current_task()]
-        for task in others:
-            task.cancel()
-        await asyncio.gather(*others, return_exceptions=True)
+    def _forget(self, job: asyncio.Future[Any]) -> None:
+        self.running.discard(job)
+        if not job.cancelled():
+            job.exception()  # otherwise, asyncio may report that nobody looked at it
 
 
 async def aiter_of(items: Iterable[Any] | AsyncIterable[Any]) -> AsyncGenerator[Any]:

@@ -6,30 +6,51 @@ The async client's `_tasks.py` has the same outline.
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import Future
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from contextvars import Context, copy_context
 from functools import partial
+from itertools import islice
 from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from ._answers import BatchGetDeploymentTargetsOutput as Output
 from ._call import Call
-from ._deployments import DeploymentInfo
-from ._errors import is_throttled
-from ._models import DeploymentTarget
-from ._requests import PAGE_PATIENCE, Batches, Request, Steps, merge, one_call
-from ._throttling import Place, Throttle
-from ._watching import GetTargets, Pause, Watch
+from ._requests import Plan, Steps, Work
+from ._throttling import Throttle
 
 
 class Closed(Exception):  # noqa: N818 - no error: it ends what a closed request still does
     """The request was closed."""
+
+
+class Job:
+    """What one thread does. Takes no lock, unlike a Future, so any thread may cancel it."""
+
+    def __init__(self) -> None:
+        self.is_cancelled = False
+        self.outcome: tuple[Any, BaseException | None] | None = None
+        self.woken: SimpleQueue[None] = SimpleQueue()
+
+    def cancel(self) -> None:
+        self.is_cancelled = True
+        self.woken.put(None)
+
+    def done(self) -> bool:
+        return self.outcome is not None
+
+    def result(self) -> Any:
+        result, error = self.outcome or (None, None)
+        if error:
+            raise error
+        return result
+
+    def keep(self, function: Callable[[], Any]) -> None:
+        """Call a function, and keep what comes of it as the outcome."""
+        try:
+            self.outcome = function(), None
+        except BaseException as error:  # noqa: BLE001 - raised where the result is consumed
+            self.outcome = None, error
 
 
 class Run:
@@ -39,191 +60,105 @@ class Run:
     included. So `close` takes no lock: `SimpleQueue.put` may interrupt even itself.
     """
 
-    def __init__(self, client: Any, throttle: Throttle, limit: int) -> None:
-        self.is_closed = False
-        self.missing_target_ids: list[str] = []
-        self.watch: Watch | None = None
+    def __init__(
+        self, client: Any, throttle: Throttle, limit: int, plan: Callable[[Run], Plan]
+    ) -> None:
+        self.limit = limit
+        self.running: set[Job] = set()
         self._client = client
         self._throttle = throttle
-        self._limit = limit
+        self._plan = plan(self)
+        self._is_closed = False
+        self._ids: Iterator[str] | None = None
         self._events: SimpleQueue[None] = SimpleQueue()
-        self._part: Run | None = None  # the reading of one round of a watch
-        self._left_over: list[Future[Any]] = []  # calls of a round that failed
+
+    def take(self) -> Any:
+        """Go on with the plan to what it yields for the user; return None at the end."""
+        happened = None
+        try:
+            while not self._is_closed:
+                step = self._plan.send(happened)
+                if not isinstance(step, float):
+                    return step
+                happened = self._wait(step)
+        except (StopIteration, Closed):
+            pass
+        except BaseException:
+            self.close()
+            raise
+        self.close()
+        return None
 
     def close(self) -> None:
-        self.is_closed = True
-        if self._part:
-            self._part.is_closed = True
+        self._is_closed = True
         self._events.put(None)
-        self._throttle.wake()
+        for job in self.running.copy():
+            job.cancel()
+        with suppress(ValueError):  # another thread takes a step of the plan, its last one
+            self._plan.close()
 
-    def iterate(
-        self, batches: Batches, target_ids: Iterable[str] | None
-    ) -> Generator[DeploymentTarget]:
-        """Yield the targets of the batches, and note which ids brought none."""
-        try:
-            ids = None if target_ids is None else iter(target_ids)
-            for output in self.outputs(batches, ids):
-                self.missing_target_ids += output.missing_target_ids
-                yield from output.deployment_targets
-        finally:
-            self.close()
-
-    def follow(
-        self, watch: Watch, on_round: Callable[[DeploymentInfo], object] | None
-    ) -> Generator[DeploymentTarget]:
-        """Yield the targets of a watch that are new or have changed."""
-        self.missing_target_ids = watch.missing_target_ids
-        try:
-            watch.begin()
-            while not watch.is_over:
-                yield from self._drive(watch.next_round(), self._perform)
-                if on_round is not None and watch.deployment:
-                    on_round(watch.deployment)
-        finally:
-            self.close()
-
-    def outputs(
-        self, batches: Batches, target_ids: Iterator[str] | None = None
-    ) -> Generator[Output]:
-        """Yield the outputs of the batches in order; raise the first error in this order.
-
-        The user's ids are read here, in the user's thread. What is ready is yielded before more
-        are read; where reading takes longer than getting, none is read ahead.
-        """
-        seconds = 0.0  # that the last read took
-        while not self.is_closed:
-            if batches.begin(self.start):
-                continue
-            if batches.calls and batches.calls[0].done():
-                yield batches.calls.popleft().result()
-            elif target_ids is not None and batches.has_room():
-                # Reading blocks this thread. So the calls under way first have as long to end as
-                # the last read took.
-                if not (batches.busy() and self._wait(seconds)):
-                    begin = time.monotonic()
-                    if not _fill_batch(target_ids, batches):
-                        target_ids = None
-                    seconds = time.monotonic() - begin
-            elif not batches.busy():
-                return
-            elif not self._wait(PAGE_PATIENCE if batches.page else None):
-                batches.flush()
-
-    def start(self, steps: Steps) -> Future[Any]:
-        """Take the steps in a thread of their own, or here if there is none to be had."""
-        future: Future[Any] = Future()
-        work = partial(self._work, future, steps)
+    def start(self, work: Work) -> Job:
+        """Do a job in a thread of its own, or here if there is none to be had."""
+        job = Job()
+        self.running.add(job)
+        call = partial(self._throttle.call, lambda: self._is_over(job), partial(job.woken.put, None))
+        do = partial(self._do, job, work(call))
         # A daemon, so that a process can end while a call hangs.
-        thread = Thread(target=_in_context, args=(copy_context(), work), daemon=True)
-        if self._limit > 1:
+        thread = Thread(
+            target=_in_context, args=(copy_context(), do), name="codedeploy-targets", daemon=True
+        )
+        if self.limit > 1:
             with suppress(RuntimeError):  # no more threads can be started
                 thread.start()
         if thread.ident is None:  # it was not started
-            work()
-        return future
+            do()
+        return job
 
-    def _work(self, future: Future[Any], steps: Steps) -> None:
-        try:
-            future.set_result(self._drive(steps, self.call))
-        except BaseException as error:  # noqa: BLE001 - raised where the result is consumed
-            future.set_exception(error)
+    def read(self, ids: Iterable[str], count: int) -> Job:
+        """Read so many of the user's ids, in the user's thread."""
+        job = Job()
+        job.keep(lambda: self._read(ids, count))
+        return job
+
+    def _read(self, ids: Iterable[str], count: int) -> list[str]:
+        if self._ids is None:
+            self._ids = iter(ids)
+        return [*islice(self._ids, count)]
+
+    def _is_over(self, job: Job) -> bool:
+        return self._is_closed or job.is_cancelled
+
+    def _do(self, job: Job, steps: Steps) -> None:
+        job.keep(lambda: self._take_steps(job, steps))
+        self.running.discard(job)
         self._events.put(None)
 
-    def _drive(self, steps: Steps, take: Callable[[Any], Any]) -> Any:
+    def _take_steps(self, job: Job, steps: Steps) -> Any:
         resume: Callable[[Any], Any] = steps.send
         value: Any = None
         while True:
             try:
-                step = resume(value)
+                request = resume(value)
             except StopIteration as done:
                 return done.value
+            resume, value = steps.send, None
             try:
-                resume, value = steps.send, take(step)
-            except (ClientError, BotoCoreError) as error:
+                if request is None:
+                    job.woken.get()
+                if self._is_over(job):
+                    raise Closed
+                if request:
+                    value = Call(self._client, request).make()
+            except BaseException as error:  # noqa: BLE001 - thrown where the request was made
                 resume, value = steps.throw, error
 
-    def _perform(self, step: Request | GetTargets | Pause) -> Any:
-        """Take one step of a watch, in the user's thread."""
-        answer: Any = None
-        if isinstance(step, Request):
-            call = self.start(one_call(step))
-            while not (call.done() or self.is_closed):
-                self._wait()
-            answer = None if self.is_closed else call.result()
-        elif isinstance(step, GetTargets):
-            answer = self._get(step)
-        else:
-            end = time.monotonic() + step.seconds
-            while not self.is_closed and (left := end - time.monotonic()) > 0:
-                self._wait(left)
-        if self.is_closed:
-            raise Closed
-        return answer
-
-    def _get(self, step: GetTargets) -> Output:
-        """Get the targets of one round, and leave nothing to do to the calls of a failed one."""
-        part = self._part = Run(self._client, self._throttle, self._limit)
-        part._events = self._events
-        found: list[Output] = []
-        # At least one is left: the call whose error ended the round is none of those that hang.
-        self._left_over = [call for call in self._left_over if not call.done()]
-        limit = self._limit - len(self._left_over)
-        # In the user's own thread, a batch is got and its output taken before the next one.
-        window = 1 if self._limit == 1 else math.inf
-        batches = Batches(*step, skip_missing=True, limit=limit, window=window)
+    def _wait(self, seconds: float) -> bool | None:
+        """Wait until a job ends, or the run is closed; return None after the time."""
         try:
-            for output in part.outputs(batches):
-                found.append(output)
-                if self.watch and self.watch.time_left() <= 0:
-                    break  # what was read is yielded before the TimeoutError
-        finally:
-            self._left_over += batches.calls
-            part.close()
-        return merge(found)
-
-    def _wait(self, seconds: float | None = None) -> bool:
-        """Wait until a call ends, or the run is closed; return False after the time."""
-        try:
-            self._events.get(timeout=seconds)
+            self._events.get(timeout=None if seconds == math.inf else seconds)
         except Empty:
-            return False
+            return None
         return True
-
-    def call(self, request: Request) -> Any:
-        while True:
-            woken: SimpleQueue[None] = SimpleQueue()
-            place = Place(lambda: self.is_closed, partial(woken.put, None))
-            throttled = succeeded = False
-            try:
-                while not (self.is_closed or self._throttle.enter(place)):
-                    woken.get()
-                if self.is_closed:
-                    raise Closed
-                answer = Call(self._client, request).make()
-            except ClientError as error:
-                throttled = is_throttled(error)
-                if not (throttled and place.had_company):
-                    raise
-            else:
-                succeeded = True
-                return answer
-            finally:
-                self._throttle.leave(place, throttled=throttled, succeeded=succeeded)
-
-
-def _fill_batch(target_ids: Iterator[str], batches: Batches) -> bool:
-    """Read the user's ids until a batch is ready; return False at their end."""
-    try:
-        for target_id in target_ids:
-            if batches.add(target_id):
-                return True
-    except Exception as error:  # noqa: BLE001 - raised after the outputs before it
-        batches.calls.append(Future())
-        batches.calls[-1].set_exception(error)
-    else:
-        batches.flush()
-    return False
 
 
 def _in_context(context: Context, work: Callable[[], None]) -> None:

@@ -13,6 +13,11 @@ import time
 from collections.abc import Callable
 from threading import Lock
 
+from botocore.exceptions import ClientError
+
+from ._errors import is_throttled
+from ._requests import Request, Steps
+
 _SPEED = 0.25  # how fast the cap rises: by this much for each `cap` calls that succeed
 # While there is a cap, a call that is alone is in the company of one that succeeded so many seconds
 # before: earlier concurrency has used up what botocore allows a client in retries.
@@ -22,10 +27,11 @@ _MEMORY_SECONDS = 2.0
 class Place:
     """The place of one call among those of its client."""
 
+    had_company = False
+
     def __init__(self, is_over: Callable[[], bool], wake: Callable[[], object]) -> None:
-        self.is_over = is_over  # whether the user's request has ended
+        self.is_over = is_over  # whether the job has ended, though its call may hang
         self.wake = wake  # called when the call may try again to enter
-        self.had_company = False
 
 
 class Throttle:
@@ -37,14 +43,34 @@ class Throttle:
     def _begin(self) -> None:
         self._process = os.getpid()
         # What ends a request may be the garbage collector, in a thread that holds this lock: so
-        # the end takes no lock, and `is_over` is looked at in `enter`.
+        # the end takes no lock, and `is_over` is looked at in `_enter`.
         self._lock = Lock()
         self._cap = self._level = math.inf
         self._succeeded_at = -math.inf
         self._under_way: list[Place] = []
         self._waiting: list[Place] = []
 
-    def enter(self, place: Place) -> bool:
+    def call(
+        self, is_over: Callable[[], bool], wake: Callable[[], object], request: Request
+    ) -> Steps:
+        """Make a call as soon as the cap allows it; again, if our own concurrency throttled it."""
+        while True:
+            place, throttled, succeeded = Place(is_over, wake), False, False
+            try:
+                while not self._enter(place):
+                    yield None
+                answer = yield request
+                succeeded = True
+            except ClientError as error:
+                throttled = is_throttled(error)
+                if not (throttled and place.had_company):
+                    raise
+            else:
+                return answer
+            finally:
+                self._leave(place, throttled=throttled, succeeded=succeeded)
+
+    def _enter(self, place: Place) -> bool:
         """Let a call begin, or make it wait to be woken; the first to come is the first to go."""
         if self._process != os.getpid():  # a fork: the calls under way are the parent's
             self._begin()
@@ -61,10 +87,10 @@ class Throttle:
             for each in self._under_way:
                 each.had_company = True
             self._under_way.append(place)
-        self.wake()
+        self._wake()
         return True
 
-    def leave(self, place: Place, *, throttled: bool = False, succeeded: bool = False) -> None:
+    def _leave(self, place: Place, *, throttled: bool, succeeded: bool) -> None:
         """End a call, or the wait for one."""
         with self._lock:
             # A throttled call halves the cap, one that succeeds raises it a little; once the cap is
@@ -81,9 +107,8 @@ class Throttle:
             for places in (self._under_way, self._waiting):
                 if place in places:
                     places.remove(place)
-        self.wake()
+        self._wake()
 
-    def wake(self) -> None:
-        """Let all calls that wait try again. Takes no lock, so any thread may do it at any time."""
+    def _wake(self) -> None:
         for place in self._waiting.copy():
             place.wake()

@@ -6,9 +6,8 @@ The same methods, parameters, models, order and errors.
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
-from contextlib import aclosing
+from functools import partial
 
 from aiobotocore.client import AioBaseClient
 from typing_extensions import Self
@@ -17,7 +16,7 @@ from ._answers import BatchGetDeploymentTargetsOutput as Output
 from ._client import ClientBase, IteratorBase, WatchBase
 from ._deployments import DeploymentInfo
 from ._models import DeploymentTarget, TargetFilters
-from ._requests import Batches, Request, check_target_ids, merge
+from ._requests import Batches, Plan, check_target_ids, get_deployment, merge
 from ._tasks import Run, aiter_of
 from ._watching import Watch
 
@@ -56,16 +55,16 @@ class AsyncDeploymentTargetsClient(ClientBase):
         targetIds: Iterable[str] | AsyncIterable[str],
         skip_missing: bool = False,
     ) -> Output:
-        """Get the targets of a deployment that have the given ids.
+        """Get the targets of a deployment that have the given ids: any number, 25 a call.
 
-        AWS takes 25 ids a call. This method takes any number: it asks for them in batches of 25,
-        for each id once. Without ids, it makes no call. Cancelling the caller cancels the calls.
+        Cancelling the caller cancels the calls.
 
         Args:
             deploymentId: the id of the deployment.
-            targetIds: the ids of the targets, in an iterable or an async one. An EC2 or
-                on-premises instance has its instance id, a Lambda function its name, an ECS
-                service `<cluster name>:<service name>`, a CloudFormation stack its id.
+            targetIds: the ids, in an iterable or an async one, read once; each is asked for once,
+                and without any, there is no call. An instance has its instance id, a Lambda
+                function its name, an ECS service `<cluster name>:<service name>`, a
+                CloudFormation stack its id.
             skip_missing: where the service refuses a batch because a target in it does not
                 exist, find that target in further calls, and return the rest.
 
@@ -76,18 +75,19 @@ class AsyncDeploymentTargetsClient(ClientBase):
         Raises:
             TypeError: `targetIds` is a `str` or `bytes`, or holds something else than `str`.
             InvalidResponseError: an answer of the service cannot be read.
-            botocore.exceptions.ClientError: the service refused a batch, the first in the order
-                of the ids. A target that does not exist is a
-                DeploymentTargetDoesNotExistException or InstanceDoesNotExistException.
+            botocore.exceptions.ClientError: the service refused a batch, the first in order; for
+                a target that does not exist by a DeploymentTargetDoesNotExistException or an
+                InstanceDoesNotExistException.
             botocore.exceptions.BotoCoreError: botocore could not make the call.
         """
         ids = [each async for each in aiter_of(check_target_ids(targetIds, None, self._iterables))]
-        limit = self._max_concurrency
-        batches = Batches(deploymentId, ids, skip_missing=skip_missing, limit=limit)
-        if not batches.ready:
+        if not ids:
             return Output(deployment_targets=[])
-        async with aclosing(self._run().outputs(batches)) as outputs:
-            return merge([output async for output in outputs])
+        run = self._run(Batches(deploymentId, ids, skip_missing=skip_missing).steps)
+        outputs = []
+        while output := await run.take():
+            outputs.append(output)
+        return merge(outputs)
 
     def iter_deployment_targets(
         self,
@@ -116,11 +116,8 @@ class AsyncDeploymentTargetsClient(ClientBase):
             TypeError: both `targetIds` and `targetFilters` are given, or `targetIds` is wrong.
             Others: as in `batch_get_deployment_targets`, after the targets of earlier batches.
         """
-        batches, ids = self._batches(
-            deploymentId, targetIds, targetFilters, skip_missing=skip_missing
-        )
-        run = self._run()
-        return AsyncDeploymentTargetIterator(run.outputs(batches, ids), run=run)
+        batches = self._stream(deploymentId, targetIds, targetFilters, skip_missing=skip_missing)
+        return AsyncDeploymentTargetIterator(run=self._run(batches.steps), source=batches)
 
     def watch_deployment_targets(
         self,
@@ -152,9 +149,8 @@ class AsyncDeploymentTargetsClient(ClientBase):
             ValueError: `delay` or `timeout` is below 0, or no number.
             Others: as in `batch_get_deployment_targets`.
         """
-        run = self._run()
-        watch = run.watch = Watch(deploymentId, delay, timeout, time.monotonic)
-        return AsyncDeploymentWatch(run.follow(watch, on_round), run=run)
+        watch = Watch(deploymentId, delay, timeout, on_round, time.monotonic)
+        return AsyncDeploymentWatch(run=self._run(watch.steps), source=watch)
 
     async def get_deployment(self, *, deploymentId: str) -> DeploymentInfo:
         """Get how a deployment as a whole stands, by AWS's GetDeployment.
@@ -163,12 +159,11 @@ class AsyncDeploymentTargetsClient(ClientBase):
             InvalidResponseError, botocore.exceptions.ClientError, BotoCoreError: as in
                 `batch_get_deployment_targets`.
         """
-        request = Request("get_deployment", {"deploymentId": deploymentId})
-        deployment: DeploymentInfo = await self._run().call(request)
+        deployment: DeploymentInfo = await self._run(partial(get_deployment, deploymentId)).take()
         return deployment
 
-    def _run(self) -> Run:
-        return Run(self.client, self._throttle, self._max_concurrency)
+    def _run(self, plan: Callable[[Run], Plan]) -> Run:
+        return Run(self.client, self._throttle, self._max_concurrency, plan)
 
 
 class AsyncDeploymentTargetIterator(IteratorBase, AsyncIterator[DeploymentTarget]):
@@ -177,20 +172,19 @@ class AsyncDeploymentTargetIterator(IteratorBase, AsyncIterator[DeploymentTarget
     A fake of the client makes one by `AsyncDeploymentTargetIterator([target])`.
     """
 
-    _ready: deque[DeploymentTarget] | None = None
-
     async def __anext__(self) -> DeploymentTarget:
-        if self._ready is None:
-            self._ready = deque(() if self._run else self._targets)
         while not self._is_closed:
-            if self._ready:
-                return self._ready.popleft()
-            if not self._run:
+            for target in self._ready:
+                return target
+            output = await self._run.take() if self._run else None
+            if output is None:
                 break
-            output = await anext(self._targets)
-            self._run.missing_target_ids += output.missing_target_ids
-            self._ready.extend(output.deployment_targets)
+            self._ready = iter(output.deployment_targets)
         raise StopAsyncIteration
+
+    def __del__(self) -> None:
+        if run := getattr(self, "_run", None):
+            run.give_up()
 
     async def __aenter__(self) -> Self:
         return self
@@ -203,8 +197,6 @@ class AsyncDeploymentTargetIterator(IteratorBase, AsyncIterator[DeploymentTarget
         self._is_closed = True
         if self._run:
             await self._run.close()
-            if not self._targets.ag_running:  # in `anext`, in another task, it ends by itself
-                await self._targets.aclose()
 
 
 class AsyncDeploymentWatch(WatchBase, AsyncDeploymentTargetIterator):

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support.clients import AsyncClients, Clients
+from support.clients import Clients
 from support.codedeploy import GET, LIST, PATIENCE, READ, CodeDeploy, Step
 from support.endpoint import serve, unanswered
 from support.pages import fleet
@@ -83,14 +83,12 @@ def test_the_sync_watch_looks_at_the_time_between_two_batches_of_a_round(clock: 
 
 
 @pytest.mark.parametrize("operation", [GET, LIST, READ])
-def test_the_async_watch_interrupts_a_call_that_hangs(operation: str) -> None:
-    pytest.importorskip("aiobotocore")
+def test_a_call_that_hangs_is_left_when_the_time_is_up(clients: Clients, operation: str) -> None:
     codedeploy = CodeDeploy(NOT_OVER)
     hang = codedeploy.hang(operation)
-    with AsyncClients() as clients:
-        with pytest.raises(TimeoutError, match="is not over after"):
-            next(clients.served(codedeploy).watch(timeout=0.3))
-        hang.let_go()
+    with pytest.raises(TimeoutError, match="is not over after"):
+        next(clients.served(codedeploy).watch(timeout=0.3))
+    hang.let_go()
 
 
 # Nothing is left behind: the iterators and the fixture `clients` assert that no task or thread is.

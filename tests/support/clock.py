@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import threading
 import time
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
@@ -48,14 +49,19 @@ class Clock:
         clock = self
 
         class Queue(SimpleQueue[Any]):
-            """Python's own waits in C, by the machine's clock."""
+            """Python's own waits in C, by the machine's clock: as this does while a call is made."""
 
             def get(self, block: bool = True, timeout: float | None = None) -> Any:  # noqa: FBT001, FBT002
-                try:
-                    return super().get(block and timeout is None)
-                except Empty:
-                    clock.pause(timeout or 0)
-                    raise
+                if timeout is None:
+                    return super().get(block)
+                while True:
+                    is_idle = all(each.name != "codedeploy-targets" for each in threading.enumerate())
+                    try:
+                        return super().get(timeout=0 if is_idle else 0.01)
+                    except Empty:
+                        if is_idle:
+                            clock.pause(timeout)
+                            raise
 
         # Wherever the library waits in one, so that no test depends on the module that does.
         for name, module in [*sys.modules.items()]:
