@@ -52,36 +52,28 @@ class ClientBase:
     def _stream(
         self, deployment_id: str, target_ids: Any, target_filters: Any, *, skip_missing: bool
     ) -> Batches:
-        listing = None
-        if target_ids is None:
-            listing = Listing(deployment_id, target_filters)
-        else:
-            target_ids = check_target_ids(target_ids, target_filters, self._iterables)
+        source: Any = Listing(deployment_id, target_filters)
+        if target_ids is not None:
+            source = check_target_ids(target_ids, target_filters, self._iterables)
         window = self._max_concurrency
-        return Batches(
-            deployment_id, target_ids, listing=listing, skip_missing=skip_missing, window=window
-        )
+        return Batches(deployment_id, source, skip_missing=skip_missing, window=window)
 
 
 class DeploymentTargetsClient(ClientBase):
     """`BatchGetDeploymentTargets`, typed, for any number of target ids.
 
-    Threads may share one client. The wrapped client stays as it was. Where the service throttles
-    calls that were under way together, the client lowers their number, and makes them again.
+    Threads may share one client. The wrapped client, the attribute `client`, stays as it was. Where
+    the service throttles calls that were under way together, the client lowers their number, and
+    makes them again.
 
     Args:
         client: a boto3 or botocore client for CodeDeploy; by default, one of botocore's default
             session, which `boto3.setup_default_session` does not change.
         max_concurrency: how many calls of one request may be under way at once, each in a
-            thread of its own; 1 uses the caller's thread.
-
-    Attributes:
-        client: the wrapped client.
+            thread of its own; 1 uses the caller's thread. Below 1, it is a ValueError.
 
     Raises:
-        TypeError: `client` is another service's client, or an aiobotocore client;
-            `max_concurrency` is no integer.
-        ValueError: `max_concurrency` is below 1.
+        TypeError: `client` is another service's, or of aiobotocore.
     """
 
     def __init__(self, client: BaseClient | None = None, *, max_concurrency: int = 8) -> None:
@@ -95,11 +87,11 @@ class DeploymentTargetsClient(ClientBase):
 
         Args:
             deploymentId: the id of the deployment.
-            targetIds: the ids, read once; each is asked for once, and without any, there is no
-                call. An instance has its instance id, a Lambda function its name, an ECS service
-                `<cluster name>:<service name>`, a CloudFormation stack its id.
-            skip_missing: where the service refuses a batch because a target in it does not
-                exist, find that target in further calls, and return the rest.
+            targetIds: an EC2 or on-premises instance has its instance id, a Lambda function its
+                name, an ECS service `<cluster name>:<service name>`, a CloudFormation stack its
+                id. Each is asked for once; without any, there is no call.
+            skip_missing: whether to find, in further calls, the targets for which the service
+                refuses a batch because they do not exist, and to return the rest.
 
         Returns:
             The targets in the order of their ids: batch by batch, the service's order within
@@ -108,10 +100,9 @@ class DeploymentTargetsClient(ClientBase):
         Raises:
             TypeError: `targetIds` is a `str` or `bytes`, or holds something else than `str`.
             InvalidResponseError: an answer of the service cannot be read.
-            botocore.exceptions.ClientError: the service refused a batch, the first in order; for
-                a target that does not exist by a DeploymentTargetDoesNotExistException or an
+            ClientError, BotoCoreError: botocore's own, of the first batch that failed; for a
+                target that does not exist a DeploymentTargetDoesNotExistException or an
                 InstanceDoesNotExistException.
-            botocore.exceptions.BotoCoreError: botocore could not make the call.
         """
         ids = [*check_target_ids(targetIds)]
         batches = Batches(deploymentId, ids, skip_missing=skip_missing)
@@ -137,12 +128,11 @@ class DeploymentTargetsClient(ClientBase):
 
         Args:
             deploymentId: the id of the deployment.
-            targetIds: the ids of the targets; by default, those that ListDeploymentTargets
-                lists. Lists, tuples, sets and dicts are checked at once. Other iterables are
-                read in the caller's thread, at most `max_concurrency` batches ahead, and after
-                what is ready was yielded; with `max_concurrency=1`, none is read ahead.
-            targetFilters: which targets ListDeploymentTargets lists, such as
-                `{"TargetStatus": ["Failed"]}`.
+            targetIds: the ids; by default, those that ListDeploymentTargets lists. Lists, tuples,
+                sets and dicts are checked at once. Other iterables are read in the caller's
+                thread, at most `max_concurrency` batches ahead, and after what is ready was
+                yielded; with `max_concurrency=1`, none is read ahead.
+            targetFilters: which targets to list, such as `{"TargetStatus": ["Failed"]}`.
             skip_missing: as in `batch_get_deployment_targets`.
 
         Raises:
@@ -164,16 +154,15 @@ class DeploymentTargetsClient(ClientBase):
 
         Yields every target once, then each again whenever it changed, its last state included.
         Waits for a deployment that has no targets yet. Once a round of calls has succeeded,
-        throttling, a 5xx, a broken connection or an answer that is cut short ends no watch: it
-        tries again after `delay`, which doubles up to 60 seconds, and raises when no round has
-        succeeded for five minutes and three have failed.
+        throttling, a 5xx, a broken connection or a cut answer is tried again after `delay`, which
+        doubles up to 60 seconds, until none has succeeded for five minutes and three rounds.
 
         Args:
             deploymentId: the id of the deployment.
             delay: the seconds from the end of one round of calls to the next.
-            timeout: the seconds after which to give up, counted from the first `next`; by
-                default never. A call that hangs is left to its thread; only with
-                `max_concurrency=1`, it ends by the wrapped client's own timeouts.
+            timeout: the seconds after which to give up, counted from the first `next`; by default
+                never. A call that hangs is left to its thread, but with `max_concurrency=1` it
+                ends by the wrapped client's own timeouts.
             on_round: gets the DeploymentInfo after each round, when its targets are consumed,
                 also where nothing changed. It may close the watch; what it raises is raised.
 
@@ -188,9 +177,7 @@ class DeploymentTargetsClient(ClientBase):
     def get_deployment(self, *, deploymentId: str) -> DeploymentInfo:
         """Get how a deployment as a whole stands, by AWS's GetDeployment.
 
-        Raises:
-            InvalidResponseError, botocore.exceptions.ClientError, BotoCoreError: as in
-                `batch_get_deployment_targets`.
+        Raises what `batch_get_deployment_targets` does.
         """
         deployment: DeploymentInfo = self._run(partial(get_deployment, deploymentId), 1).take()
         return deployment
@@ -202,12 +189,8 @@ class DeploymentTargetsClient(ClientBase):
 class IteratorBase:
     """What the iterators of both clients tell.
 
-    Args:
-        targets: what a fake of the client yields, which gives the next two as well.
-        deployment: what the attribute of this name is, in a fake.
-        missing_target_ids: what the attribute of this name is, in a fake.
-        run: the client's own request.
-        source: what tells of it.
+    A fake of the client gives what to yield, and what the attributes are; the clients give the
+    last two: their own request, and what tells of it.
     """
 
     def __init__(

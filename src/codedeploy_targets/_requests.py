@@ -23,19 +23,18 @@ from ._errors import MISSING_CODES, error_code
 from ._models import TargetFilters
 
 BATCH_SIZE = 25  # AWS's maximum for `targetIds`
-_logger = logging.getLogger("codedeploy_targets")
 # If the next page of a listing takes longer than these seconds, the ids that are listed so far are
 # asked for in a batch that is not full.
-_PAGE_PATIENCE = 0.5
+_PATIENCE = 0.5
+_logger = logging.getLogger("codedeploy_targets")
 
 Plan = Generator[Any, Any, Any]
-"""What a request of a user does next. Yields the seconds (a float) to wait for the end of a job, and
-is sent whether one ended; or yields something for the user, such as an Output. Written once: the
-sync and the async client take the same plans."""
+"""What a request of a user does next: yields the seconds (a float) to wait for the end of a job,
+and is sent whether one ended, or yields something for the user. Both clients take these plans."""
 
 Steps = Generator[Any, Any, Any]
-"""What one job does next. Yields a Request, and is sent its answer, or thrown botocore's error; or
-yields None, to wait until the cap on the client's calls lets the next one begin."""
+"""What a job does next: yields a Request, and is sent its answer or thrown its error, or yields
+None, to wait until the cap on the client's calls lets the next one begin."""
 
 
 class Request(NamedTuple):
@@ -84,22 +83,21 @@ def _check_target_id(target_id: Any, position: int) -> None:
 
 
 class Listing:
-    """The pages of ListDeploymentTargets, one after the other, until `is_done`."""
+    """The pages of ListDeploymentTargets, one after the other."""
 
     def __init__(self, deployment_id: str, target_filters: TargetFilters | None = None) -> None:
         filters = {} if target_filters is None else {"targetFilters": target_filters}
         # A copy, as the user may edit the filters before the first page.
         self._params: dict[str, Any] = deepcopy({"deploymentId": deployment_id, **filters})
-        self.is_done = False
 
     def next_page(self, call: Callable[[Request], Steps]) -> Steps:
-        """Return the ids on the next page."""
+        """Return the ids on the next page, and whether it is the last one."""
         page = yield from call(Request("list_deployment_targets", self._params))
         token = page.get("nextToken")
         if token and token == self._params.get("nextToken"):
             raise PaginationError(message=f"The same next token was received twice: {token}")
-        self._params, self.is_done = {**self._params, "nextToken": token}, not token
-        return page.get("targetIds") or []
+        self._params = {**self._params, "nextToken": token}
+        return page.get("targetIds") or [], not token
 
 
 def get_batch(
@@ -164,64 +162,54 @@ def get_deployment(deployment_id: str, run: Run) -> Plan:
 
 
 class Batches:
-    """The batches of one request: a plan that yields their outputs in order.
+    """The batches of one request.
 
     Args:
         deployment_id: the id of the deployment.
-        target_ids: the ids, all of them in a list, or an iterable that is read as the plan goes.
+        source: the ids in a list, or what gives them page by page: a Listing, or an iterable.
         skip_missing: whether to find and leave out the ids that the service does not know.
-        listing: where the ids come from, without `target_ids`.
-        window: how many outputs may be under way or wait to be consumed; by default, all.
+        window: how many outputs may be under way or wait to be consumed.
     """
 
     def __init__(
-        self,
-        deployment_id: str,
-        target_ids: Any = None,
-        *,
-        skip_missing: bool,
-        listing: Listing | None = None,
-        window: float = math.inf,
+        self, deployment_id: str, source: Any, *, skip_missing: bool, window: float = math.inf
     ) -> None:
         self.missing_target_ids: list[str] = []
         self.ready: deque[list[str]] = deque()
         self._get = partial(get_batch, deployment_id=deployment_id, skip_missing=skip_missing)
-        self._listing = listing
-        self._ids = None  # the user's, that have yet to be read
+        self._source = source
         self._window = window
         self._calls: deque[Any] = deque()
         self._page: Any = None
         self._batch: list[str] = []
         self._seen: set[str] = set()
         self._count = 0
-        self._error: Exception | None = None  # of the listing, or of the user's iterable
+        self._error: Exception | None = None  # of a page
         self._has_failed = False
-        if isinstance(target_ids, list):
-            self._add(target_ids)
-            self._flush()
-        else:
-            self._ids = target_ids
+        if isinstance(source, list):
+            self._add(source, is_last=True)
 
     def steps(self, run: Run) -> Plan:
         """Yield the outputs in order; raise the first error in this order."""
-        seconds = 0.0  # that the last read took
+        seconds = 0.0  # that it took to begin the last page
+        patience = _PATIENCE if isinstance(self._source, Listing) else math.inf
         try:
             while True:
-                self._begin(run)
+                self._begin_calls(run)
                 if self._calls and self._calls[0].done():
                     output = self._calls.popleft().result()
                     self.missing_target_ids += output.missing_target_ids
                     yield output
-                elif self._ids is not None and not self._page and self._has_room(run):
-                    # Reading may block the user's thread. So what is ready is yielded first, and
-                    # the calls under way first have as long to end as the last read took.
+                elif self._source is not None and not self._page and self._has_room(run):
+                    # Reading the user's ids may block this thread. So the calls under way first
+                    # have as long to end as it took the last time.
                     if not (run.running and (yield seconds)):
                         begin = time.monotonic()
-                        self._page = run.read(self._ids, BATCH_SIZE - len(self._batch))
+                        self._begin_page(run)
                         seconds = time.monotonic() - begin
                 elif not (self._calls or self._page):
                     break
-                elif not (yield _PAGE_PATIENCE if self._listing and self._page else math.inf):
+                elif not (yield patience if self._page else math.inf):
                     self._flush()
             if self._error:
                 raise self._error
@@ -229,19 +217,16 @@ class Batches:
             for call in self._calls:
                 call.cancel()
 
-    def _begin(self, run: Run) -> None:
-        """Begin the calls that may begin with the ids that are known."""
-        while True:
-            if self._page and self._page.done():
-                self._take_page()
-            if not self._has_room(run):
-                return
-            if self.ready:
-                self._calls.append(run.start(partial(self._get_batch, self.ready.popleft())))
-            elif self._listing and not self._page:
-                self._page = run.start(self._listing.next_page)
-            else:
-                return
+    def _begin_calls(self, run: Run) -> None:
+        if self._page and self._page.done():
+            page, self._page = self._page, None
+            try:
+                target_ids, is_last = page.result()
+                self._add(target_ids, is_last=is_last)
+            except Exception as error:  # noqa: BLE001 - raised after the outputs before it
+                self._source, self._error = None, error
+        while self.ready and self._has_room(run):
+            self._calls.append(run.start(partial(self._get_batch, self.ready.popleft())))
 
     def _has_room(self, run: Run) -> bool:
         """Tell whether a further call may begin; none does after a failure."""
@@ -255,20 +240,13 @@ class Batches:
             self._has_failed = True
             raise
 
-    def _take_page(self) -> None:
-        page, self._page = self._page, None
-        wanted = BATCH_SIZE - len(self._batch)
-        try:
-            found = page.result()
-            self._add(found)
-        except Exception as error:  # noqa: BLE001 - raised after the outputs before it
-            self._error, self._listing, self._ids = error, None, None
-            return
-        if self._listing.is_done if self._listing else len(found) < wanted:
-            self._listing = self._ids = None
-            self._flush()
+    def _begin_page(self, run: Run) -> None:
+        if isinstance(self._source, Listing):
+            self._page = run.start(self._source.next_page)
+        else:
+            self._page = run.read(self._source, BATCH_SIZE - len(self._batch))
 
-    def _add(self, target_ids: Iterable[Any]) -> None:
+    def _add(self, target_ids: list[Any], *, is_last: bool) -> None:
         """Take more ids, each once, at its first place."""
         for target_id in target_ids:
             _check_target_id(target_id, self._count)
@@ -278,6 +256,9 @@ class Batches:
                 self._batch.append(target_id)
             if len(self._batch) == BATCH_SIZE:
                 self._flush()
+        if is_last:
+            self._source = None
+            self._flush()
 
     def _flush(self) -> None:
         """Let the last batch be ready, even if it is not full."""

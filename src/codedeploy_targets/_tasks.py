@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Coroutine, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable
 from contextlib import aclosing, suppress
 from functools import partial
 from inspect import isawaitable
@@ -48,10 +48,11 @@ class Run:
                     happened = await self._wait(step)
         except StopIteration:
             pass
-        except BaseException as error:
+        except StopAsyncIteration as error:  # of a mock that runs dry: no end of the targets
             await self.close()
-            if isinstance(error, StopAsyncIteration):  # of a mock: no end of the targets
-                raise RuntimeError("the client raised StopAsyncIteration") from error
+            raise RuntimeError("a call raised StopAsyncIteration") from error
+        except BaseException:
+            await self.close()
             raise
         await self.close()
         return None
@@ -96,10 +97,10 @@ class Run:
                 async for each in items:
                     found.append(each)
                     if len(found) == count:
-                        page.set_result(found)
+                        page.set_result((found, False))
                         found = []
                         count, page = await self._wanted.get()
-            page.set_result(found)
+            page.set_result((found, True))
         except asyncio.CancelledError:
             page.cancel()
         except Exception as error:  # noqa: BLE001 - raised where the page is taken

@@ -101,7 +101,9 @@ class Run:
         """Do a job in a thread of its own, or here if there is none to be had."""
         job = Job()
         self.running.add(job)
-        call = partial(self._throttle.call, lambda: self._is_over(job), partial(job.woken.put, None))
+        call = partial(
+            self._throttle.call, lambda: self._is_over(job), partial(job.woken.put, None)
+        )
         do = partial(self._do, job, work(call))
         # A daemon, so that a process can end while a call hangs.
         thread = Thread(
@@ -120,10 +122,11 @@ class Run:
         job.keep(lambda: self._read(ids, count))
         return job
 
-    def _read(self, ids: Iterable[str], count: int) -> list[str]:
+    def _read(self, ids: Iterable[str], count: int) -> tuple[list[str], bool]:
         if self._ids is None:
             self._ids = iter(ids)
-        return [*islice(self._ids, count)]
+        found = [*islice(self._ids, count)]
+        return found, len(found) < count
 
     def _is_over(self, job: Job) -> bool:
         return self._is_closed or job.is_cancelled
@@ -145,10 +148,10 @@ class Run:
             try:
                 if request is None:
                     job.woken.get()
-                if self._is_over(job):
-                    raise Closed
-                if request:
+                elif not self._is_over(job):
                     value = Call(self._client, request).make()
+                if self._is_over(job):
+                    raise Closed  # noqa: TRY301 - thrown into the steps, which give the place back
             except BaseException as error:  # noqa: BLE001 - thrown where the request was made
                 resume, value = steps.throw, error
 

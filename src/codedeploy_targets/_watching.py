@@ -5,12 +5,13 @@ Performs no I/O, and never waits: the clients do both.
 
 from __future__ import annotations
 
-import inspect
 import math
 from collections.abc import Callable
 from contextlib import closing
 from http import HTTPStatus
+from inspect import isawaitable
 from threading import TIMEOUT_MAX
+from typing import Any
 
 from botocore.exceptions import (
     BotoCoreError,
@@ -55,7 +56,7 @@ class Watch:
         if timeout is not None and not timeout >= 0:
             raise ValueError(f"timeout must be at least 0 seconds, not {timeout}")
         self.missing_target_ids: list[str] = []
-        self.deployment: DeploymentInfo | None = None
+        self.deployment: Any = None  # a DeploymentInfo, once there is an answer
         self._deployment_id = deployment_id
         self._delay = delay
         self._timeout = math.inf if timeout is None else timeout
@@ -87,10 +88,8 @@ class Watch:
             else:
                 failures, is_first, delay = 0, False, self._delay
                 last_success = self._clock()
-                told = None
-                if self._on_round and self.deployment:
-                    told = self._on_round(self.deployment)
-                if inspect.isawaitable(told):
+                told = self._on_round and self._on_round(self.deployment)
+                if isawaitable(told):
                     yield told
                 if self._has_ended():
                     return
@@ -120,7 +119,7 @@ class Watch:
             raise TimeoutError(f"{self._deployment_id} is not over after {self._timeout} seconds")
 
     def _has_ended(self) -> bool:
-        return self.deployment is not None and self.deployment.is_over
+        return bool(self.deployment and self.deployment.is_over)
 
     def _pause(self, seconds: float) -> Plan:
         end = self._clock() + seconds
@@ -158,10 +157,11 @@ class Watch:
         return [*dict.fromkeys(ids)]
 
     def _list(self, run: Run, target_filters: TargetFilters | None = None) -> Plan:
-        listing, ids = Listing(self._deployment_id, target_filters), []
-        while not listing.is_done:
+        listing, ids, is_last = Listing(self._deployment_id, target_filters), [], False
+        while not is_last:
             self._check_time()
-            ids += yield from ask(run, listing.next_page)
+            page, is_last = yield from ask(run, listing.next_page)
+            ids += page
         return ids
 
     def _note_changes(self, output: Output) -> Output:

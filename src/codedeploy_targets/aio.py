@@ -26,21 +26,17 @@ __all__ = ["AsyncDeploymentTargetIterator", "AsyncDeploymentTargetsClient", "Asy
 class AsyncDeploymentTargetsClient(ClientBase):
     """`BatchGetDeploymentTargets`, typed, for any number of target ids, with asyncio.
 
-    Tasks may share one client. The wrapped client stays as it was. Where the service throttles
-    calls that were under way together, the client lowers their number, and makes them again.
+    Tasks may share one client. The wrapped client, the attribute `client`, stays as it was. Where
+    the service throttles calls that were under way together, the client lowers their number, and
+    makes them again.
 
     Args:
         client: an aiobotocore client for CodeDeploy; the caller closes it.
         max_concurrency: how many calls of one request may be under way at once, each in a task
-            of its own.
-
-    Attributes:
-        client: the wrapped client.
+            of its own. Below 1, it is a ValueError.
 
     Raises:
-        TypeError: `client` is a client of another service, a client of boto3 or botocore, or a
-            context that was not entered; `max_concurrency` is no integer.
-        ValueError: `max_concurrency` is below 1.
+        TypeError: `client` is another service's, of boto3 or botocore, or was not entered.
     """
 
     _iterables = (Iterable, AsyncIterable)
@@ -61,12 +57,12 @@ class AsyncDeploymentTargetsClient(ClientBase):
 
         Args:
             deploymentId: the id of the deployment.
-            targetIds: the ids, in an iterable or an async one, read once; each is asked for once,
-                and without any, there is no call. An instance has its instance id, a Lambda
-                function its name, an ECS service `<cluster name>:<service name>`, a
-                CloudFormation stack its id.
-            skip_missing: where the service refuses a batch because a target in it does not
-                exist, find that target in further calls, and return the rest.
+            targetIds: in an iterable or an async one: an EC2 or on-premises instance has its
+                instance id, a Lambda function its name, an ECS service `<cluster name>:<service
+                name>`, a CloudFormation stack its id. Each is asked for once; without any, there
+                is no call.
+            skip_missing: whether to find, in further calls, the targets for which the service
+                refuses a batch because they do not exist, and to return the rest.
 
         Returns:
             The targets in the order of their ids: batch by batch, the service's order within
@@ -75,10 +71,9 @@ class AsyncDeploymentTargetsClient(ClientBase):
         Raises:
             TypeError: `targetIds` is a `str` or `bytes`, or holds something else than `str`.
             InvalidResponseError: an answer of the service cannot be read.
-            botocore.exceptions.ClientError: the service refused a batch, the first in order; for
-                a target that does not exist by a DeploymentTargetDoesNotExistException or an
+            ClientError, BotoCoreError: botocore's own, of the first batch that failed; for a
+                target that does not exist a DeploymentTargetDoesNotExistException or an
                 InstanceDoesNotExistException.
-            botocore.exceptions.BotoCoreError: botocore could not make the call.
         """
         ids = [each async for each in aiter_of(check_target_ids(targetIds, None, self._iterables))]
         if not ids:
@@ -100,16 +95,15 @@ class AsyncDeploymentTargetsClient(ClientBase):
         """Iterate over the targets of a deployment, as they arrive.
 
         The first `anext` makes the first call. From then on, at most `max_concurrency` batches
-        are under way, wait to be consumed, or are being consumed.
+        are under way or waiting to be consumed.
 
         Args:
             deploymentId: the id of the deployment.
-            targetIds: the ids of the targets, in an iterable or an async one; by default, those
-                that ListDeploymentTargets lists. Lists, tuples, sets and dicts are checked at
-                once. Other iterables are read in one task, at most `max_concurrency` batches
-                ahead, while targets are yielded.
-            targetFilters: which targets ListDeploymentTargets lists, such as
-                `{"TargetStatus": ["Failed"]}`.
+            targetIds: the ids, in an iterable or an async one; by default, those that
+                ListDeploymentTargets lists. Lists, tuples, sets and dicts are checked at once.
+                Other iterables are read in one task, at most `max_concurrency` batches ahead,
+                while targets are yielded.
+            targetFilters: which targets to list, such as `{"TargetStatus": ["Failed"]}`.
             skip_missing: as in `batch_get_deployment_targets`.
 
         Raises:
@@ -131,9 +125,8 @@ class AsyncDeploymentTargetsClient(ClientBase):
 
         Yields every target once, then each again whenever it changed, its last state included.
         Waits for a deployment that has no targets yet. Once a round of calls has succeeded,
-        throttling, a 5xx, a broken connection or an answer that is cut short ends no watch: it
-        tries again after `delay`, which doubles up to 60 seconds, and raises when no round has
-        succeeded for five minutes and three have failed.
+        throttling, a 5xx, a broken connection or a cut answer is tried again after `delay`, which
+        doubles up to 60 seconds, until none has succeeded for five minutes and three rounds.
 
         Args:
             deploymentId: the id of the deployment.
@@ -155,9 +148,7 @@ class AsyncDeploymentTargetsClient(ClientBase):
     async def get_deployment(self, *, deploymentId: str) -> DeploymentInfo:
         """Get how a deployment as a whole stands, by AWS's GetDeployment.
 
-        Raises:
-            InvalidResponseError, botocore.exceptions.ClientError, BotoCoreError: as in
-                `batch_get_deployment_targets`.
+        Raises what `batch_get_deployment_targets` does.
         """
         deployment: DeploymentInfo = await self._run(partial(get_deployment, deploymentId)).take()
         return deployment

@@ -17,23 +17,28 @@ import random
 import statistics
 import sys
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 from unittest.mock import patch
 
+from botocore.exceptions import ClientError
 from botocore.retries.quota import RetryQuota
 from support.codedeploy import TokenBucket
 
 from codedeploy_targets import _throttling
-from codedeploy_targets._throttling import Place, Throttle
+from codedeploy_targets._requests import Request as ACall
+from codedeploy_targets._throttling import Throttle
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
 
     # What runs beside others: yields the seconds to sleep, or None to wait until it is woken.
     Process = Generator[float | None]
 
 CALL_SECONDS = (0.04, 0.06)
+A_CALL = ACall("batch_get_deployment_targets", {})
+THROTTLED = ClientError({"Error": {"Code": "ThrottlingException"}}, "BatchGetDeploymentTargets")
 MOST_CONCURRENCY = 8
 MOST_TIMES = 1.3
 # A call that is throttled before there is a cap may use up botocore's own pauses.
@@ -99,6 +104,7 @@ class Request:
     def __init__(self, batches: int) -> None:
         self.left = batches
         self.has_failed = False
+        self.wakes: list[Callable[[], None]] = []
 
     def is_over(self) -> bool:
         return self.has_failed
@@ -139,21 +145,27 @@ class Run:
         request.has_failed = not (yield from self._call())
 
     def _ask(self, request: Request) -> Process:
-        """Do what `ask` of both clients does."""
+        """Take the steps of a call, as both clients do."""
         assert self.clock.current
-        succeeded = False
-        while not (succeeded or request.is_over()):
-            place = Place(request.is_over, partial(self.clock.wake, self.clock.current))
-            while not (request.is_over() or self._throttle.enter(place)):
-                yield None
-            throttled = False
-            if not request.is_over():
-                succeeded = yield from self._call()
-                throttled = not succeeded
-            self._throttle.leave(place, throttled=throttled, succeeded=succeeded)
-            if throttled and not place.had_company:
+        wake = partial(self.clock.wake, self.clock.current)
+        request.wakes.append(wake)
+        with closing(self._throttle.call(request.is_over, wake, A_CALL)) as steps:
+            try:
+                step = next(steps)
+                while not request.is_over():
+                    if step is None:
+                        yield None
+                        step = next(steps)
+                    elif (yield from self._call()):
+                        step = steps.send("an answer")
+                    else:
+                        step = steps.throw(THROTTLED)
+            except StopIteration:
+                pass
+            except ClientError:
                 request.has_failed = True
-                self._throttle.wake()
+                for wake_another in request.wakes:
+                    wake_another()
 
     def _call(self) -> Generator[float, None, bool]:
         """Make one call as botocore does; return whether it succeeded."""

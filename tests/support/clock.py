@@ -49,13 +49,15 @@ class Clock:
         clock = self
 
         class Queue(SimpleQueue[Any]):
-            """Python's own waits in C, by the machine's clock: as this does while a call is made."""
+            """Python's own waits by the machine's clock, as this one does while a call is made."""
 
             def get(self, block: bool = True, timeout: float | None = None) -> Any:  # noqa: FBT001, FBT002
                 if timeout is None:
                     return super().get(block)
                 while True:
-                    is_idle = all(each.name != "codedeploy-targets" for each in threading.enumerate())
+                    is_idle = all(
+                        each.name != "codedeploy-targets" for each in threading.enumerate()
+                    )
                     try:
                         return super().get(timeout=0 if is_idle else 0.01)
                     except Empty:
