@@ -70,7 +70,7 @@ class Run:
     def give_up(self) -> None:
         """Cancel all tasks, from any thread."""
         self._is_closed = True
-        for each in (*self.running, *self._readers):
+        for each in (*self.running.copy(), *self._readers):
             with suppress(RuntimeError):  # the loop has ended, and has cancelled them
                 each.get_loop().call_soon_threadsafe(each.cancel)
 
