@@ -1,8 +1,7 @@
 """Change here: how one call is made, and how its answer is read or retried.
 
-For the library's own calls, pydantic reads the body before botocore's parser does, which gets an
-empty one. A body that is not JSON (`_json.py` decides) gets the status 500, so that the client's
-own retry settings apply; botocore does the same for S3.
+pydantic reads the body of the library's own calls, and botocore's parser gets an empty one. What
+is not JSON gets the status 500, so that the client's retry settings apply, as botocore does for S3.
 """
 
 from __future__ import annotations
@@ -32,7 +31,6 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "get_deployment": read_deployment,
 }
 _exceptions_lock = RLock()
-_parsers_logger = logging.getLogger("botocore.parsers")
 
 
 def check_client(client: Any, *, asynchronous: bool) -> None:
@@ -97,9 +95,8 @@ class Call:
                 body=self._body or b"",
                 is_cut_short=isinstance(error, NotJSONError),
             ) from None
-        if isinstance(answer, Output):
-            return answer.model_copy(update={"response_metadata": [metadata]})
-        return answer
+        update = {"response_metadata": [metadata]}
+        return answer.model_copy(update=update) if isinstance(answer, Output) else answer
 
     def _read_whole(self, response: Any, content_length: str) -> Any:
         if self._error:
@@ -145,12 +142,13 @@ class Call:
         try:
             if read is read_dict:
                 output = read_body(body)
-                _parsers_logger.debug("Response body:\n%r", body)  # botocore logs what it parses
+                # botocore logs what it parses.
+                logging.getLogger("botocore.parsers").debug("Response body:\n%r", body)
                 if "deploymentTargets" not in customized:  # else, a handler of the user's read it
                     self._reader = show(output, self._client, customized)
             else:
-                # botocore would read an answer that is cut short as an empty one, and it decodes
-                # strictly. Nothing can be asked for by a garbled id.
+                # botocore would read a cut answer as an empty one, and fail for bytes that are not
+                # UTF-8. In a text these become U+FFFD, but an id has to be what was sent.
                 read(load(body, errors="strict" if read is read_listing else "replace"))
                 response["body"] = body.decode(errors="replace").encode()
         except UnreadableError as error:

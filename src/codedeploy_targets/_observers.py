@@ -8,13 +8,12 @@ from typing import Any
 
 from botocore.history import get_global_history_recorder
 
-from ._answers import BatchGetDeploymentTargetsOutput, read_dict
+from ._answers import BatchGetDeploymentTargetsOutput as Output
+from ._answers import read_dict
 from ._models import UnknownTarget
 
 
-def show(
-    output: BatchGetDeploymentTargetsOutput, client: Any, customized: dict[str, Any]
-) -> Callable[[Any], BatchGetDeploymentTargetsOutput]:
+def show(output: Output, client: Any, customized: dict[str, Any]) -> Callable[[Any], Output]:
     """Show an output to the observers of a client, if any; return what reads what they leave of it.
 
     They see boto3's dict: botocore merges `customized` into its result.
@@ -24,7 +23,7 @@ def show(
     customized.update(output.to_boto3())
     envelopes, targets = [*customized.get("deploymentTargets", [])], output.deployment_targets
 
-    def read(response: Any) -> BatchGetDeploymentTargetsOutput:
+    def read(response: Any) -> Output:
         # boto3's dict has no place for an unknown target's payload, so all unknown targets look
         # alike there: an envelope's identity tells which one it was, or its place among as many.
         edited, left = read_dict(response), response.get("deploymentTargets") or []
