@@ -22,8 +22,7 @@ def default_client(
 ) -> Any:
     """Return a client of botocore's default session, made with a quicker loader.
 
-    A process that wants one result spends most of its time on finding and parsing the files
-    that describe AWS. The session looks for the same files in the same places as ever.
+    It finds the same files that describe AWS, which take most of the time to a first result.
     """
     # Imported late: users who bring a client of boto3's need not pay for it.
     from botocore.session import Session

@@ -30,11 +30,7 @@ class _OpenEnum(str, Enum):
         # The first releases of Python 3.11 pickle by name, which fails for values yet to come.
         return type(self), (self.value,)
 
-    def __str__(self) -> str:
-        return str.__str__(self)
-
-    def __format__(self, format_spec: str) -> str:
-        return str.__format__(self, format_spec)
+    __str__ = str.__str__  # `format` follows it
 
     @classmethod
     def __get_pydantic_json_schema__(cls, *_: object) -> dict[str, Any]:

@@ -28,16 +28,14 @@ def is_throttled(error: ClientError) -> bool:
 class InvalidResponseError(BotoCoreError):
     """The service answered HTTP 200 with a body that does not answer the operation.
 
-    Either the body is not JSON or is cut short, and stayed so through all the attempts that the
-    client's retry settings allow, or it is JSON of another shape. The text of the error never
-    shows the body, which may hold lines of a log.
+    The body is JSON of another shape, or it is not JSON or cut short, in all the attempts that the
+    client's retry settings allow. It may hold lines of a log: the error's text never shows it.
 
     Attributes:
         request_id: AWS's id of the request, where the response has one.
         deployment_id: the deployment of the request.
-        target_ids: the target ids of the request; empty for other operations than
-            BatchGetDeploymentTargets.
-        body: the bytes that the service sent; empty where botocore parsed them.
+        target_ids: the target ids of the request, if it was a BatchGetDeploymentTargets.
+        body: the bytes that the service sent; empty where a mock or a proxy hides them.
         is_cut_short: whether the body is not JSON or is cut short; another call may succeed.
     """
 
@@ -56,10 +54,7 @@ class InvalidResponseError(BotoCoreError):
 
 
 class Exceptions(Protocol):
-    """The exceptions of a CodeDeploy client, whose classes botocore makes at run time.
-
-    `ClientError` is the base of the nine errors of BatchGetDeploymentTargets.
-    """
+    """The nine errors of BatchGetDeploymentTargets, and their base, as botocore makes them."""
 
     ClientError: type[exceptions.ClientError]
     InvalidDeploymentIdException: type[exceptions.ClientError]

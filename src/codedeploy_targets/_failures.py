@@ -9,10 +9,7 @@ from ._shapes import Shape
 
 
 class FailureGroup(Shape, frozen=True):
-    """Targets that failed for the same reason.
-
-    The lifecycle event and the diagnostics are the first target's; logs differ between targets.
-    """
+    """Targets that failed for the same reason, with the event and diagnostics of the first."""
 
     lifecycle_event_name: str | None = None
     diagnostics: Diagnostics | None = None
@@ -20,19 +17,16 @@ class FailureGroup(Shape, frozen=True):
 
 
 def group_failures(
-    targets: Iterable[DeploymentTarget],
-    key: Callable[[DeploymentTarget], Hashable] | None = None,
+    targets: Iterable[DeploymentTarget], key: Callable[[DeploymentTarget], Hashable] | None = None
 ) -> list[FailureGroup]:
-    """Group the targets that failed by what went wrong.
+    """Group the targets that failed by what went wrong, the largest group first.
 
     Args:
         targets: any iterable of targets, also a stream or a watch. Of a target that comes more
-            than once (its deployment, id and label are the same), the last state counts.
+            than once (its deployment, id and label are the same), the last state counts. Only
+            those that failed are kept in memory.
         key: returns what the targets of one group have in common; by default, the lifecycle
             event and the error code, script and message of `diagnostics`.
-
-    Returns:
-        The groups, the largest first. Only the targets that failed are kept in memory.
     """
     failed: dict[object, DeploymentTarget] = {}
     for target in targets:
@@ -49,13 +43,12 @@ def group_failures(
 
 
 def _group(targets: list[DeploymentTarget]) -> FailureGroup:
-    (name, *_), why = _cause(targets[0]), targets[0].diagnostics
+    name, why = _cause(targets[0])[0], targets[0].diagnostics
     return FailureGroup(lifecycle_event_name=name, diagnostics=why, targets=targets)
 
 
 def _cause(target: DeploymentTarget) -> tuple[str | None, ...]:
-    event, why = target.failed_event or LifecycleEvent(), target.diagnostics or Diagnostics()
-    for each in target.lifecycle_events:
-        if each.diagnostics is why:
-            event = each
+    why = target.diagnostics or Diagnostics()
+    telling = [each for each in target.lifecycle_events if each.diagnostics is why]
+    event = telling[-1] if telling else target.failed_event or LifecycleEvent()
     return event.lifecycle_event_name, why.error_code, why.script_name, why.message

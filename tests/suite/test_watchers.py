@@ -224,6 +224,18 @@ def test_what_a_handler_parses_itself_counts(clients: Clients) -> None:
     assert (got(output.deployment_targets), output.missing_target_ids) == (["i-2"], ["i-1"])
 
 
+def test_where_one_cannot_tell_somebody_looks(clients: Clients) -> None:
+    client = clients.canned(CodeDeploy(STEP))
+    plain = client.call("batch_get_deployment_targets", **REQUEST)
+    events, seen = client.wrapped.meta.events, list[Any]()
+    client.on("after-call", lambda parsed, **_: seen.append(parsed))
+    # An emitter of another class has no table of handlers.
+    names = ("emit", "emit_until_response")
+    client.wrapped.meta.events = SimpleNamespace(**{each: getattr(events, each) for each in names})
+    assert got(client.batch_get(WANTED).deployment_targets) == WANTED
+    assert seen == [plain]
+
+
 # The tools themselves.
 
 

@@ -1,0 +1,64 @@
+"""Change here: who counts as an observer of a call, and what observers see of an answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import FunctionType, MethodType
+from typing import Any
+
+from botocore.history import get_global_history_recorder
+
+from ._answers import BatchGetDeploymentTargetsOutput as Output
+from ._answers import read_dict
+from ._models import UnknownTarget
+
+
+def show(output: Output, client: Any, customized: dict[str, Any]) -> Callable[[Any], Output]:
+    """Show an output to the observers of a client, if any; return what reads what they leave of it.
+
+    They see boto3's dict: botocore merges `customized` into its result.
+    """
+    if not _is_observed(client):
+        return lambda _: output
+    customized.update(output.to_boto3())
+    envelopes, targets = [*customized.get("deploymentTargets", [])], output.deployment_targets
+
+    def read(response: Any) -> Output:
+        # boto3's dict has no place for an unknown target's payload, so all unknown targets look
+        # alike there: an envelope's identity tells which one it was, or its place among as many.
+        edited, left = read_dict(response), response.get("deploymentTargets") or []
+        originals = dict(zip(map(id, envelopes), targets, strict=True))
+        if len(left) == len(targets):
+            originals = dict(zip(map(id, left), targets, strict=True)) | originals
+        for index, envelope in enumerate(left):
+            original = originals.get(id(envelope))
+            if isinstance(original, UnknownTarget) and original.to_boto3() == envelope:
+                edited.deployment_targets[index] = original
+        return edited
+
+    return read
+
+
+def _is_observed(client: Any) -> bool:
+    """Tell whether somebody looks at what botocore parses. Nobody does for most calls."""
+    cls, endpoint = type(client), type(client._endpoint)
+    try:
+        # Tracers, caches and subclasses wrap these methods.
+        functions = [cls.batch_get_deployment_targets, cls._make_api_call, cls._make_request]
+        functions += [endpoint.make_request, endpoint._send_request]
+        for event in ("response-received", "needs-retry", "after-call"):
+            name = f"{event}.codedeploy.BatchGetDeploymentTargets"
+            functions += client.meta.events._emitter._handlers.prefix_search(name)
+    except AttributeError:  # if one cannot tell, somebody looks
+        return True
+    is_recorded = getattr(get_global_history_recorder(), "_enabled", True)
+    return is_recorded or not all(map(_is_botocores, functions))
+
+
+def _is_botocores(function: Any) -> bool:
+    # By the type, as wrapt's wrappers claim the class of what they wrap; by the globals, as
+    # decorators copy `__module__`.
+    function = function.__func__ if type(function) is MethodType else function
+    is_plain = type(function) is FunctionType
+    module = function.__globals__.get("__name__") if is_plain else type(function).__module__
+    return str(module).startswith(("botocore.", "aiobotocore."))
