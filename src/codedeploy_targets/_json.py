@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Iterable
 from typing import Any
@@ -47,13 +46,12 @@ def mend(value: Any, levels: int = 190) -> Any:
         return {_mend_text(key): mend(each, levels - 1) for key, each in value.items()}
     if isinstance(value, (list, tuple)):
         return [mend(item, levels - 1) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)  # JSON has no such number
     return _mend_text(value)
 
 
 def _mend_text(value: Any) -> Any:
-    return _LONE_SURROGATE.sub("\ufffd", value) if isinstance(value, str) else value
+    may_be_odd = isinstance(value, str) and not value.isascii()
+    return _LONE_SURROGATE.sub("\ufffd", value) if may_be_odd else value
 
 
 def drop_nulls(value: Any) -> Any:

@@ -181,8 +181,9 @@ class UnknownTarget(_Target, frozen=True):
     def _read_raw(cls, data: Any) -> Any:
         if not isinstance(data, dict) or not isinstance(data.get("raw"), dict):
             return data
-        # As JSON has it: what botocore parsed, or a test made up, may hold times.
-        raw = json.loads(json.dumps(mend(data["raw"]), default=str, skipkeys=True))
+        # As JSON has it: what botocore parsed, or a test made up, may hold times, or an infinity.
+        text = json.dumps(mend(data["raw"]), default=str, skipkeys=True)
+        raw = json.loads(text, parse_constant=str)
         # The likeliest payload is named like the type, else it is the first with an id.
         payloads = {name.lower(): each for name, each in raw.items() if isinstance(each, dict)}
         named = payloads.get(str(raw.get("deploymentTargetType")).lower())

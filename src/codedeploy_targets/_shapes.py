@@ -91,13 +91,18 @@ def check_structure(cls: type[Shape], value: Any, place: str) -> None:
 
 def to_aws(value: Any) -> Any:
     """Return a value as boto3 has it: members that were set, under AWS's names, as plain types."""
-    if isinstance(value, Shape):
-        names, given = aws_names(type(value)), value.model_fields_set
-        members = ((names[key], each) for key, each in vars(value).items() if key in given)
-        return {name: to_aws(member) for name, member in members if member is not None}
+    if isinstance(value, str):
+        return str.__str__(value)
     if isinstance(value, list):
         return [to_aws(item) for item in value]
-    return str.__str__(value) if isinstance(value, str) else value
+    if isinstance(value, Shape):
+        names, given = aws_names(type(value)), value.model_fields_set
+        return {
+            names[attribute]: to_aws(member)
+            for attribute, member in vars(value).items()
+            if member is not None and attribute in given
+        }
+    return value
 
 
 def _parse_timestamp(value: Any) -> Any:
