@@ -85,6 +85,7 @@ def check_structure(cls: type[Shape], value: Any, place: str) -> None:
     """Refuse what AWS would not send, such as a model's own JSON, rather than read it as empty."""
     names = aws_names(cls)
     check_members(value, place, names.values(), "no member that AWS knows")
+    # The fast pass ignores such names beside an id, so this one does, too.
     if "targetId" not in value and value.keys() & (names.keys() - names.values()):
         raise UnreadableError(f"{place} has names of the models, not AWS's")
 
