@@ -1,33 +1,21 @@
-"""Change here: how lenient the library is with the service's answers, bytes or dicts to models.
-
-Almost every answer takes the fast pass: pydantic_core reads it in one go. An answer that the fast
-pass refuses, or that has a target without an id, takes the lenient pass, in Python. Only what is
-not JSON (NotJSONError) is worth another attempt.
-"""
+"""Change here: how lenient the library is with the service's answers, bytes or dicts to models."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
 
 from pydantic import ValidationError
 from pydantic_core import SchemaValidator, core_schema
 
-from ._json import UnreadableError, drop_nulls, load, load_answer, mend
+from ._json import UnreadableError, check_members, drop_nulls, load, load_answer, mend
 from ._models import ENVELOPE_SCHEMA, DeploymentTarget, read_envelope
 from ._shapes import Shape
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-_ENVELOPES = SchemaValidator(
-    core_schema.typed_dict_schema(
-        {
-            "deploymentTargets": core_schema.typed_dict_field(
-                core_schema.list_schema(ENVELOPE_SCHEMA, strict=True)
-            )
-        }
-    )
-)
+_Step = Callable[[Any], Any]
+_targets = core_schema.typed_dict_field(core_schema.list_schema(ENVELOPE_SCHEMA, strict=True))
+_ENVELOPES = SchemaValidator(core_schema.typed_dict_schema({"deploymentTargets": _targets}))
 
 
 class ResponseMetadata(Shape, frozen=True):
@@ -40,11 +28,7 @@ class ResponseMetadata(Shape, frozen=True):
 
 
 class BatchGetDeploymentTargetsOutput(Shape, frozen=True):
-    """The answers of all the calls that one request took.
-
-    `deployment_targets` are in the order of the ids. `missing_target_ids` were asked for and not
-    returned. `response_metadata` has one entry a call.
-    """
+    """The targets in the order of the ids, the ids that brought none, the metadata of each call."""
 
     deployment_targets: list[DeploymentTarget] = []
     missing_target_ids: list[str] = []
@@ -52,19 +36,11 @@ class BatchGetDeploymentTargetsOutput(Shape, frozen=True):
 
     @staticmethod
     def from_boto3(answer: Any) -> BatchGetDeploymentTargetsOutput:
-        """Read an answer to BatchGetDeploymentTargets, as leniently as the service's own.
-
-        It is boto3's dict, with or without `ResponseMetadata`, or the text (`str` or `bytes`)
-        that `aws deploy batch-get-deployment-targets` prints.
-
-        Raises:
-            ValueError: it is no such answer; the message tells where, and shows no value.
-        """
+        """Read boto3's dict, or the text that AWS's CLI prints; a ValueError shows no value."""
         answer = load_answer(answer)
         if not isinstance(answer, dict) or answer.get("deploymentTargets") is None:
-            raise UnreadableError(
-                "expected boto3's dict, or the CLI's JSON, with deploymentTargets"
-            )
+            expected = "boto3's dict, or the CLI's JSON, with deploymentTargets"
+            raise UnreadableError(f"expected {expected}")
         output = read_dict(answer)
         calls = [read_metadata(answer)] if "ResponseMetadata" in answer else []
         return output.model_copy(update={"response_metadata": calls})
@@ -77,13 +53,29 @@ class BatchGetDeploymentTargetsOutput(Shape, frozen=True):
 
 
 def read_body(body: bytes) -> BatchGetDeploymentTargetsOutput:
-    """Read the body of a response in AWS JSON."""
-    return _read_fast(_ENVELOPES.validate_json, body) or _read_leniently(load(body))
+    return _read(body, _ENVELOPES.validate_json, load)
 
 
 def read_dict(response: Any) -> BatchGetDeploymentTargetsOutput:
     """Read the dict that botocore made of a response, or that a stub or a mock made up."""
-    return _read_fast(_ENVELOPES.validate_python, response) or _read_leniently(mend(response))
+    return _read(response, _ENVELOPES.validate_python, mend)
+
+
+def _read(answer: Any, validate: _Step, parse: _Step) -> BatchGetDeploymentTargetsOutput:
+    with suppress(ValidationError):  # the fast pass
+        targets = validate(answer)["deploymentTargets"]
+        # Without an id, the payload may be absent, or of another shape: the lenient pass can tell.
+        if all(target.target_id is not None for target in targets):
+            return BatchGetDeploymentTargetsOutput.model_construct(deployment_targets=targets)
+    answer = parse(answer)
+    check_members(answer, "it", ["deploymentTargets"], "members, but no deploymentTargets")
+    envelopes = answer.get("deploymentTargets")
+    if envelopes is None:
+        return BatchGetDeploymentTargetsOutput()
+    if not isinstance(envelopes, list):
+        raise UnreadableError("deploymentTargets is no list")
+    targets = [read_envelope(each, f"deploymentTargets[{i}]") for i, each in enumerate(envelopes)]
+    return BatchGetDeploymentTargetsOutput.model_construct(deployment_targets=targets)
 
 
 def read_metadata(response: Any) -> ResponseMetadata:
@@ -91,58 +83,22 @@ def read_metadata(response: Any) -> ResponseMetadata:
     told = response.get("ResponseMetadata") if isinstance(response, dict) else None
     told = told if isinstance(told, dict) else {}
     headers, request_id = told.get("HTTPHeaders"), told.get("RequestId")
-    status, retries = told.get("HTTPStatusCode"), told.get("RetryAttempts")
-    headers = headers if isinstance(headers, dict) else {}
+    headers = headers.items() if isinstance(headers, dict) else ()
+    numbers = {name: each for name, each in told.items() if type(each) is int}
     return ResponseMetadata(
         request_id=None if request_id is None else str(request_id),
-        http_status_code=status if type(status) is int else None,
-        http_headers={str(name): str(value) for name, value in headers.items()},
-        retry_attempts=retries if type(retries) is int else 0,
+        http_status_code=numbers.get("HTTPStatusCode"),
+        http_headers={str(name): str(value) for name, value in headers},
+        retry_attempts=numbers.get("RetryAttempts", 0),
     )
 
 
-def read_listing(page: Any) -> dict[str, Any]:
+def read_listing(page: Any) -> Any:
     """Check a page of ListDeploymentTargets, and return it; raise UnreadableError."""
     page = mend(page)
-    if not isinstance(page, dict):
-        raise UnreadableError("it is no object")
-    _check_known(page, "targetIds", "nextToken")
+    check_members(page, "it", ["targetIds", "nextToken"], "members, but no targetIds")
     given = drop_nulls(page)
     ids, token = given.get("targetIds", []), given.get("nextToken", "")
     if not isinstance(ids, list) or not all(isinstance(text, str) for text in [*ids, token]):
         raise UnreadableError("it is no list of target ids")
     return page
-
-
-def _read_fast(
-    validate: Callable[[Any], Any], answer: Any
-) -> BatchGetDeploymentTargetsOutput | None:
-    try:
-        targets = validate(answer)["deploymentTargets"]
-    except ValidationError:
-        return None
-    # Without an id, the payload may be absent, or of another shape: the lenient pass can tell.
-    if any(target.target_id is None for target in targets):
-        return None
-    return BatchGetDeploymentTargetsOutput.model_construct(deployment_targets=targets)
-
-
-def _check_known(answer: dict[str, Any], *known: str) -> None:
-    """Refuse what is none of the operation's answers, such as an error with a status of success."""
-    if drop_nulls(answer).keys() - {"ResponseMetadata"} and not answer.keys() & {*known}:
-        raise UnreadableError(f"it has members, but no {known[0]}")
-
-
-def _read_leniently(response: Any) -> BatchGetDeploymentTargetsOutput:
-    if not isinstance(response, dict):
-        raise UnreadableError("it is no object")
-    envelopes = response.get("deploymentTargets")
-    if envelopes is None:
-        _check_known(response, "deploymentTargets")
-        return BatchGetDeploymentTargetsOutput()
-    if not isinstance(envelopes, list):
-        raise UnreadableError("deploymentTargets is no list")
-    targets = [
-        read_envelope(item, f"deploymentTargets[{index}]") for index, item in enumerate(envelopes)
-    ]
-    return BatchGetDeploymentTargetsOutput.model_construct(deployment_targets=targets)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import AwareDatetime, ValidationError
+from pydantic import AwareDatetime
 from pydantic.alias_generators import to_pascal
 from pydantic_core import SchemaValidator
 
 from ._enums import DeploymentStatus
 from ._json import UnreadableError, drop_nulls, load_answer, mend
-from ._shapes import Shape, own_names, structure_schema
+from ._shapes import Shape, check_structure, read_structure, structure_schema
 
 
 class ErrorInformation(Shape, frozen=True):
@@ -29,11 +29,7 @@ class DeploymentOverview(Shape, frozen=True):
     failed: int | None = None
     skipped: int | None = None
     ready: int | None = None
-
-    @classmethod
-    def _aws_name(cls, attribute: str) -> str:
-        # AWS capitalises these.
-        return to_pascal(attribute)
+    _aws_name = staticmethod(to_pascal)
 
 
 class RollbackInfo(Shape, frozen=True):
@@ -45,11 +41,7 @@ class RollbackInfo(Shape, frozen=True):
 
 
 class DeploymentInfo(Shape, frozen=True):
-    """How a deployment stands; the rest of AWS's structure is left out.
-
-    `creator` (`user`, `autoscaling`, `codeDeployRollback`, …) and `compute_platform` (`Server`,
-    `Lambda`, `ECS`) are AWS's own strings.
-    """
+    """How a deployment stands; the rest of AWS's structure is left out."""
 
     deployment_id: str | None = None
     application_name: str | None = None
@@ -60,9 +52,9 @@ class DeploymentInfo(Shape, frozen=True):
     create_time: AwareDatetime | None = None
     start_time: AwareDatetime | None = None
     complete_time: AwareDatetime | None = None
-    creator: str | None = None
+    creator: str | None = None  # `user`, `autoscaling`, `codeDeployRollback`, …
     description: str | None = None
-    compute_platform: str | None = None
+    compute_platform: str | None = None  # `Server`, `Lambda` or `ECS`
     rollback_info: RollbackInfo | None = None
 
     @property
@@ -72,13 +64,7 @@ class DeploymentInfo(Shape, frozen=True):
 
     @staticmethod
     def from_boto3(answer: Any) -> DeploymentInfo:
-        """Read an answer to GetDeployment: `{"deploymentInfo": {…}}`.
-
-        It is boto3's dict, or the text (`str` or `bytes`) that `aws deploy get-deployment` prints.
-
-        Raises:
-            ValueError: it is no such answer; the message tells where, and shows no value.
-        """
+        """Read boto3's dict, or the text that AWS's CLI prints; a ValueError shows no value."""
         return read_deployment(load_answer(answer))
 
 
@@ -91,11 +77,6 @@ def read_deployment(answer: Any) -> DeploymentInfo:
     info = answer.get("deploymentInfo") if isinstance(answer, dict) else None
     if not isinstance(info, dict) or "status" not in info:
         raise UnreadableError("expected an answer to GetDeployment: deploymentInfo with a status")
-    if info.keys() & own_names(DeploymentInfo):
-        raise UnreadableError("deploymentInfo has names of the models, not AWS's")
-    try:
-        deployment: DeploymentInfo = _ANSWER.validate_python(answer)
-    except ValidationError as error:
-        where = ".".join(str(part) for part in error.errors()[0]["loc"] if part != "")
-        raise UnreadableError(f"{where} is not as expected") from None
+    check_structure(DeploymentInfo, info, "deploymentInfo")
+    deployment: DeploymentInfo = read_structure(_ANSWER, answer, "deploymentInfo")
     return deployment

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import math
 import re
+from collections.abc import Iterable
 from typing import Any
 
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
@@ -20,10 +20,11 @@ class NotJSONError(UnreadableError):
 
 def load(text: str | bytes, errors: str = "replace") -> Any:
     """Parse JSON; U+FFFD takes the place of lone surrogates, and of bytes that are not UTF-8."""
-    # Not pydantic's parser: it refuses lone surrogates.
     try:
-        decoded = text if isinstance(text, str) else text.decode(errors=errors)
-        return mend(json.loads(decoded, parse_constant=_finite, parse_float=_finite))
+        # Not pydantic's parser: it refuses lone surrogates.
+        value = json.loads(text if isinstance(text, str) else text.decode(errors=errors))
+        json.dumps(value, allow_nan=False)  # JSON has no infinity and no NaN, but Python reads both
+        return mend(value)
     except ValueError:
         raise NotJSONError("it is not JSON, or was cut short") from None
     except RecursionError:
@@ -37,30 +38,20 @@ def load_answer(answer: Any) -> Any:
     return load(answer.removeprefix("\ufeff")) if isinstance(answer, str) else answer
 
 
-def _finite(number: str) -> float:
-    if not math.isfinite(float(number)):  # JSON has no infinity and no NaN
-        raise ValueError(number)
-    return float(number)
-
-
 def mend(value: Any, levels: int = 190) -> Any:
-    """Return a value as JSON can hold it: U+FFFD for each lone surrogate, lists for tuples.
-
-    pydantic writes no JSON that has more than some 200 levels.
-    """
-    if levels < 0:
+    """Return a value as JSON can hold it: U+FFFD for each lone surrogate, lists for tuples."""
+    if levels < 0:  # pydantic writes no JSON that has more than some 200
         raise UnreadableError("it is nested too deeply")
     if isinstance(value, dict):
         return {_mend_text(key): mend(each, levels - 1) for key, each in value.items()}
     if isinstance(value, (list, tuple)):
         return [mend(item, levels - 1) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)  # JSON has no such number
     return _mend_text(value)
 
 
 def _mend_text(value: Any) -> Any:
-    return _LONE_SURROGATE.sub("\ufffd", value) if isinstance(value, str) else value
+    may_be_odd = isinstance(value, str) and not value.isascii()
+    return _LONE_SURROGATE.sub("\ufffd", value) if may_be_odd else value
 
 
 def drop_nulls(value: Any) -> Any:
@@ -68,3 +59,12 @@ def drop_nulls(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: drop_nulls(each) for key, each in value.items() if each is not None}
     return [drop_nulls(item) for item in value] if isinstance(value, list) else value
+
+
+def check_members(value: Any, place: str, known: Iterable[str], lacks: str) -> None:
+    """Refuse what is no object, or has members of which none is known, such as an error's JSON."""
+    if not isinstance(value, dict):
+        raise UnreadableError(f"{place} is no object")
+    given = {name for name, each in value.items() if each is not None}
+    if given - {"ResponseMetadata"} and not value.keys() & {*known}:  # which is botocore's own
+        raise UnreadableError(f"{place} has {lacks}")

@@ -1,11 +1,4 @@
-"""Change here: target types and members, AWS's structures as frozen pydantic models.
-
-botocore's service model for CodeDeploy (2014-10-06) is the truth behind them. An attribute is
-AWS's member name in snake_case. What the service leaves out is `None`, or an empty list.
-
-A model's own JSON has the attributes' names. AWS's shape, one envelope a target, goes in by
-`from_boto3` and out by `to_boto3`.
-"""
+"""Change here: target types and members, which are those of botocore's service model."""
 
 from __future__ import annotations
 
@@ -16,13 +9,14 @@ from datetime import timedelta
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AwareDatetime, Field, ValidationError, model_validator
+from pydantic.alias_generators import to_camel
 from pydantic_core import SchemaValidator, core_schema
 from typing_extensions import Self, TypedDict
 
 from . import _enums  # `TargetStatus` in TargetFilters is the name of a key, and hides the enum
 from ._enums import LifecycleErrorCode, LifecycleEventStatus, TargetLabel, TargetStatus
-from ._json import UnreadableError, drop_nulls, mend
-from ._shapes import Shape, aws_names, own_names, structure_schema, to_aws
+from ._json import UnreadableError, check_members, drop_nulls, mend
+from ._shapes import Shape, check_structure, read_structure, structure_schema, to_aws
 
 
 class Diagnostics(Shape, frozen=True):
@@ -46,9 +40,7 @@ class LifecycleEvent(Shape, frozen=True):
     @property
     def duration(self) -> timedelta | None:
         """From start to end; `None` before the event has ended."""
-        if self.start_time is None or self.end_time is None:
-            return None
-        return self.end_time - self.start_time
+        return self.end_time - self.start_time if self.start_time and self.end_time else None
 
 
 class LambdaFunctionInfo(Shape, frozen=True):
@@ -68,10 +60,7 @@ class TargetGroupInfo(Shape, frozen=True):
 
 
 class ECSTaskSet(Shape, frozen=True):
-    """One side of an ECS deployment: the tasks of the old or the new version.
-
-    `status` is ECS's own (`PRIMARY`, `ACTIVE` or `DRAINING`), `traffic_weight` a percentage.
-    """
+    """The tasks of one version; `status` is ECS's, such as `PRIMARY`, the weight a percentage."""
 
     identifier: str | None = None
     desired_count: int | None = None
@@ -81,11 +70,8 @@ class ECSTaskSet(Shape, frozen=True):
     traffic_weight: float | None = None
     target_group: TargetGroupInfo | None = None
     task_set_label: TargetLabel | None = None
-
-    @classmethod
-    def _aws_name(cls, attribute: str) -> str:
-        # AWS misspells this one.
-        return "identifer" if attribute == "identifier" else super()._aws_name(attribute)
+    # AWS misspells this one.
+    _aws_name = staticmethod(lambda snake: to_camel(snake.replace("identifier", "identifer")))
 
 
 def _require_type(schema: dict[str, Any]) -> None:
@@ -113,10 +99,7 @@ class _Target(Shape, frozen=True, json_schema_extra=_require_type):
 
     @property
     def diagnostics(self) -> Diagnostics | None:
-        """Why the target failed: what its failed event tells, else the last that reports an error.
-
-        `None` where no event tells of an error.
-        """
+        """Why it failed: what the failed event tells, else the last that reports an error."""
         if self.failed_event and self.failed_event.diagnostics:
             return self.failed_event.diagnostics
         for event in reversed(self.lifecycle_events):
@@ -133,31 +116,23 @@ class _Target(Shape, frozen=True, json_schema_extra=_require_type):
 
     @classmethod
     def from_boto3(cls, envelope: Any) -> Self:
-        """Read one target as boto3 returns it: `{"deploymentTargetType": …, "…Target": {…}}`.
-
-        Raises:
-            ValueError: it is no envelope for this type; the message tells where, and no value.
-        """
+        """Read boto3's dict of one target, or raise ValueError, which tells where, and no value."""
         target = read_envelope(mend(envelope), "the envelope")
-        unnamed = isinstance(target, UnknownTarget) and target.raw_type is None
-        if unnamed or not isinstance(target, cls):
+        if not isinstance(target, cls) or getattr(target, "raw_type", "") is None:
             raise UnreadableError(f"expected the envelope of one {cls.__name__}")
         return target
 
-
-class _KnownTarget(_Target, frozen=True):
     def to_boto3(self) -> dict[str, Any]:
         """Return the dict that boto3 returns for this target, its envelope included."""
         label = type(self).model_fields["deployment_target_type"].default
         envelope = {"deploymentTargetType": label}
         if self.model_fields_set != {"deployment_target_type"}:  # else, the service sent no payload
-            payload = to_aws(self)
+            payload = envelope[_MEMBER_OF_TYPE[label]] = to_aws(self)
             payload.pop("deploymentTargetType", None)
-            envelope[_MEMBER_OF_TYPE[label]] = payload
         return envelope
 
 
-class InstanceTarget(_KnownTarget, frozen=True):
+class InstanceTarget(_Target, frozen=True):
     """An EC2 or on-premises instance; `instance_label` is its side of a blue/green deployment."""
 
     deployment_target_type: Literal["InstanceTarget"] = "InstanceTarget"
@@ -165,7 +140,7 @@ class InstanceTarget(_KnownTarget, frozen=True):
     instance_label: TargetLabel | None = None
 
 
-class LambdaTarget(_KnownTarget, frozen=True):
+class LambdaTarget(_Target, frozen=True):
     """A Lambda function whose alias moves to a new version."""
 
     deployment_target_type: Literal["LambdaTarget"] = "LambdaTarget"
@@ -173,7 +148,7 @@ class LambdaTarget(_KnownTarget, frozen=True):
     lambda_function_info: LambdaFunctionInfo | None = None
 
 
-class ECSTarget(_KnownTarget, frozen=True):
+class ECSTarget(_Target, frozen=True):
     """An ECS service; its `target_id` is `<cluster name>:<service name>`."""
 
     deployment_target_type: Literal["ECSTarget"] = "ECSTarget"
@@ -181,11 +156,8 @@ class ECSTarget(_KnownTarget, frozen=True):
     task_sets_info: list[ECSTaskSet] = []
 
 
-class CloudFormationTarget(_KnownTarget, frozen=True):
-    """A resource in a blue/green deployment that a CloudFormation stack update began.
-
-    `target_version_weight` is the percentage of traffic on the new version.
-    """
+class CloudFormationTarget(_Target, frozen=True):
+    """What a stack update deploys; `target_version_weight` is the new version's percentage."""
 
     deployment_target_type: Literal["CloudFormationTarget"] = "CloudFormationTarget"
     resource_type: str | None = None
@@ -193,11 +165,7 @@ class CloudFormationTarget(_KnownTarget, frozen=True):
 
 
 class UnknownTarget(_Target, frozen=True):
-    """A target of a type that AWS added after this version of the library.
-
-    `raw` is the service's own JSON object, envelope included. The attributes that all targets
-    share are read from it where they have their usual type.
-    """
+    """A target of a type yet unknown: `raw` is its envelope, and the shared attributes are read."""
 
     deployment_target_type: Literal["UnknownTarget"] = "UnknownTarget"
     raw: dict[str, Any]
@@ -211,33 +179,33 @@ class UnknownTarget(_Target, frozen=True):
     @model_validator(mode="before")
     @classmethod
     def _read_raw(cls, data: Any) -> Any:
-        raw = data.get("raw") if isinstance(data, dict) else None
-        if not isinstance(raw, dict):
+        if not isinstance(data, dict) or not isinstance(data.get("raw"), dict):
             return data
-        # As JSON has it: what botocore parsed, or a test made up, may hold times.
-        raw = json.loads(json.dumps(mend(raw), default=str, skipkeys=True))
-        return {**_read_shared(raw), **data, "raw": raw}
+        # As JSON has it: what botocore parsed, or a test made up, may hold times, or an infinity.
+        text = json.dumps(mend(data["raw"]), default=str, skipkeys=True)
+        raw = json.loads(text, parse_constant=str)
+        # The likeliest payload is named like the type, else it is the first with an id.
+        payloads = {name.lower(): each for name, each in raw.items() if isinstance(each, dict)}
+        named = payloads.get(str(raw.get("deploymentTargetType")).lower())
+        identified = (each for each in payloads.values() if "targetId" in each)
+        shared = _SHARED.validate_python(drop_nulls(named or next(identified, {})))
+        told = {name: getattr(shared, name) for name in shared.model_fields_set}
+        return {**told, **data, "raw": raw}
 
     def to_boto3(self) -> dict[str, Any]:
-        """Return the dict that boto3 returns for this target: what its service model knows.
-
-        boto3 has no place for the payload of an unknown type; `raw` holds it.
-        """
-        envelope: dict[str, Any] = {}
-        for member in _TYPE_OF_MEMBER:
-            payload = drop_nulls(self.raw.get(member))
-            with suppress(UnreadableError):
-                if isinstance(payload, dict):
-                    envelope |= _read_payload(member, payload, member).to_boto3()
-        if self.raw_type is not None:
-            envelope["deploymentTargetType"] = self.raw_type
+        """Return boto3's dict, which has no place for the payload of an unknown type."""
+        envelope = {} if self.raw_type is None else {"deploymentTargetType": self.raw_type}
+        for label, member in _MEMBER_OF_TYPE.items():
+            if isinstance(payload := self.raw.get(member), dict):
+                usual = {"deploymentTargetType": label, member: drop_nulls(payload)}
+                with suppress(ValidationError):
+                    envelope[member] = _ENVELOPE.validate_python(usual).to_boto3().get(member, {})
         return envelope
 
 
 KnownTarget = InstanceTarget | LambdaTarget | ECSTarget | CloudFormationTarget
-DeploymentTarget = Annotated[
-    KnownTarget | UnknownTarget, Field(discriminator="deployment_target_type")
-]
+_by_type = Field(discriminator="deployment_target_type")
+DeploymentTarget = Annotated[KnownTarget | UnknownTarget, _by_type]
 """A target of any type: the payload itself, without the envelope that AWS puts around it."""
 
 DeploymentTargetType = Literal[
@@ -246,101 +214,52 @@ DeploymentTargetType = Literal[
 """The type of `deployment_target_type`: AWS's four types, and `UnknownTarget` for all others."""
 
 
+_Status = Literal["Failed", "InProgress", "Pending", "Ready", "Skipped", "Succeeded", "Unknown"]
+
+
 class TargetFilters(TypedDict, total=False):
-    """Which targets ListDeploymentTargets lists: those with one of the values, for each name.
+    """Which targets ListDeploymentTargets lists: those with one of the values, for each name."""
 
-    `ServerInstanceLabel` is for the instances of a blue/green deployment.
-    """
-
-    TargetStatus: Sequence[
-        Literal["Failed", "InProgress", "Pending", "Ready", "Skipped", "Succeeded", "Unknown"]
-        | _enums.TargetStatus
-    ]
+    TargetStatus: Sequence[_Status | _enums.TargetStatus]
+    # Of the instances of a blue/green deployment.
     ServerInstanceLabel: Sequence[Literal["Blue", "Green"] | TargetLabel]
 
 
-_CLASS_OF_TYPE: dict[str, type[KnownTarget]] = {cls.__name__: cls for cls in get_args(KnownTarget)}
-# The member of AWS's `DeploymentTarget` that holds the payload of a type.
-_MEMBER_OF_TYPE = {label: label[0].lower() + label[1:] for label in _CLASS_OF_TYPE} | {
-    "ECSTarget": "ecsTarget"
-}
-_TYPE_OF_MEMBER = {member: label for label, member in _MEMBER_OF_TYPE.items()}
+# The members of AWS's `DeploymentTarget` that hold the payloads, one a type.
+_MEMBERS = ("instanceTarget", "lambdaTarget", "ecsTarget", "cloudFormationTarget")
+_CLASS_OF_MEMBER: dict[Any, Any] = dict(zip(_MEMBERS, get_args(KnownTarget), strict=True))
+_MEMBER_OF_TYPE = {cls.__name__: member for member, cls in _CLASS_OF_MEMBER.items()}
 
 # One envelope, as AWS sends almost all of them: flattened and read in one pass. It refuses all
 # that needs a second look, which `read_envelope` takes.
 ENVELOPE_SCHEMA = core_schema.tagged_union_schema(
-    {
-        label: structure_schema(_CLASS_OF_TYPE[label], member)
-        for label, member in _MEMBER_OF_TYPE.items()
-    },
+    {cls.__name__: structure_schema(cls, member) for member, cls in _CLASS_OF_MEMBER.items()},
     discriminator="deploymentTargetType",
 )
 _ENVELOPE = SchemaValidator(ENVELOPE_SCHEMA)
-_SHARED = SchemaValidator(structure_schema(_Target))
+_SHARED = SchemaValidator(structure_schema(_Target, on_error="omit"))
 
 
 def read_envelope(envelope: Any, place: str) -> DeploymentTarget:
     """Read one envelope, however odd it is, or raise UnreadableError with its place."""
-    if not isinstance(envelope, dict):
-        raise UnreadableError(f"{place} is no object")
+    known = ("deploymentTargetType", *_CLASS_OF_MEMBER)
+    check_members(envelope, place, known, "neither a type nor a payload that AWS knows")
     label = envelope.get("deploymentTargetType")
-    if not isinstance(label, (str, type(None))):
+    if label is not None and not isinstance(label, str):
         raise UnreadableError(f"{place}.deploymentTargetType is no string")
-    held = [member for member in _TYPE_OF_MEMBER if envelope.get(member) is not None]
     # AWS's documentation has types in camelCase, and puts Lambda functions under `instanceTarget`:
     # if the payload that the label names is absent, the payload that is present decides.
     member = _MEMBER_OF_TYPE.get(label or "", label)
-    if label is None or (member in _TYPE_OF_MEMBER and member not in held):
-        member = held[0] if held else member
-    if member not in _TYPE_OF_MEMBER:
-        if drop_nulls(envelope) and not envelope.keys() & {
-            "deploymentTargetType",
-            *_TYPE_OF_MEMBER,
-        }:
-            raise UnreadableError(f"{place} has neither a type nor a payload that AWS knows")
+    if member in {None, *_CLASS_OF_MEMBER}:
+        members = (member, *_CLASS_OF_MEMBER)
+        member = next((each for each in members if envelope.get(each) is not None), member)
+    if member not in _CLASS_OF_MEMBER:
         return UnknownTarget(deployment_target_type="UnknownTarget", raw=envelope)
-    payload, place = drop_nulls(envelope.get(member)), f"{place}.{member}"
-    if isinstance(payload, dict):
-        cls = _CLASS_OF_TYPE[_TYPE_OF_MEMBER[member]]
-        if payload and not envelope[member].keys() & {*aws_names(cls).values()}:
-            raise UnreadableError(f"{place} has no member that AWS knows")
-        if "targetId" not in payload and payload.keys() & own_names(cls):
-            raise UnreadableError(f"{place} has names of the models, not AWS's")
-    return _read_payload(member, payload, place)
-
-
-def _read_payload(member: str, payload: Any, place: str) -> KnownTarget:
-    label = _TYPE_OF_MEMBER[member]
-    given = {"deployment_target_type": label}
-    if payload is None:
-        return _CLASS_OF_TYPE[label].model_validate(given)
-    if not isinstance(payload, dict):
-        raise UnreadableError(f"{place} is no object")
-    try:
-        target: KnownTarget = _ENVELOPE.validate_python(
-            {"deploymentTargetType": label, member: payload}
-        )
-    except ValidationError as error:
-        # The first part is the label, the second the member.
-        where = ".".join(str(part) for part in error.errors()[0]["loc"][2:] if part != "")
-        raise UnreadableError(f"{place}.{where} is not as expected") from None
+    cls, payload = _CLASS_OF_MEMBER[member], envelope.get(member)
+    if payload is not None:
+        check_structure(cls, payload, f"{place}.{member}")
+    usual = {"deploymentTargetType": cls.__name__, member: drop_nulls(payload)}
+    target: KnownTarget = read_structure(_ENVELOPE, usual, place)
     # Of a target without payload only the type is set; of one with an empty payload, this too.
-    is_empty = target.model_fields_set == {*given}
+    is_empty = payload is not None and target.model_fields_set == {"deployment_target_type"}
     return target.model_copy(update={"target_id": None}) if is_empty else target
-
-
-def _read_shared(raw: dict[str, Any]) -> dict[str, Any]:
-    """Read what all targets share from the likeliest payload of an unknown type.
-
-    It is the one that is named like the type, else the first with a `targetId`.
-    """
-    payloads = {member.lower(): each for member, each in raw.items() if isinstance(each, dict)}
-    identified = (payload for payload in payloads.values() if "targetId" in payload)
-    named = payloads.get(str(raw.get("deploymentTargetType")).lower())
-    payload = drop_nulls(named or next(identified, {}))
-    shared = {}
-    for attribute, aws_name in aws_names(_Target).items():
-        with suppress(KeyError, ValidationError):
-            target = _SHARED.validate_python({aws_name: payload[aws_name]})
-            shared[attribute] = getattr(target, attribute)
-    return shared

@@ -1,20 +1,16 @@
-"""Change here: how AWS writes a structure, that is, its members' names, numbers and times.
-
-The models' own JSON has no name of AWS's. What AWS writes is read by a schema of its own, which
-`structure_schema` builds from a model's fields, and `to_aws` writes it.
-"""
+"""Change here: how AWS writes a structure, that is, its members' names, numbers and times."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import datetime, timezone
 from functools import cache
-from types import NoneType
 from typing import Any, Literal, get_args, get_origin
 
-from pydantic import VERSION, AwareDatetime, BaseModel
+from pydantic import VERSION, AwareDatetime, BaseModel, ValidationError
 from pydantic.alias_generators import to_camel
-from pydantic_core import core_schema
+from pydantic_core import CoreSchema, SchemaValidator, core_schema
+
+from ._json import UnreadableError, check_members
 
 _FIRST, _LAST = (datetime(year, 1, 1, tzinfo=timezone.utc) for year in (2000, 2500))
 _PYDANTIC = tuple(int(part) for part in VERSION.split(".")[:2])
@@ -34,10 +30,7 @@ class Shape(
 ):
     """The base of all models: a structure of AWS's service model."""
 
-    @classmethod
-    def _aws_name(cls, attribute: str) -> str:
-        """Return AWS's name of the member that an attribute holds."""
-        return to_camel(attribute)
+    _aws_name = staticmethod(to_camel)  # of the member that an attribute holds
 
 
 @cache
@@ -46,41 +39,32 @@ def aws_names(cls: type[Shape]) -> dict[str, str]:
     return {attribute: cls._aws_name(attribute) for attribute in cls.model_fields}
 
 
-def own_names(cls: type[Shape]) -> set[str]:
-    """Return the names of attributes that no member of AWS's has."""
-    names = aws_names(cls)
-    return {*names} - {*names.values()}
-
-
-def structure_schema(cls: type[Shape], *path: str) -> core_schema.ModelSchema:
-    """Return the schema of a structure as AWS writes it: its members stand at a path.
-
-    The schema refuses null (see `drop_nulls`), and ignores members that it does not know.
-    """
+def structure_schema(cls: type[Shape], *path: str, on_error: Any = "raise") -> CoreSchema:
+    """Return the schema of a structure as AWS writes it, whose members stand at a path."""
+    # It ignores members that it does not know, and refuses null: see `drop_nulls`.
     fields = {}
     for name, aws_name in aws_names(cls).items():
-        annotation = cls.model_fields[name].annotation
-        is_label = get_origin(annotation) is Literal  # it stands beside the payload
+        field = cls.model_fields[name]
+        is_label = get_origin(field.annotation) is Literal  # it stands beside the payload
         place: list[str | int] = [aws_name] if is_label else [*path, aws_name]
-        schema = _value_schema(annotation)
-        default: Any = {"default_factory": list} if schema["type"] == "list" else {"default": None}
-        schema = core_schema.with_default_schema(schema, **default)
+        schema = _value_schema(field.annotation)
+        schema = core_schema.with_default_schema(schema, default=field.default, on_error=on_error)
         fields[name] = core_schema.model_field(schema, validation_alias=place)
     # Without this, pydantic takes a number above 2e10 for milliseconds.
     config: Any = {"val_temporal_unit": "seconds"}
     return core_schema.model_schema(cls, core_schema.model_fields_schema(fields), config=config)
 
 
-def _value_schema(annotation: Any) -> core_schema.CoreSchema:
+def _value_schema(annotation: Any) -> CoreSchema:
     if annotation in _SCALARS:
         return _SCALARS[annotation]
-    types = [each for each in get_args(annotation) if each is not NoneType]
-    if get_origin(annotation) is Literal:
-        return core_schema.literal_schema(types)
-    if get_origin(annotation) is list:
-        return core_schema.list_schema(_value_schema(types[0]), strict=True)
-    if types:
-        return _value_schema(types[0])
+    origin, (inner, *_) = get_origin(annotation), get_args(annotation) or (annotation,)
+    if origin is Literal:
+        return core_schema.literal_schema([inner])
+    if origin is list:
+        return core_schema.list_schema(_value_schema(inner), strict=True)
+    if origin:  # the structure, enum or scalar in `… | None`
+        return _value_schema(inner)
     if issubclass(annotation, Shape):
         return structure_schema(annotation)
     schema = core_schema.enum_schema(annotation, [*annotation], sub_type="str")
@@ -88,8 +72,30 @@ def _value_schema(annotation: Any) -> core_schema.CoreSchema:
     return {**schema, "missing": annotation._missing_}
 
 
+def read_structure(validator: SchemaValidator, value: Any, place: str) -> Any:
+    """Read a structure; an error tells the place, which stands for the first part of pydantic's."""
+    try:
+        return validator.validate_python(value)
+    except ValidationError as error:
+        parts = [str(part) for part in error.errors()[0]["loc"][1:] if part != ""]
+        raise UnreadableError(f"{'.'.join([place, *parts])} is not as expected") from None
+
+
+def check_structure(cls: type[Shape], value: Any, place: str) -> None:
+    """Refuse what AWS would not send, such as a model's own JSON, rather than read it as empty."""
+    names = aws_names(cls)
+    check_members(value, place, names.values(), "no member that AWS knows")
+    # The fast pass ignores such names beside an id, so this one does, too.
+    if "targetId" not in value and value.keys() & (names.keys() - names.values()):
+        raise UnreadableError(f"{place} has names of the models, not AWS's")
+
+
 def to_aws(value: Any) -> Any:
     """Return a value as boto3 has it: members that were set, under AWS's names, as plain types."""
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, list):
+        return [to_aws(item) for item in value]
     if isinstance(value, Shape):
         names, given = aws_names(type(value)), value.model_fields_set
         return {
@@ -97,70 +103,49 @@ def to_aws(value: Any) -> Any:
             for attribute, member in vars(value).items()
             if member is not None and attribute in given
         }
-    if isinstance(value, list):
-        return [to_aws(item) for item in value]
-    return str.__str__(value) if isinstance(value, str) else value
+    return value
 
 
-def _parse_timestamp(value: Any) -> datetime:
+def _parse_timestamp(value: Any) -> Any:
     # Imported late: few answers have such a time, so a cold start need not pay.
     from botocore.utils import parse_to_aware_datetime
 
     try:
-        parsed: datetime = parse_to_aware_datetime(value).astimezone(timezone.utc)
+        return parse_to_aware_datetime(value).astimezone(timezone.utc)
     except (ArithmeticError, RuntimeError, TypeError) as error:
         raise ValueError("not a timestamp") from error
-    return parsed
 
 
-def _first_of(*schemas: core_schema.CoreSchema) -> core_schema.CoreSchema:
+def _first_of(*schemas: CoreSchema) -> CoreSchema:
     # The labels are empty, as pydantic appends one to the place of an error.
     return core_schema.union_schema([(schema, "") for schema in schemas], mode="left_to_right")
 
 
 _NUMBER = core_schema.float_schema(strict=True, allow_inf_nan=False)
 # From 2000 to 2500, pydantic reads times in UTC as botocore does. All others are botocore's.
-_usual_seconds = core_schema.chain_schema(
-    [
-        core_schema.float_schema(strict=True, ge=_FIRST.timestamp(), lt=_LAST.timestamp()),
-        core_schema.datetime_schema(),
-    ]
-)
-_usual_time: core_schema.CoreSchema = core_schema.datetime_schema(
-    ge=_FIRST, lt=_LAST, tz_constraint=0
-)
+_seconds = core_schema.float_schema(strict=True, ge=_FIRST.timestamp(), lt=_LAST.timestamp())
+_usual_seconds = core_schema.chain_schema([_seconds, core_schema.datetime_schema()])
+_usual_time: Any = core_schema.datetime_schema(ge=_FIRST, lt=_LAST, tz_constraint=0)
+# boto3's times are in the local zone, in which an hour of each year comes twice.
+_usual = core_schema.json_or_python_schema(_usual_time, _usual_seconds)
 _odd_time = core_schema.no_info_plain_validator_function(_parse_timestamp)
-_SCALARS: dict[Any, core_schema.CoreSchema] = {
+# AWS's JSON may have a count as 2.0.
+_whole_number = core_schema.chain_schema([_NUMBER, core_schema.int_schema()])
+_SCALARS: dict[Any, CoreSchema] = {
     str: core_schema.str_schema(strict=True),
     float: _NUMBER,
-    # AWS's JSON may have a count as 2.0.
-    int: _first_of(
-        core_schema.int_schema(strict=True),
-        core_schema.chain_schema([_NUMBER, core_schema.int_schema()]),
-    ),
-    # Below 2.12, pydantic has no `val_temporal_unit`. boto3's times are in the local zone, in which
-    # an hour of each year comes twice.
-    AwareDatetime: core_schema.json_or_python_schema(
-        _first_of(_usual_seconds if _PYDANTIC < (2, 12) else _usual_time, _odd_time),
-        _first_of(_usual_seconds, _odd_time),
-    ),
+    int: _first_of(core_schema.int_schema(strict=True), _whole_number),
+    # Below 2.12, pydantic has no `val_temporal_unit`.
+    AwareDatetime: _first_of(_usual_seconds if _PYDANTIC < (2, 12) else _usual, _odd_time),
 }
 
 
-def end_deferral() -> None:
-    """Make the models as any others, now that the validators of AWS's shape are built.
-
-    A class that is still incomplete completes on first use. Below 2.14, pydantic fails there if
-    two threads are the first, so the classes are completed at once.
-    """
-    for cls in _subclasses(Shape):
+def end_deferral(base: type[Shape] = Shape) -> None:
+    """Make the models as any others, now that the validators of AWS's shape are built."""
+    for cls in base.__subclasses__():
         # Adapters of a deferred class would be deferred, too; FastAPI's then warn of an alias.
         cls.model_config["defer_build"] = False
+        # A class completes on first use, and fails there below 2.14 if two threads are the first.
         if _PYDANTIC < (2, 14):
             cls.model_rebuild()
-
-
-def _subclasses(cls: type[Shape]) -> Iterator[type[Shape]]:
-    for each in cls.__subclasses__():
-        yield each
-        yield from _subclasses(each)
+        end_deferral(cls)
