@@ -37,7 +37,6 @@ _ADVICE = {
     "Exception": "Check --region, --profile and the credentials.",
 }
 _caught: list[str] = []  # the signals of this run
-_alarm: Any = getattr(signal, "alarm", abs)  # ends a call that hangs; Windows has none
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -48,11 +47,11 @@ def main(argv: list[str] | None = None) -> int:
     sys.stderr = sys.stderr or Path(os.devnull).open("w")  # noqa: SIM115
     sys.stdout = sys.stdout or Path(os.devnull).open("w")  # noqa: SIM115
     cast("Any", sys.stdout).reconfigure(errors="replace")
-    for name in {"SIGALRM", "SIGHUP", "SIGINT", "SIGTERM"} & {*dir(signal)}:
+    for name in {"SIGHUP", "SIGINT", "SIGTERM"} & {*dir(signal)}:
         if signal.getsignal(number := getattr(signal, name)) != signal.SIG_IGN:  # as under nohup
             signal.signal(number, _interrupt)
     report, error = make_report(args), None
-    for step in partial(_follow, args, report), partial(_alarm, 0), report.end:
+    for step in partial(_follow, args, report), report.end:
         try:
             step()
         except (Exception, KeyboardInterrupt) as caught:  # noqa: BLE001
@@ -96,15 +95,14 @@ def _follow(args: Any, report: Report) -> None:
 
     times = {"delay": args.delay, "timeout": args.timeout}
     watch = client.watch_deployment_targets(deploymentId=deployment_id, on_round=tell, **times)
-    _alarm(0 if args.timeout is None else int(min(args.timeout, 1e9)) + 2)
     report.watch = watch
     for target in watch:
         report.take(target)
 
 
 def _outcome(args: Any, report: Report, error: BaseException | None) -> tuple[int, str]:
-    is_late = isinstance(error, TimeoutError) or str(error) == "SIGALRM"
-    if isinstance(error, KeyboardInterrupt) and not is_late:
+    is_late = isinstance(error, TimeoutError)
+    if isinstance(error, KeyboardInterrupt):
         return 128 + signal.Signals[str(error)], f"Ended by {error}."
     if isinstance(error, OSError) and not is_late:
         return 2, "" if isinstance(error, BrokenPipeError) else f"{error}."
