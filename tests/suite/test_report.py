@@ -158,10 +158,13 @@ def test_a_line_is_told_only_where_a_reader_sees_something_new(cli: CommandLine)
 
 
 def test_a_sign_of_life_is_told_each_minute(
-    cli: CommandLine, monkeypatch: pytest.MonkeyPatch
+    cli: CommandLine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     def deny_late(_: Response) -> Response:
-        time.sleep(0.5)
+        for _wait in range(400):  # some four seconds
+            if "d-1 InProgress: " in (tmp_path / "stdout").read_text(encoding="utf-8"):
+                break
+            time.sleep(0.01)
         return error("AccessDeniedException")
 
     now = time.monotonic
