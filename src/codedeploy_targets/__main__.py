@@ -6,15 +6,14 @@ import argparse
 import os
 import signal
 import sys
+from contextlib import suppress
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NoReturn, cast
 
-from . import DeploymentInfo, DeploymentTargetsClient
+from . import DeploymentTargetsClient, __version__
 from ._default_client import IMPATIENT, default_client
 from ._errors import error_code
-from ._live import make_report
 from ._report import Report, one_line
 
 _ABOUT = """Follow a CodeDeploy deployment, and tell why it failed. Exit status: 0 it succeeded, or
@@ -31,47 +30,49 @@ _ADVICE = {
     "NoCredentialsError": "Sign in, or name a --profile.",
     "NoRegionError": "Add --region, or set AWS_DEFAULT_REGION.",
     "ProfileNotFound": "See the profiles in ~/.aws/config.",
-    "ValueError": "",  # the error names what is wrong
+    "OSError ValueError": "",  # the error names what is wrong
     "SSOError TokenRetrievalError": "Run `aws sso login`.",
     "ThrottlingException": "Try again later, with a longer --delay.",
     "Exception": "Check --region, --profile and the credentials.",
 }
-_caught: list[str] = []  # the signals of this run
-_alarm: Any = getattr(signal, "alarm", abs)  # ends a call that hangs; Windows has none
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command line, and return its exit status."""
     args = _parse(argv)
-    _caught.clear()
     # Either stream may be closed, and not every encoding has the characters of every log.
     sys.stderr = sys.stderr or Path(os.devnull).open("w")  # noqa: SIM115
     sys.stdout = sys.stdout or Path(os.devnull).open("w")  # noqa: SIM115
     cast("Any", sys.stdout).reconfigure(errors="replace")
-    for name in {"SIGALRM", "SIGHUP", "SIGINT", "SIGTERM"} & {*dir(signal)}:
+    report = Report(args)
+    is_live = args.watch and not args.json and sys.stdout.isatty()
+    if is_live and os.environ.get("TERM") not in {"dumb", "unknown"}:
+        with suppress(ImportError):  # without rich, lines have to do
+            from ._live import view
+
+            report.view = view
+
+    def interrupt(number: int, _: object) -> NoReturn:
+        report.error = report.error or KeyboardInterrupt(signal.Signals(number).name)
+        raise KeyboardInterrupt
+
+    for name in {"SIGHUP", "SIGINT", "SIGTERM"} & {*dir(signal)}:
         if signal.getsignal(number := getattr(signal, name)) != signal.SIG_IGN:  # as under nohup
-            signal.signal(number, _interrupt)
-    report, error = make_report(args), None
-    for step in partial(_follow, args, report), partial(_alarm, 0), report.end:
+            signal.signal(number, interrupt)
+    for step in partial(_follow, args, report), report.explain, report.end:
         try:
             step()
         except (Exception, KeyboardInterrupt) as caught:  # noqa: BLE001
-            error = error or caught
-    error = error or (KeyboardInterrupt(_caught[0]) if _caught else None)
-    status, message = _outcome(args, report, error)
-    # Python flushes a stream at its end. If that fails, it replaces the exit status.
-    if isinstance(error, OSError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    try:
-        sys.stderr.write(f"codedeploy-targets: {one_line(message, 2_000)}\n" if message else "")
-    except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+            report.error = report.error or caught
+    status, message = _outcome(report)
+    message = f"codedeploy-targets: {one_line(message, 2_000)}\n" if message else ""
+    for stream, text in (sys.stdout, ""), (sys.stderr, message):
+        try:
+            print(text, end="", file=stream, flush=True)
+        except OSError:
+            # Python flushes it again at its end. If that fails, it replaces the exit status.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
     return status
-
-
-def _interrupt(number: int, _: object) -> NoReturn:
-    _caught.append(signal.Signals(number).name)
-    raise KeyboardInterrupt(_caught[0])
 
 
 def _follow(args: Any, report: Report) -> None:
@@ -84,38 +85,26 @@ def _follow(args: Any, report: Report) -> None:
         group = aws.get_deployment_group(**names)["deploymentGroupInfo"]
         deployment_id = group["lastAttemptedDeployment"]["deploymentId"]
         newest = client.get_deployment(deploymentId=deployment_id)
-        told = newest.rollback_info and newest.rollback_info.rollback_triggering_deployment_id
-        if told:
+        if told := newest.rollback_info and newest.rollback_info.rollback_triggering_deployment_id:
             deployment_id, report.rollback = told, f"{deployment_id} {newest.status}"
-
-    def tell(deployment: DeploymentInfo) -> None:
-        report.tell(deployment)
-        # Python drops what a signal's handler raises while it finalizes an object.
-        if _caught or not args.watch or report.has_reached(args.until):
-            watch.close()
-
-    times = {"delay": args.delay, "timeout": args.timeout}
-    watch = client.watch_deployment_targets(deploymentId=deployment_id, on_round=tell, **times)
-    _alarm(0 if args.timeout is None else int(min(args.timeout, 1e9)) + 2)
-    report.watch = watch
-    for target in watch:
+    times = {"delay": args.delay, "timeout": args.timeout, "on_round": report.tell}
+    report.watch = client.watch_deployment_targets(deploymentId=deployment_id, **times)
+    for target in report.watch:
         report.take(target)
 
 
-def _outcome(args: Any, report: Report, error: BaseException | None) -> tuple[int, str]:
-    is_late = isinstance(error, TimeoutError) or str(error) == "SIGALRM"
-    if isinstance(error, KeyboardInterrupt) and not is_late:
+def _outcome(report: Report) -> tuple[int, str]:
+    error, deployment = report.error, report.deployment
+    if isinstance(error, KeyboardInterrupt):
         return 128 + signal.Signals[str(error)], f"Ended by {error}."
-    if isinstance(error, OSError) and not is_late:
-        return 2, "" if isinstance(error, BrokenPipeError) else f"{error}."
-    if report.deployment.is_over:
-        status = 0 if report.deployment.status == "Succeeded" else 1
+    is_late = isinstance(error, TimeoutError)
+    status = 124 if is_late else 2
+    if deployment.is_over and (is_late or not isinstance(error, OSError)):
+        status = 0 if deployment.status == "Succeeded" else 1
     elif error is None:
-        status = 0 if report.has_reached(args.until) else 3
-    else:
-        status = 124 if is_late else 2
-    if is_late or error is None:
-        return status, f"It took more than {args.timeout:g} seconds." if is_late else ""
+        status = 0 if report.has_reached_goal() else 3
+    if error is None or isinstance(error, BrokenPipeError):
+        return status, ""
     names = [str(error_code(error)), *(each.__name__ for each in type(error).__mro__)]
     advice = (text for name in names for keys, text in _ADVICE.items() if name in keys.split())
     return status, f"{str(error).rstrip('.')}. {next(advice)}".rstrip()
@@ -135,11 +124,8 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
     add("--profile", help="the profile in ~/.aws/config")
     add("--delay", type=float, default=5.0, metavar="SECONDS", help="from round to round (5)")
     add("--timeout", type=float, metavar="SECONDS", help="when to give up following (never)")
-    add("--version", action="store_true", help="tell the version, and end")
+    add("--version", action="version", version=f"codedeploy-targets {__version__}")
     args = parser.parse_args(argv)
-    if args.version:
-        sys.stdout.write(f"codedeploy-targets {version('codedeploy-targets')}\n")
-        parser.exit()
     if bool(args.deployment_id) == bool(args.group) or bool(args.group) != bool(args.application):
         parser.error("name a DEPLOYMENT, or an --application and its --group")
     return args

@@ -35,8 +35,7 @@ def one_line(text: object, width: int = 300) -> str:
 
 
 def as_json(value: object) -> str:
-    text = json.dumps(to_jsonable_python(value), separators=(",", ":"))
-    return text.replace("##", "#\\u0023")
+    return json.dumps(to_jsonable_python(value), separators=(",", ":")).replace("##", "#\\u0023")
 
 
 def _join(glue: str, *texts: object) -> str:
@@ -69,62 +68,65 @@ def _past(target: DeploymentTarget) -> list[str | None]:
 
 
 class Report:
-    """Shows lines, one a change that a reader can see."""
+    """Shows lines, one a change that a reader can see, and a view below them on a terminal."""
 
     def __init__(self, args: Any) -> None:
         self.aws: Any = None  # what botocore's client tells of itself
         self.watch: Any = None
         self.deployment = DeploymentInfo()  # not known yet
         self.rollback: str | None = None
+        self.error: BaseException | None = None  # the first, which ends the run
+        self.targets: dict[object, DeploymentTarget] = {}
+        self.view: Any = None
         self._args, self._out = args, sys.stderr if args.json else sys.stdout
-        self._targets: dict[object, DeploymentTarget] = {}
         self._new, self._told = deque[DeploymentTarget](), set[str]()
-        self._over, self._printed = Event(), time.monotonic()
-        self._thread = Thread(target=self._show_life, daemon=True)
+        self._lines, self._printed = list[str](), time.monotonic()
+        self._drawn = 0, 0, ""  # columns, lines, and the view
+        self._over, self._thread = Event(), Thread(target=self._write_all, daemon=True)
         self._thread.start()
 
     def tell(self, told: DeploymentInfo) -> None:
-        is_first, self.deployment = self.deployment.status is None, told
         name, region = told.deployment_id, self.aws.region_name
-        if is_first:
+        if self.deployment.status is None:
             host = f"{region}.console.{_DOMAINS.get(self.aws.partition, 'aws.amazon.com')}"
             link = f"https://{host}/codesuite/codedeploy/deployments/{name}?region={region}"
             group = f"{told.application_name}/{told.deployment_group_name} by {told.creator}"
             self._print(name, group, one_line(told.description), link)
-        if not told.is_over:
-            self._print_change(f"{name} {told.status}")
+        self.deployment = told
+        if not (told.is_over or self.view):
+            self._print_new(f"{name} {told.status}")
         while self._new:
             self._show(self._new.popleft())
+        # Python drops what a signal's handler raises while it finalizes an object.
+        if self.error or not self._args.watch or self.has_reached_goal():
+            self.watch.close()
 
     def take(self, target: DeploymentTarget) -> None:
         # Quick, so that a signal that ends the run in the middle of a round loses no failure.
         label = getattr(target, "instance_label", None)
-        self._targets[target.target_id or target.model_dump_json(), label] = target
+        self.targets[target.target_id or target.model_dump_json(), label] = target
         self._new.append(target)
 
     def _show(self, target: DeploymentTarget) -> None:
-        text = _join(" ", target.target_id, target.status, doing(target))
         if self._args.json:
             print(as_json(target), flush=True)
-        if target.status == "Failed":
-            why = target.diagnostics or Diagnostics()
+        has_failed = target.status == "Failed"
+        why = (has_failed and target.diagnostics) or Diagnostics()
+        text = _join(" ", target.target_id, target.status, doing(target))
+        if has_failed or not self.view:
             self._print_new(_join(": ", text, why.message or why.error_code))
-        else:
-            self._print_change(text)
 
-    def has_reached(self, goal: str | None) -> bool:
-        past = [*map(_past, self._targets.values())]
+    def has_reached_goal(self) -> bool:
+        goal, past = self._args.until, [*map(_past, self.targets.values())]
         return goal == self.deployment.status or (bool(past) and all(goal in each for each in past))
 
-    def end(self) -> None:
-        self._over.set()
-        self._thread.join()
+    def explain(self) -> None:
         with suppress(AttributeError, RuntimeError):  # no answer has come
             self.tell(self.watch.deployment)
-        groups, info = group_failures(self._targets.values()), self.deployment
+        groups, info = group_failures(self.targets.values()), self.deployment
         missing = self.watch.missing_target_ids if self.watch else []
         if self._args.json_file:
-            told: Any = {"deployment": info.status and info, "targets": [*self._targets.values()]}
+            told: Any = {"deployment": info.status and info, "targets": [*self.targets.values()]}
             told |= {"failures": groups, "missing_target_ids": missing}
             self._args.json_file.write_text(f"{as_json(told)}\n", encoding="utf-8")
         for group in groups[:_MOST]:
@@ -133,18 +135,21 @@ class Report:
             self._print(f"and {rest} more failed, for {len(groups) - _MOST} other reasons")
         if missing:
             self._print("AWS returned nothing for", _first(missing))
-        if info.status is None:
-            return
         if cause := info.error_information:
             self._print(_join(": ", cause.code, cause.message))
         back: Any = info.rollback_info
         if rollback := self.rollback or (back and back.rollback_deployment_id):
             self._print("Rolled back by", rollback, back and back.rollback_message)
-        self._print(self._summary())
-        if not info.is_over:
+        if info.status:
+            self._print(self._summary())
+        if info.status and not info.is_over:
             options = ["--deployment-id", str(info.deployment_id), "--region", self.aws.region_name]
             options += ["--profile", self._args.profile] if self._args.profile else []
             self._print("It goes on. To stop it: aws deploy stop-deployment", shlex.join(options))
+
+    def end(self) -> None:
+        self._over.set()
+        self._thread.join()
 
     def _print_group(self, group: FailureGroup) -> None:
         why, event = group.diagnostics or Diagnostics(), group.targets[0].failed_event
@@ -161,9 +166,6 @@ class Report:
             for number, line in enumerate(texts):
                 self._print(f"    {'' if number else label:<9} {line}")
 
-    def _print_change(self, text: str) -> None:
-        self._print_new(text)
-
     def _print_new(self, text: str) -> None:
         if text not in self._told:
             self._told.add(text)
@@ -171,29 +173,42 @@ class Report:
 
     def _print(self, *words: str | None) -> None:
         self._printed = time.monotonic()
-        self._write(one_line(_join(" ", *words), 2_000))
+        self._lines.append(one_line(_join(" ", *words), 2_000))
 
-    def _write(self, line: str) -> None:
-        print(line, file=self._out, flush=True)
-
-    def _counts(self) -> Counter[str]:
+    def counts(self) -> Counter[str]:
         # AWS's own count may have more targets than came so far.
-        came = Counter(str(each.status or "without status") for each in [*self._targets.values()])
+        came = Counter(str(each.status or "without status") for each in [*self.targets.values()])
         overview = self.deployment.deployment_overview or ()
         counted = +Counter({name.title().replace("_", ""): count or 0 for name, count in overview})
         return max(came, counted, key=Counter.total)
 
     def _summary(self) -> str:
-        counts = _join(", ", *(f"{n} {status}" for status, n in self._counts().most_common()))
-        status = f"{self.deployment.deployment_id} {self.deployment.status}"
-        return f"{status}: {counts or 'no targets'}"
+        counts = _join(", ", *(f"{n} {status}" for status, n in self.counts().most_common()))
+        return f"{self.deployment.deployment_id} {self.deployment.status}: {counts or 'no targets'}"
 
-    def _show_life(self) -> None:
-        with suppress(OSError):  # the main thread meets it, too
+    def _write_all(self) -> None:
+        # One thread writes, which no signal interrupts.
+        try:
             while not self._over.wait(_TICK):
-                self._tick()
-            self._tick()
+                self._write()
+            self._write()
+        except OSError as error:
+            self.error = self.error or error
+            self.watch.close()
 
-    def _tick(self) -> None:
-        if self.deployment.status and time.monotonic() - self._printed >= _SIGN_OF_LIFE:
+    def _write(self) -> None:
+        is_on, silence = self.deployment.status, time.monotonic() - self._printed
+        if is_on and not self.view and silence >= _SIGN_OF_LIFE:
             self._print(time.strftime("%H:%M:%S"), self._summary())
+        (columns, height), end, view = get_terminal_size(), len(self._lines), ""
+        if is_on and self.view and not self._over.is_set():
+            # None of its lines wraps, however wide the terminal draws it.
+            view = f"\x1b[?7l{self.view(self, columns, height)}\x1b[?7h"
+        (old_columns, start, old_view), self._drawn = self._drawn, (columns, end, view)
+        # Row by row: tmux keeps in its history what a clearing to the end of the screen takes away.
+        clear = "\r\x1b[2K" + "\x1b[A\x1b[2K" * old_view.count("\n") if old_view else ""
+        if end > start or view != old_view:
+            if old_view and columns < old_columns:  # terminals differ in how they wrap
+                clear, start = "\x1b[2J\x1b[H", min(start, max(end - height, 0))
+            lines = "".join(f"{line}\n" for line in self._lines[start:end])
+            print(f"{clear}{lines}{view}", end="", file=self._out, flush=True)

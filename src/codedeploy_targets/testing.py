@@ -15,9 +15,7 @@ from moto.codedeploy.exceptions import CodeDeployException
 from moto.codedeploy.models import codedeploy_backends
 from moto.codedeploy.responses import CodeDeployResponse
 
-from ._deployments import DeploymentInfo
-from ._enums import TargetLabel, TargetStatus
-from ._models import DeploymentTarget, UnknownTarget
+from . import DeploymentInfo, DeploymentTarget, TargetLabel, TargetStatus, UnknownTarget
 from ._requests import BATCH_SIZE
 from ._shapes import to_aws
 
@@ -25,7 +23,6 @@ __all__ = ["MockDeploymentTargets", "mock_deployment_targets"]
 
 _Round = tuple[str | DeploymentInfo, Iterable[DeploymentTarget] | None]
 
-_OURS = "codedeploy_targets"  # an attribute of moto's deployments: moto's reset drops both
 _PAGE_SIZE = 100
 _FILTERS = {
     "TargetStatus": ("status", TargetStatus, "InvalidInstanceStatus"),
@@ -36,10 +33,7 @@ _in_use: list[MockDeploymentTargets] = []
 
 @contextmanager
 def mock_deployment_targets() -> Iterator[MockDeploymentTargets]:
-    """Add the two operations to moto, under `mock_aws` and in its server in this process.
-
-    Until a deployment has targets, they answer that it has not started.
-    """
+    """Add the two operations to moto, under `mock_aws` and in its server in this process."""
     if not _in_use:
         _patch.start()
     _in_use.append(handle := MockDeploymentTargets())
@@ -53,9 +47,9 @@ def mock_deployment_targets() -> Iterator[MockDeploymentTargets]:
 
 
 class MockDeploymentTargets:
-    """Sets what moto answers for deployments that its own CreateDeployment made.
+    """Sets what moto answers for deployments that its own CreateDeployment made, in any account.
 
-    They may be of any account and region. One that moto does not have is a LookupError.
+    One that moto does not have is a LookupError. One without targets has not started.
     """
 
     def put(self, deployment_id: str, targets: Iterable[DeploymentTarget]) -> None:
@@ -64,74 +58,66 @@ class MockDeploymentTargets:
         A target without a `deployment_id` gets it here. Of an `UnknownTarget`, its `raw` is sent.
         One without a `target_id`, or with that of another, is a ValueError.
         """
-        _state(_deployment(deployment_id)).targets = _by_id(deployment_id, targets)
+        _state(deployment_id).targets = _by_id(deployment_id, targets)
 
     def set_status(self, deployment_id: str, status: str) -> None:
         """Set the status that GetDeployment answers, such as `"Succeeded"`."""
-        _tell(_deployment(deployment_id), status)
+        _tell(_state(deployment_id), status)
 
     def set_deployment(self, deployment_id: str, deployment: DeploymentInfo) -> None:
         """Set what GetDeployment answers; what the model leaves open is moto's own."""
-        _tell(_deployment(deployment_id), deployment)
+        _tell(_state(deployment_id), deployment)
 
     def play(self, deployment_id: str, rounds: Iterable[_Round]) -> None:
         """Let each GetDeployment from now on find the next of these rounds; the last one stays.
 
         A round is a status or a DeploymentInfo, and its targets, or `None` before it has started.
         """
-        _state(_deployment(deployment_id)).rounds = [
-            (told, None if targets is None else _by_id(deployment_id, targets))
-            for told, targets in rounds
-        ]
+        state = _state(deployment_id)
+        state.rounds = [(told, _by_id(deployment_id, targets)) for told, targets in rounds]
 
 
-def _state(deployment: Any) -> Any:
-    return vars(deployment).setdefault(_OURS, SimpleNamespace(targets=None, info={}, rounds=[]))
+def _state(deployment_id: str) -> Any:
+    for account in codedeploy_backends.values():
+        for backend in account.values():
+            if deployment := backend.deployments.get(deployment_id):
+                new = SimpleNamespace(deployment=deployment, targets=None, info={}, rounds=[])
+                # An attribute of moto's own object, so moto's reset drops both.
+                return vars(deployment).setdefault("codedeploy_targets", new)
+    raise LookupError(f"moto has no deployment {deployment_id!r}: call create_deployment first")
 
 
-def _tell(deployment: Any, told: str | DeploymentInfo) -> None:
-    state = _state(deployment)
-    info = {**state.info, "status": told} if isinstance(told, str) else to_aws(told)
-    # moto writes each time as if it was UTC.
-    in_utc = {k: v.astimezone(timezone.utc) for k, v in info.items() if isinstance(v, datetime)}
-    state.info = info | in_utc
-    deployment.status = state.info.get("status", deployment.status)
+def _tell(state: Any, told: str | DeploymentInfo) -> None:
+    state.info = {**state.info, "status": told} if isinstance(told, str) else to_aws(told)
+    state.deployment.status = state.info.get("status", state.deployment.status)
 
 
-def _by_id(deployment_id: str, targets: Iterable[DeploymentTarget]) -> dict[str, DeploymentTarget]:
+def _by_id(deployment_id: str, targets: Iterable[DeploymentTarget] | None) -> Any:
     by_id: dict[str, DeploymentTarget] = {}
-    for target in targets:
+    for target in targets or ():
         if not target.target_id or target.target_id in by_id:
             raise ValueError(f"each target needs a target_id of its own: {target.target_id!r}")
         own = target.deployment_id or deployment_id
         by_id[target.target_id] = target.model_copy(update={"deployment_id": own})
-    return by_id
+    return None if targets is None else by_id
 
 
-def _deployment(deployment_id: str) -> Any:
-    for account in codedeploy_backends.values():
-        for backend in account.values():
-            if deployment_id in backend.deployments:
-                return backend.deployments[deployment_id]
-    raise LookupError(f"moto has no deployment {deployment_id!r}: call create_deployment first")
-
-
-def _get_deployment(response: CodeDeployResponse) -> Any:
+def _get_deployment(response: CodeDeployResponse) -> str:
     deployment_id = json.loads(response.body).get("deploymentId")
     deployment: Any = response.codedeploy_backend.get_deployment(deployment_id)
-    state = _state(deployment)
+    state = _state(deployment_id)
     if state.rounds:
         told, state.targets = state.rounds.pop(0)
-        _tell(deployment, told)
-    # The answer is JSON in moto's first versions; later, what moto writes as JSON.
+        _tell(state, told)
+    # JSON in moto's first versions; later, what moto would write as JSON.
     answer: Any = _moto_get_deployment(response)
-    result = json.loads(answer) if isinstance(answer, str) else answer.result
+    own = json.loads(answer) if isinstance(answer, str) else answer.result
     statuses = [target.status for target in (state.targets or {}).values()]
     overview = {each: statuses.count(each) for each in deployment.deployment_overview}
-    info = {**result["deploymentInfo"], "deploymentOverview": overview, **state.info}
+    info = {**own["deploymentInfo"], "deploymentOverview": overview, **state.info}
     # moto has empty structures where the service has none.
-    result["deploymentInfo"] = {name: value for name, value in info.items() if value != {}}
-    return json.dumps(result, default=datetime.timestamp) if isinstance(answer, str) else answer
+    info = {name: value for name, value in info.items() if value != {}}
+    return json.dumps({"deploymentInfo": info}, default=_seconds)
 
 
 def _list_deployment_targets(response: CodeDeployResponse) -> str:
@@ -160,11 +146,10 @@ def _batch_get_deployment_targets(response: CodeDeployResponse) -> str:
     for each in ids:
         _check(each, "InvalidDeploymentTargetId", "A target id is empty.")
         _check(each in by_id, "DeploymentTargetDoesNotExist", f"There is no target {each}.")
-    targets = [by_id[target_id] for target_id in ids]
+    targets = (by_id[each] for each in ids)
     # `to_boto3` of an unknown target lacks its payload, which the service sends.
-    envelopes = [t.raw if isinstance(t, UnknownTarget) else t.to_boto3() for t in targets]
-    # The protocol, AWS JSON 1.1, has times as seconds since the epoch.
-    return json.dumps({"deploymentTargets": envelopes}, default=datetime.timestamp)
+    sent = [each.raw if isinstance(each, UnknownTarget) else each.to_boto3() for each in targets]
+    return json.dumps({"deploymentTargets": sent}, default=_seconds)
 
 
 def _read_request(response: CodeDeployResponse) -> tuple[Any, dict[str, DeploymentTarget]]:
@@ -172,9 +157,15 @@ def _read_request(response: CodeDeployResponse) -> tuple[Any, dict[str, Deployme
     own = request.get("deploymentId")
     _check(own, "DeploymentIdRequired", "A deployment id is required.")
     _check(re.fullmatch("[A-Za-z0-9-]+", own), "InvalidDeploymentId", f"{own} is no deployment id.")
-    by_id: Any = _state(response.codedeploy_backend.get_deployment(own)).targets
+    response.codedeploy_backend.get_deployment(own)  # raises if this account and region lack it
+    by_id: Any = _state(own).targets
     _check(by_id is not None, "DeploymentNotStarted", f"The deployment {own} has no targets yet.")
     return request, by_id
+
+
+def _seconds(time: datetime) -> float:
+    # AWS JSON 1.1 has times as seconds since the epoch. Those of moto are naive, and in UTC.
+    return (time if time.tzinfo else time.replace(tzinfo=timezone.utc)).timestamp()
 
 
 def _check(holds: object, error: str, message: str) -> None:

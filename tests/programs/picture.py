@@ -52,13 +52,13 @@ def run(step: int, *options: str, **info: Any) -> list[str]:
 @patch("time.time", NOW.timestamp)
 def main() -> None:
     drawn = [frame for frame in run(MIDDLE, "--timeout", "1") if " done, " in frame][-1]
-    end = run(demo.STEPS, **OVER)[-1].rpartition(WRAP)[2].rstrip()
+    _, _, end = run(demo.STEPS, **OVER)[-1].rpartition(CLOCK)[2].partition("\n")
     console = Console(record=True, width=SIZE[1], file=io.StringIO())
     prompt = f"$ codedeploy-targets {DEPLOYMENT_ID}"
     console.print(Text(f"{prompt}        # while it runs", "bold"))
     console.print(Text.from_ansi(drawn.partition(WRAP)[0]))
     console.print(Text(f"{prompt}        # at the end", "bold"))
-    console.print(Text(end))
+    console.print(Text(end.rstrip()))
     picture = console.export_svg(title="codedeploy-targets", unique_id="report")
     PICTURE.write_text(picture, encoding="utf-8")
 

@@ -89,8 +89,8 @@ TROUBLES: dict[str, tuple[Answers, str, int, list[str], str]] = {
         lambda: CodeDeploy(SUCCESS, instead={LIST: [DENIED]}), FAST, 0,
         [HEAD, "d-1 Succeeded: 1 Succeeded"], "Allow codedeploy:Get*"
     ),
-    "a timeout": (running, "--timeout 3 --delay 0.05", 124, RUN, "more than 3 seconds."),
-    "a call that hangs": (hanging, "--timeout 0", 124, [], "more than 0 seconds."),
+    "a timeout": (running, "--timeout 3 --delay 0.05", 124, RUN, "not over after 3.0 seconds."),
+    "a call that hangs": (hanging, "--timeout 0", 124, [], "not over after 0.0 seconds."),
     "Ctrl-C": (running, FAST, 130, RUN, "Ended by SIGINT."),
     "a stop of the job": (running, FAST, 143, RUN, "Ended by SIGTERM."),
     "a terminal that closes": (running, FAST, 129, RUN, "Ended by SIGHUP."),

@@ -144,8 +144,6 @@ class CommandLine:
             if size is not None:
                 os.environ.update(LINES=str(size[0]), COLUMNS=str(size[1]))
                 own.isatty = lambda: True  # type: ignore[method-assign]
-            if rich := sys.modules.get("rich"):
-                vars(rich)["_console"] = None  # the one of another run
             try:
                 status = main([*args])
             except SystemExit as exit_:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     Size = tuple[int, int]
 
+FRAME_END = b"\x1b[?7h"  # the live view lets lines wrap again
+
 
 class Terminal:
     """What a program wrote so far, as bytes and as the screen that they draw.
@@ -57,8 +59,11 @@ class Terminal:
         return {self._screen.buffer[y][x + n].fg for n in range(len(text))}
 
     def wait_for(self, *texts: str) -> None:
-        """Read what the program writes until all texts are on the screen."""
-        while not all(text in self.text for text in texts):
+        """Read what the program writes until a whole frame has all texts.
+
+        Linux hands over what is written line by line, so a frame may come in parts.
+        """
+        while not (self.written.endswith(FRAME_END) and all(text in self.text for text in texts)):
             assert self._read(), f"{texts} are not on the screen:\n{self.text}"
 
     def press(self, keys: str) -> None:
