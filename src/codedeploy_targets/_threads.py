@@ -27,14 +27,16 @@ class Closed(Exception):  # noqa: N818 - no error: it ends what a closed request
 class Job:
     """What one thread does. Takes no lock, unlike a Future, so any thread may cancel it."""
 
-    def __init__(self) -> None:
+    def __init__(self, on_cancel: Callable[[], None]) -> None:
         self.is_cancelled = False
         self.outcome: tuple[Any, BaseException | None] | None = None
         self.woken: SimpleQueue[None] = SimpleQueue()
+        self._on_cancel = on_cancel
 
     def cancel(self) -> None:
         self.is_cancelled = True
         self.woken.put(None)
+        self._on_cancel()
 
     def done(self) -> bool:
         return self.outcome is not None
@@ -99,7 +101,8 @@ class Run:
 
     def start(self, work: Work) -> Job:
         """Do a job in a thread of its own, or here if there is none to be had."""
-        job = Job()
+        # A call that hangs gives its place under the cap to those who wait for one.
+        job = Job(self._throttle.wake)
         self.running.add(job)
         call = partial(
             self._throttle.call, lambda: self._is_over(job), partial(job.woken.put, None)
@@ -118,7 +121,7 @@ class Run:
 
     def read(self, ids: Iterable[str], count: int) -> Job:
         """Read so many of the user's ids, in the user's thread."""
-        job = Job()
+        job = Job(self._throttle.wake)
         job.keep(lambda: self._read(ids, count))
         return job
 
