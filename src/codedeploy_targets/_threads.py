@@ -6,7 +6,7 @@ The async client's `_tasks.py` has the same outline.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import suppress
 from contextvars import Context, copy_context
 from functools import partial
@@ -16,6 +16,7 @@ from threading import Thread
 from typing import Any
 
 from ._call import Call
+from ._models import DeploymentTarget
 from ._requests import Plan, Steps, Work
 from ._throttling import Throttle
 
@@ -90,6 +91,11 @@ class Run:
             raise
         self.close()
         return None
+
+    def targets(self) -> Generator[DeploymentTarget]:
+        """Yield the targets of all outputs. As a generator, it refuses a second thread in it."""
+        for output in iter(self.take, None):
+            yield from output.deployment_targets
 
     def close(self) -> None:
         self._is_closed = True
