@@ -140,7 +140,8 @@ class DeploymentTargetsClient(ClientBase):
             Others: as in `batch_get_deployment_targets`, after the targets of earlier batches.
         """
         batches = self._stream(deploymentId, targetIds, targetFilters, skip_missing=skip_missing)
-        return DeploymentTargetIterator(run=self._run(batches.steps), source=batches)
+        run = self._run(batches.steps)
+        return DeploymentTargetIterator(run.targets(), run=run, source=batches)
 
     def watch_deployment_targets(
         self,
@@ -172,7 +173,8 @@ class DeploymentTargetsClient(ClientBase):
             Others: as in `batch_get_deployment_targets`.
         """
         watch = Watch(deploymentId, delay, timeout, on_round, time.monotonic)
-        return DeploymentWatch(run=self._run(watch.steps), source=watch)
+        run = self._run(watch.steps)
+        return DeploymentWatch(run.targets(), run=run, source=watch)
 
     def get_deployment(self, *, deploymentId: str) -> DeploymentInfo:
         """Get how a deployment as a whole stands, by AWS's GetDeployment.
@@ -237,13 +239,10 @@ class DeploymentTargetIterator(IteratorBase, Iterator[DeploymentTarget]):
     """
 
     def __next__(self) -> DeploymentTarget:
-        while not self._is_closed:
-            for target in self._ready:
+        if not self._is_closed:
+            target = next(self._ready)
+            if not self._is_closed:  # meanwhile
                 return target
-            output = self._run.take() if self._run else None
-            if output is None:
-                break
-            self._ready = iter(output.deployment_targets)
         raise StopIteration
 
     def __enter__(self) -> Self:

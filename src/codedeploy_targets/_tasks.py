@@ -30,12 +30,15 @@ class Run:
         self._throttle = throttle
         self._plan = plan(self)
         self._is_closed = False
+        self._is_taken = False  # by a task that waits in `take`
         self._readers: list[asyncio.Task[None]] = []  # one, if the user's ids are read
         self._wanted: asyncio.Queue[tuple[int, asyncio.Future[Any]]] = asyncio.Queue()
 
     async def take(self) -> Any:
         """Go on with the plan to what it yields for the user; return None at the end."""
-        happened = None
+        if self._is_taken:
+            raise RuntimeError("another task waits for the next target already")
+        happened, self._is_taken = None, True
         try:
             while not self._is_closed:
                 step = self._plan.send(happened)
@@ -54,6 +57,8 @@ class Run:
         except BaseException:
             await self.close()
             raise
+        finally:
+            self._is_taken = False
         await self.close()
         return None
 

@@ -6,7 +6,7 @@ The async client's `_tasks.py` has the same outline.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import suppress
 from contextvars import Context, copy_context
 from functools import partial
@@ -16,6 +16,7 @@ from threading import Thread
 from typing import Any
 
 from ._call import Call
+from ._models import DeploymentTarget
 from ._requests import Plan, Steps, Work
 from ._throttling import Throttle
 
@@ -27,14 +28,16 @@ class Closed(Exception):  # noqa: N818 - no error: it ends what a closed request
 class Job:
     """What one thread does. Takes no lock, unlike a Future, so any thread may cancel it."""
 
-    def __init__(self) -> None:
+    def __init__(self, on_cancel: Callable[[], None]) -> None:
         self.is_cancelled = False
         self.outcome: tuple[Any, BaseException | None] | None = None
         self.woken: SimpleQueue[None] = SimpleQueue()
+        self._on_cancel = on_cancel
 
     def cancel(self) -> None:
         self.is_cancelled = True
         self.woken.put(None)
+        self._on_cancel()
 
     def done(self) -> bool:
         return self.outcome is not None
@@ -89,6 +92,11 @@ class Run:
         self.close()
         return None
 
+    def targets(self) -> Generator[DeploymentTarget]:
+        """Yield the targets of all outputs. As a generator, it refuses a second thread in it."""
+        for output in iter(self.take, None):
+            yield from output.deployment_targets
+
     def close(self) -> None:
         self._is_closed = True
         self._events.put(None)
@@ -99,7 +107,8 @@ class Run:
 
     def start(self, work: Work) -> Job:
         """Do a job in a thread of its own, or here if there is none to be had."""
-        job = Job()
+        # A call that hangs gives its place under the cap to those who wait for one.
+        job = Job(self._throttle.wake)
         self.running.add(job)
         call = partial(
             self._throttle.call, lambda: self._is_over(job), partial(job.woken.put, None)
@@ -118,7 +127,7 @@ class Run:
 
     def read(self, ids: Iterable[str], count: int) -> Job:
         """Read so many of the user's ids, in the user's thread."""
-        job = Job()
+        job = Job(self._throttle.wake)
         job.keep(lambda: self._read(ids, count))
         return job
 

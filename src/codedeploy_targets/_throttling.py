@@ -87,7 +87,7 @@ class Throttle:
             for each in self._under_way:
                 each.had_company = True
             self._under_way.append(place)
-        self._wake()
+        self.wake()
         return True
 
     def _leave(self, place: Place, *, throttled: bool, succeeded: bool) -> None:
@@ -107,8 +107,9 @@ class Throttle:
             for places in (self._under_way, self._waiting):
                 if place in places:
                     places.remove(place)
-        self._wake()
+        self.wake()
 
-    def _wake(self) -> None:
+    def wake(self) -> None:
+        """Let all calls that wait try again. Takes no lock, so any thread may do it at any time."""
         for place in self._waiting.copy():
             place.wake()

@@ -245,3 +245,19 @@ def test_missing_target_ids_stays_after_a_failure(clients: Clients) -> None:
         next(targets)
     targets.close()
     assert targets.missing_target_ids == ids(1)
+
+
+def test_a_second_thread_or_task_in_an_iterator_is_refused_and_nothing_is_lost(
+    clients: Clients,
+) -> None:
+    codedeploy = CodeDeploy(known=60)
+    hang = codedeploy.hang(READ)
+    targets = clients.served(codedeploy).iterate(ids(60))
+    first = clients.beside(targets)
+    clients.wait_until(lambda: len(codedeploy.batches) == 3)
+    shared = getattr(targets, "unblocked", targets)
+    with pytest.raises((ValueError, RuntimeError), match="already"):
+        clients.at_once([lambda: clients.collect(shared)])
+    hang.let_go()
+    assert first().target_id == ids(1)[0]
+    assert got(targets) == ids(60)[1:]

@@ -139,6 +139,24 @@ def test_a_request_that_ends_gives_its_place_back_though_its_call_hangs(
     hang.let_go()
 
 
+def test_who_waits_for_the_place_of_a_call_that_hangs_gets_it_when_that_request_ends(
+    clients: Clients,
+) -> None:
+    gate = Gate()
+    codedeploy = CodeDeploy(throttle=gate)
+    client = clients.capped(codedeploy, gate)
+    hang = codedeploy.hang(READ, ids(1)[0])
+    first, second = client.iterate(ids(25)), client.iterate(ids(50)[25:])
+    hangs = clients.beside(first)
+    clients.wait_until(lambda: len(codedeploy.batches) == 1)
+    waits = clients.beside(second)
+    clients.pause(0.05)  # it comes to wait
+    clients.close(first)
+    assert hangs() is None
+    assert waits().target_id == ids(26)[-1]
+    hang.let_go()
+
+
 def test_a_client_in_another_process_has_no_cap(
     clients: Clients, monkeypatch: pytest.MonkeyPatch
 ) -> None:
