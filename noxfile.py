@@ -222,7 +222,8 @@ def faults(session: nox.Session) -> None:
     session.run("python", "tests/programs/faults.py", env=SUPPORT)
 
 
-@nox.session(default=False)
+# mutmut sets a context variable in each finalizer, at which Python below 3.12 may crash.
+@nox.session(python=None if DEFAULT == RUNNING else DEFAULT, default=False)
 def mutants(session: nox.Session) -> None:
     """Change the code in a thousand places, one at a time: the tests have to notice."""
     install(session, *MUTANTS)

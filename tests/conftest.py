@@ -51,10 +51,12 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 @pytest.fixture
 def interruptible() -> Iterator[None]:
-    """Let processes be interrupted even where this one, started in the background, is not."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    """Let signals end processes even if this one ignores them: in the background, under nohup."""
+    interrupt = signal.signal(signal.SIGINT, signal.default_int_handler)
+    hang_up = signal.signal(signal.SIGHUP, signal.SIG_DFL)
     yield
-    signal.signal(signal.SIGINT, before)
+    signal.signal(signal.SIGINT, interrupt)
+    signal.signal(signal.SIGHUP, hang_up)
 
 
 @pytest.fixture(scope="session")

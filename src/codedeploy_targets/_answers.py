@@ -13,7 +13,7 @@ from ._json import UnreadableError, check_members, drop_nulls, load, load_answer
 from ._models import ENVELOPE_SCHEMA, DeploymentTarget, read_envelope
 from ._shapes import Shape
 
-_Step = Callable[[Any], Any]
+_Function = Callable[[Any], Any]
 _targets = core_schema.typed_dict_field(core_schema.list_schema(ENVELOPE_SCHEMA, strict=True))
 _ENVELOPES = SchemaValidator(core_schema.typed_dict_schema({"deploymentTargets": _targets}))
 
@@ -36,7 +36,10 @@ class BatchGetDeploymentTargetsOutput(Shape, frozen=True):
 
     @staticmethod
     def from_boto3(answer: Any) -> BatchGetDeploymentTargetsOutput:
-        """Read boto3's dict, or the text that AWS's CLI prints; a ValueError shows no value."""
+        """Read boto3's dict, or the text that AWS's CLI prints.
+
+        Raises ValueError for anything else; its text tells where, and shows no data.
+        """
         answer = load_answer(answer)
         if not isinstance(answer, dict) or answer.get("deploymentTargets") is None:
             expected = "boto3's dict, or the CLI's JSON, with deploymentTargets"
@@ -53,7 +56,8 @@ class BatchGetDeploymentTargetsOutput(Shape, frozen=True):
 
 
 def read_body(body: bytes) -> BatchGetDeploymentTargetsOutput:
-    return _read(body, _ENVELOPES.validate_json, load)
+    """Read the bytes that the service sent, or raise UnreadableError."""
+    return _read(body, _ENVELOPES.validate_json, lambda _: mend(load(body)))
 
 
 def read_dict(response: Any) -> BatchGetDeploymentTargetsOutput:
@@ -61,7 +65,7 @@ def read_dict(response: Any) -> BatchGetDeploymentTargetsOutput:
     return _read(response, _ENVELOPES.validate_python, mend)
 
 
-def _read(answer: Any, validate: _Step, parse: _Step) -> BatchGetDeploymentTargetsOutput:
+def _read(answer: Any, validate: _Function, parse: _Function) -> BatchGetDeploymentTargetsOutput:
     with suppress(ValidationError):  # the fast pass
         targets = validate(answer)["deploymentTargets"]
         # Without an id, the payload may be absent, or of another shape: the lenient pass can tell.

@@ -68,7 +68,7 @@ class Call:
             return self._read(self._start())
         except ClientError as error:
             if self._error:  # botocore made a ClientError of the status that `_read_body` set
-                self._read(error.response)
+                self._read(error.response)  # raises InvalidResponseError
             raise
 
     def _start(self) -> Any:
@@ -113,7 +113,8 @@ class Call:
 
     @contextmanager
     def _around(self, event_name: str, **kwargs: Any) -> Iterator[None]:
-        # A wrapper of the call may make calls of other operations on this copy of the client.
+        # A wrapper may call other operations on this copy of the client: such an event keeps its
+        # suffix, and is none of those below.
         event = event_name.removesuffix(f".codedeploy.{self._operation}")
         if event == "request-created":  # the next attempt
             self._error = None
@@ -144,11 +145,13 @@ class Call:
                 output = read_body(body)
                 # botocore logs what it parses.
                 logging.getLogger("botocore.parsers").debug("Response body:\n%r", body)
-                if "deploymentTargets" not in customized:  # else, a handler of the user's read it
+                if (
+                    "deploymentTargets" not in customized
+                ):  # else, a user's handler put its own there
                     self._reader = show(output, self._client, customized)
             else:
-                # botocore would read a cut answer as an empty one, and fail for bytes that are not
-                # UTF-8. In a text these become U+FFFD, but an id has to be what was sent.
+                # A check alone: botocore would read a cut answer as an empty one, and fail for
+                # bytes that are not UTF-8. A text has U+FFFD for them, but no id is changed.
                 read(load(body, errors="strict" if read is read_listing else "replace"))
                 response["body"] = body.decode(errors="replace").encode()
         except UnreadableError as error:
@@ -165,7 +168,7 @@ class AsyncCall(Call):
             return self._read(await self._start())
         except ClientError as error:
             if self._error:
-                self._read(error.response)
+                self._read(error.response)  # raises InvalidResponseError
             raise
 
     async def emit(self, event_name: str, **kwargs: Any) -> Any:

@@ -52,9 +52,11 @@ class ClientBase:
     def _stream(
         self, deployment_id: str, target_ids: Any, target_filters: Any, *, skip_missing: bool
     ) -> Batches:
+        if target_ids is not None and target_filters is not None:
+            raise TypeError("targetFilters choose what is listed, so targetIds cannot go with them")
         source: Any = Listing(deployment_id, target_filters)
         if target_ids is not None:
-            source = check_target_ids(target_ids, target_filters, self._iterables)
+            source = check_target_ids(target_ids, self._iterables)
         window = self._max_concurrency
         return Batches(deployment_id, source, skip_missing=skip_missing, window=window)
 
@@ -70,10 +72,12 @@ class DeploymentTargetsClient(ClientBase):
         client: a boto3 or botocore client for CodeDeploy; by default, one of botocore's default
             session, which `boto3.setup_default_session` does not change.
         max_concurrency: how many calls of one request may be under way at once, each in a
-            thread of its own; 1 uses the caller's thread. Below 1, it is a ValueError.
+            thread of its own; 1 uses the caller's thread.
 
     Raises:
         TypeError: `client` is another service's, or of aiobotocore.
+        ValueError: `max_concurrency` is below 1.
+        BotoCoreError: the default client cannot be made; without a region, a NoRegionError.
     """
 
     def __init__(self, client: BaseClient | None = None, *, max_concurrency: int = 8) -> None:
@@ -110,7 +114,7 @@ class DeploymentTargetsClient(ClientBase):
             return Output(deployment_targets=[])
         # A single call is made in the caller's thread.
         limit = min(self._max_concurrency, len(batches.ready))
-        with closing(self._run(batches.steps, limit)) as run:
+        with closing(self._run(batches.plan, limit)) as run:
             return merge(iter(run.take, None))
 
     def iter_deployment_targets(
@@ -140,8 +144,8 @@ class DeploymentTargetsClient(ClientBase):
             Others: as in `batch_get_deployment_targets`, after the targets of earlier batches.
         """
         batches = self._stream(deploymentId, targetIds, targetFilters, skip_missing=skip_missing)
-        run = self._run(batches.steps)
-        return DeploymentTargetIterator(run.targets(), run=run, source=batches)
+        run = self._run(batches.plan)
+        return DeploymentTargetIterator(run.targets(), run=run, state=batches)
 
     def watch_deployment_targets(
         self,
@@ -164,17 +168,18 @@ class DeploymentTargetsClient(ClientBase):
             timeout: the seconds after which to give up, counted from the first `next`; by default
                 never. A call that hangs is left to its thread, but with `max_concurrency=1` it
                 ends by the wrapped client's own timeouts.
-            on_round: gets the DeploymentInfo after each round, when its targets are consumed,
-                also where nothing changed. It may close the watch; what it raises is raised.
+            on_round: a function that gets the DeploymentInfo after each round, when its targets
+                are consumed, also where nothing changed. It may close the watch; what it raises
+                is raised.
 
         Raises:
             TimeoutError: the deployment was not over in time.
-            ValueError: `delay` or `timeout` is below 0, or no number.
+            ValueError: `delay` or `timeout` is below 0 or no number, or `delay` has no end.
             Others: as in `batch_get_deployment_targets`.
         """
         watch = Watch(deploymentId, delay, timeout, on_round, time.monotonic)
-        run = self._run(watch.steps)
-        return DeploymentWatch(run.targets(), run=run, source=watch)
+        run = self._run(watch.plan)
+        return DeploymentWatch(run.targets(), run=run, state=watch)
 
     def get_deployment(self, *, deploymentId: str) -> DeploymentInfo:
         """Get how a deployment as a whole stands, by AWS's GetDeployment.
@@ -191,8 +196,8 @@ class DeploymentTargetsClient(ClientBase):
 class IteratorBase:
     """What the iterators of both clients tell.
 
-    A fake of the client gives what to yield, and what the attributes are; the clients give the
-    last two: their own request, and what tells of it.
+    A fake of the client gives the first three. The clients give `run`, their request, and `state`,
+    which has the attributes.
     """
 
     def __init__(
@@ -202,18 +207,18 @@ class IteratorBase:
         missing_target_ids: Sequence[str] = (),
         *,
         run: Any = None,
-        source: Any = None,
+        state: Any = None,
     ) -> None:
         self._ready = iter(targets)
         fake = SimpleNamespace(deployment=deployment, missing_target_ids=missing_target_ids)
-        self._source = source or fake
+        self._state = state or fake
         self._run = run
         self._is_closed = False
 
     @property
     def missing_target_ids(self) -> list[str]:
         """The ids that brought no target so far, or, of a watch, in the last answer to them."""
-        return [*self._source.missing_target_ids]
+        return [*self._state.missing_target_ids]
 
 
 class WatchBase(IteratorBase):
@@ -226,7 +231,7 @@ class WatchBase(IteratorBase):
         Raises:
             RuntimeError: no answer has come yet.
         """
-        deployment: DeploymentInfo | None = self._source.deployment
+        deployment: DeploymentInfo | None = self._state.deployment
         if deployment is None:
             raise RuntimeError("the deployment is not known before the first round")
         return deployment

@@ -64,7 +64,10 @@ class DeploymentInfo(Shape, frozen=True):
 
     @staticmethod
     def from_boto3(answer: Any) -> DeploymentInfo:
-        """Read boto3's dict, or the text that AWS's CLI prints; a ValueError shows no value."""
+        """Read boto3's dict, or the text that AWS's CLI prints.
+
+        Raises ValueError for anything else; its text tells where, and shows no data.
+        """
         return read_deployment(load_answer(answer))
 
 

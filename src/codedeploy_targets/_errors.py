@@ -50,7 +50,7 @@ class InvalidResponseError(BotoCoreError):
         self.deployment_id: str = kwargs["deployment_id"]
         self.target_ids: list[str] = kwargs["target_ids"]
         self.body: bytes = kwargs["body"]
-        self.is_cut_short: bool = kwargs.get("is_cut_short", False)
+        self.is_cut_short: bool = kwargs.get("is_cut_short", False)  # 0.1.0 had none
 
 
 class Exceptions(Protocol):

@@ -19,16 +19,16 @@ class NotJSONError(UnreadableError):
 
 
 def load(text: str | bytes, errors: str = "replace") -> Any:
-    """Parse JSON; U+FFFD takes the place of lone surrogates, and of bytes that are not UTF-8."""
+    """Parse JSON; bytes that are not UTF-8 become U+FFFD, or are refused if `errors` is strict."""
     try:
         # Not pydantic's parser: it refuses lone surrogates.
         value = json.loads(text if isinstance(text, str) else text.decode(errors=errors))
         json.dumps(value, allow_nan=False)  # JSON has no infinity and no NaN, but Python reads both
-        return mend(value)
     except ValueError:
         raise NotJSONError("it is not JSON, or was cut short") from None
     except RecursionError:
         raise UnreadableError("it is nested too deeply") from None
+    return value
 
 
 def load_answer(answer: Any) -> Any:
@@ -40,7 +40,7 @@ def load_answer(answer: Any) -> Any:
 
 def mend(value: Any, levels: int = 190) -> Any:
     """Return a value as JSON can hold it: U+FFFD for each lone surrogate, lists for tuples."""
-    if levels < 0:  # pydantic writes no JSON that has more than some 200
+    if levels < 0:  # pydantic writes no JSON that has more than some 200 levels
         raise UnreadableError("it is nested too deeply")
     if isinstance(value, dict):
         return {_mend_text(key): mend(each, levels - 1) for key, each in value.items()}
@@ -61,10 +61,11 @@ def drop_nulls(value: Any) -> Any:
     return [drop_nulls(item) for item in value] if isinstance(value, list) else value
 
 
-def check_members(value: Any, place: str, known: Iterable[str], lacks: str) -> None:
+def check_members(value: Any, place: str, known: Iterable[str], found: str) -> None:
     """Refuse what is no object, or has members of which none is known, such as an error's JSON."""
     if not isinstance(value, dict):
         raise UnreadableError(f"{place} is no object")
     given = {name for name, each in value.items() if each is not None}
-    if given - {"ResponseMetadata"} and not value.keys() & {*known}:  # which is botocore's own
-        raise UnreadableError(f"{place} has {lacks}")
+    # botocore adds ResponseMetadata.
+    if given - {"ResponseMetadata"} and not value.keys() & {*known}:
+        raise UnreadableError(f"{place} has {found}")

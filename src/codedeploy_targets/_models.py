@@ -99,7 +99,10 @@ class _Target(Shape, frozen=True, json_schema_extra=_require_type):
 
     @property
     def diagnostics(self) -> Diagnostics | None:
-        """Why it failed: what the failed event tells, else the last that reports an error."""
+        """Why it failed, by its failed event, else the last with an error; `None` if none tells.
+
+        An error is a code other than Success, or the message of an event whose status is Unknown.
+        """
         if self.failed_event and self.failed_event.diagnostics:
             return self.failed_event.diagnostics
         for event in reversed(self.lifecycle_events):
@@ -116,18 +119,22 @@ class _Target(Shape, frozen=True, json_schema_extra=_require_type):
 
     @classmethod
     def from_boto3(cls, envelope: Any) -> Self:
-        """Read boto3's dict of one target, or raise ValueError, which tells where, and no value."""
+        """Read boto3's dict of one target, with its envelope.
+
+        Raises ValueError for anything else; its text tells where, and shows no data.
+        """
         target = read_envelope(mend(envelope), "the envelope")
+        # Without a type, nor a payload that is known, it is no envelope.
         if not isinstance(target, cls) or getattr(target, "raw_type", "") is None:
             raise UnreadableError(f"expected the envelope of one {cls.__name__}")
         return target
 
     def to_boto3(self) -> dict[str, Any]:
         """Return the dict that boto3 returns for this target, its envelope included."""
-        label = type(self).model_fields["deployment_target_type"].default
-        envelope = {"deploymentTargetType": label}
+        kind = type(self).model_fields["deployment_target_type"].default
+        envelope = {"deploymentTargetType": kind}
         if self.model_fields_set != {"deployment_target_type"}:  # else, the service sent no payload
-            payload = envelope[_MEMBER_OF_TYPE[label]] = to_aws(self)
+            payload = envelope[_MEMBER_OF_TYPE[kind]] = to_aws(self)
             payload.pop("deploymentTargetType", None)
         return envelope
 
@@ -165,7 +172,10 @@ class CloudFormationTarget(_Target, frozen=True):
 
 
 class UnknownTarget(_Target, frozen=True):
-    """A target of a type yet unknown: `raw` is its envelope, and the shared attributes are read."""
+    """A target of a type yet unknown: `raw` is all that was sent, its envelope included.
+
+    The attributes that all targets have are read from it.
+    """
 
     deployment_target_type: Literal["UnknownTarget"] = "UnknownTarget"
     raw: dict[str, Any]
@@ -173,8 +183,8 @@ class UnknownTarget(_Target, frozen=True):
     @property
     def raw_type(self) -> str | None:
         """What the service called the type of this target."""
-        label = self.raw.get("deploymentTargetType")
-        return label if isinstance(label, str) else None
+        kind = self.raw.get("deploymentTargetType")
+        return kind if isinstance(kind, str) else None
 
     @model_validator(mode="before")
     @classmethod
@@ -195,9 +205,10 @@ class UnknownTarget(_Target, frozen=True):
     def to_boto3(self) -> dict[str, Any]:
         """Return boto3's dict, which has no place for the payload of an unknown type."""
         envelope = {} if self.raw_type is None else {"deploymentTargetType": self.raw_type}
-        for label, member in _MEMBER_OF_TYPE.items():
+        # botocore parses the members that AWS knows, whatever the type is.
+        for kind, member in _MEMBER_OF_TYPE.items():
             if isinstance(payload := self.raw.get(member), dict):
-                usual = {"deploymentTargetType": label, member: drop_nulls(payload)}
+                usual = {"deploymentTargetType": kind, member: drop_nulls(payload)}
                 with suppress(ValidationError):
                     envelope[member] = _ENVELOPE.validate_python(usual).to_boto3().get(member, {})
         return envelope
@@ -225,7 +236,7 @@ class TargetFilters(TypedDict, total=False):
     ServerInstanceLabel: Sequence[Literal["Blue", "Green"] | TargetLabel]
 
 
-# The members of AWS's `DeploymentTarget` that hold the payloads, one a type.
+# The members of AWS's `DeploymentTarget` that hold the payloads, in the order of `KnownTarget`.
 _MEMBERS = ("instanceTarget", "lambdaTarget", "ecsTarget", "cloudFormationTarget")
 _CLASS_OF_MEMBER: dict[Any, Any] = dict(zip(_MEMBERS, get_args(KnownTarget), strict=True))
 _MEMBER_OF_TYPE = {cls.__name__: member for member, cls in _CLASS_OF_MEMBER.items()}
@@ -237,6 +248,7 @@ ENVELOPE_SCHEMA = core_schema.tagged_union_schema(
     discriminator="deploymentTargetType",
 )
 _ENVELOPE = SchemaValidator(ENVELOPE_SCHEMA)
+# Of an unknown type, what cannot be read is left out.
 _SHARED = SchemaValidator(structure_schema(_Target, on_error="omit"))
 
 
@@ -244,12 +256,12 @@ def read_envelope(envelope: Any, place: str) -> DeploymentTarget:
     """Read one envelope, however odd it is, or raise UnreadableError with its place."""
     known = ("deploymentTargetType", *_CLASS_OF_MEMBER)
     check_members(envelope, place, known, "neither a type nor a payload that AWS knows")
-    label = envelope.get("deploymentTargetType")
-    if label is not None and not isinstance(label, str):
+    kind = envelope.get("deploymentTargetType")
+    if kind is not None and not isinstance(kind, str):
         raise UnreadableError(f"{place}.deploymentTargetType is no string")
     # AWS's documentation has types in camelCase, and puts Lambda functions under `instanceTarget`:
-    # if the payload that the label names is absent, the payload that is present decides.
-    member = _MEMBER_OF_TYPE.get(label or "", label)
+    # if the payload that the type names is absent, the payload that is present decides.
+    member = _MEMBER_OF_TYPE.get(kind or "", kind)
     if member in {None, *_CLASS_OF_MEMBER}:
         members = (member, *_CLASS_OF_MEMBER)
         member = next((each for each in members if envelope.get(each) is not None), member)
@@ -260,6 +272,6 @@ def read_envelope(envelope: Any, place: str) -> DeploymentTarget:
         check_structure(cls, payload, f"{place}.{member}")
     usual = {"deploymentTargetType": cls.__name__, member: drop_nulls(payload)}
     target: KnownTarget = read_structure(_ENVELOPE, usual, place)
-    # Of a target without payload only the type is set; of one with an empty payload, this too.
+    # `target_id`, set to None, tells `to_boto3` that the payload was empty, not absent.
     is_empty = payload is not None and target.model_fields_set == {"deployment_target_type"}
     return target.model_copy(update={"target_id": None}) if is_empty else target

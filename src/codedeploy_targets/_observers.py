@@ -14,7 +14,7 @@ from ._models import UnknownTarget
 
 
 def show(output: Output, client: Any, customized: dict[str, Any]) -> Callable[[Any], Output]:
-    """Show an output to the observers of a client, if any; return what reads what they leave of it.
+    """Show an output to a client's observers, if any; return the reader of the dict they leave.
 
     They see boto3's dict: botocore merges `customized` into its result.
     """
@@ -25,7 +25,7 @@ def show(output: Output, client: Any, customized: dict[str, Any]) -> Callable[[A
 
     def read(response: Any) -> Output:
         # boto3's dict has no place for an unknown target's payload, so all unknown targets look
-        # alike there: an envelope's identity tells which one it was, or its place among as many.
+        # alike: an envelope's identity tells which it was, or its place, if there are as many.
         edited, left = read_dict(response), response.get("deploymentTargets") or []
         originals = dict(zip(map(id, envelopes), targets, strict=True))
         if len(left) == len(targets):

@@ -29,8 +29,8 @@ _PATIENCE = 0.5
 _logger = logging.getLogger("codedeploy_targets")
 
 Plan = Generator[Any, Any, Any]
-"""What a request of a user does next: yields the seconds (a float) to wait for the end of a job,
-and is sent whether one ended, or yields something for the user. Both clients take these plans."""
+"""What a user's request does next: yields the seconds (a float) to wait until a job ends, and is
+sent whether one did; or yields what the user gets, or (in the async client) what is awaited."""
 
 Steps = Generator[Any, Any, Any]
 """What a job does next: yields a Request, and is sent its answer or thrown its error, or yields
@@ -49,37 +49,23 @@ Work = Callable[[Callable[[Request], Steps]], Steps]
 
 
 class Run(Protocol):
-    """What a plan needs of the client that takes it: jobs, which are threads' or tasks'."""
+    """What a plan uses of the user's request that it is for: jobs, in threads or in tasks."""
 
-    limit: int
+    limit: int  # of jobs at once
     running: set[Any]
 
     def start(self, work: Work) -> Any: ...
     def read(self, ids: Any, count: int) -> Any: ...
 
 
-def check_target_ids(
-    target_ids: Any, target_filters: object = None, kinds: tuple[type, ...] = (Iterable,)
-) -> Any:
-    """Return the ids, to be read once; raise TypeError for a wrong type, or id in a container.
-
-    A list is returned for a container, and only for that.
-    """
-    if target_filters is not None:
-        raise TypeError("targetFilters choose what is listed, so targetIds cannot go with them")
+def check_target_ids(target_ids: Any, kinds: tuple[type, ...] = (Iterable,)) -> Any:
+    """Return the ids, those of a container as a list; raise TypeError for what cannot be ids."""
     if isinstance(target_ids, (str, bytes)) or not isinstance(target_ids, kinds):
         raise TypeError(f"targetIds must be an iterable of str, not {type(target_ids).__name__}")
     # Not every iterable with a length is a container: tqdm(generator) can be read only once.
     if isinstance(target_ids, (Sequence, AbstractSet, Mapping, ValuesView)):
-        target_ids = [*target_ids]  # the caller may change the list before it is read
-        for position, target_id in enumerate(target_ids):
-            _check_target_id(target_id, position)
+        return [*target_ids]  # a copy, as the caller may change it before it is read
     return target_ids
-
-
-def _check_target_id(target_id: Any, position: int) -> None:
-    if not isinstance(target_id, str):
-        raise TypeError(f"targetIds[{position}] must be a str, not {type(target_id).__name__}")
 
 
 class Listing:
@@ -148,7 +134,7 @@ def merge(outputs: Iterable[Output]) -> Output:
 
 
 def ask(run: Run, work: Work) -> Plan:
-    """Return the result of a job."""
+    """Start a job, wait for its end, and return its result."""
     job = run.start(work)
     while not job.done():
         yield math.inf
@@ -168,7 +154,7 @@ class Batches:
         deployment_id: the id of the deployment.
         source: the ids in a list, or what gives them page by page: a Listing, or an iterable.
         skip_missing: whether to find and leave out the ids that the service does not know.
-        window: how many outputs may be under way or wait to be consumed.
+        window: how many batches may be under way or wait to be consumed.
     """
 
     def __init__(
@@ -179,7 +165,7 @@ class Batches:
         self._get = partial(get_batch, deployment_id=deployment_id, skip_missing=skip_missing)
         self._source = source
         self._window = window
-        self._calls: deque[Any] = deque()
+        self._jobs: deque[Any] = deque()
         self._page: Any = None
         self._batch: list[str] = []
         self._seen: set[str] = set()
@@ -189,15 +175,15 @@ class Batches:
         if isinstance(source, list):
             self._add(source, is_last=True)
 
-    def steps(self, run: Run) -> Plan:
+    def plan(self, run: Run) -> Plan:
         """Yield the outputs in order; raise the first error in this order."""
         seconds = 0.0  # that it took to begin the last page
         patience = _PATIENCE if isinstance(self._source, Listing) else math.inf
         try:
             while True:
-                self._begin_calls(run)
-                if self._calls and self._calls[0].done():
-                    output = self._calls.popleft().result()
+                self._proceed(run)
+                if self._jobs and self._jobs[0].done():
+                    output = self._jobs.popleft().result()
                     self.missing_target_ids += output.missing_target_ids
                     yield output
                 elif self._source is not None and not self._page and self._has_room(run):
@@ -207,17 +193,18 @@ class Batches:
                         begin = time.monotonic()
                         self._begin_page(run)
                         seconds = time.monotonic() - begin
-                elif not (self._calls or self._page):
+                elif not (self._jobs or self._page):
                     break
                 elif not (yield patience if self._page else math.inf):
                     self._flush()
             if self._error:
                 raise self._error
         finally:
-            for call in self._calls:
-                call.cancel()
+            for job in self._jobs:
+                job.cancel()
 
-    def _begin_calls(self, run: Run) -> None:
+    def _proceed(self, run: Run) -> None:
+        """Take in a page that has come, then start the jobs that may start."""
         if self._page and self._page.done():
             page, self._page = self._page, None
             try:
@@ -226,11 +213,11 @@ class Batches:
             except Exception as error:  # noqa: BLE001 - raised after the outputs before it
                 self._source, self._error = None, error
         while self.ready and self._has_room(run):
-            self._calls.append(run.start(partial(self._get_batch, self.ready.popleft())))
+            self._jobs.append(run.start(partial(self._get_batch, self.ready.popleft())))
 
     def _has_room(self, run: Run) -> bool:
         """Tell whether a further call may begin; none does after a failure."""
-        is_free = len(run.running) < run.limit and len(self._calls) < self._window
+        is_free = len(run.running) < run.limit and len(self._jobs) < self._window
         return is_free and not self._has_failed
 
     def _get_batch(self, target_ids: list[str], call: Callable[[Request], Steps]) -> Steps:
@@ -249,7 +236,9 @@ class Batches:
     def _add(self, target_ids: list[Any], *, is_last: bool) -> None:
         """Take more ids, each once, at its first place."""
         for target_id in target_ids:
-            _check_target_id(target_id, self._count)
+            if not isinstance(target_id, str):
+                kind = type(target_id).__name__
+                raise TypeError(f"targetIds[{self._count}] must be a str, not {kind}")
             self._count += 1
             if target_id not in self._seen:
                 self._seen.add(target_id)

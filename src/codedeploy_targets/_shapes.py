@@ -12,7 +12,7 @@ from pydantic_core import CoreSchema, SchemaValidator, core_schema
 
 from ._json import UnreadableError, check_members
 
-_FIRST, _LAST = (datetime(year, 1, 1, tzinfo=timezone.utc) for year in (2000, 2500))
+_FROM, _TO = (datetime(year, 1, 1, tzinfo=timezone.utc) for year in (2000, 2500))
 _PYDANTIC = tuple(int(part) for part in VERSION.split(".")[:2])
 
 
@@ -45,8 +45,8 @@ def structure_schema(cls: type[Shape], *path: str, on_error: Any = "raise") -> C
     fields = {}
     for name, aws_name in aws_names(cls).items():
         field = cls.model_fields[name]
-        is_label = get_origin(field.annotation) is Literal  # it stands beside the payload
-        place: list[str | int] = [aws_name] if is_label else [*path, aws_name]
+        is_type = get_origin(field.annotation) is Literal  # it stands beside the payload
+        place: list[str | int] = [aws_name] if is_type else [*path, aws_name]
         schema = _value_schema(field.annotation)
         schema = core_schema.with_default_schema(schema, default=field.default, on_error=on_error)
         fields[name] = core_schema.model_field(schema, validation_alias=place)
@@ -73,10 +73,11 @@ def _value_schema(annotation: Any) -> CoreSchema:
 
 
 def read_structure(validator: SchemaValidator, value: Any, place: str) -> Any:
-    """Read a structure; an error tells the place, which stands for the first part of pydantic's."""
+    """Read a structure, or raise UnreadableError, which tells the place of what is wrong in it."""
     try:
         return validator.validate_python(value)
     except ValidationError as error:
+        # pydantic's first part is the type, or the structure's own name.
         parts = [str(part) for part in error.errors()[0]["loc"][1:] if part != ""]
         raise UnreadableError(f"{'.'.join([place, *parts])} is not as expected") from None
 
@@ -85,7 +86,7 @@ def check_structure(cls: type[Shape], value: Any, place: str) -> None:
     """Refuse what AWS would not send, such as a model's own JSON, rather than read it as empty."""
     names = aws_names(cls)
     check_members(value, place, names.values(), "no member that AWS knows")
-    # The fast pass ignores such names beside an id, so this one does, too.
+    # Beside an id, the fast pass ignores a model's names: so this does, too.
     if "targetId" not in value and value.keys() & (names.keys() - names.values()):
         raise UnreadableError(f"{place} has names of the models, not AWS's")
 
@@ -107,7 +108,7 @@ def to_aws(value: Any) -> Any:
 
 
 def _parse_timestamp(value: Any) -> Any:
-    # Imported late: few answers have such a time, so a cold start need not pay.
+    # Imported late: the JSON that AWS sends seldom needs it, so a cold start need not pay.
     from botocore.utils import parse_to_aware_datetime
 
     try:
@@ -123,10 +124,11 @@ def _first_of(*schemas: CoreSchema) -> CoreSchema:
 
 _NUMBER = core_schema.float_schema(strict=True, allow_inf_nan=False)
 # From 2000 to 2500, pydantic reads times in UTC as botocore does. All others are botocore's.
-_seconds = core_schema.float_schema(strict=True, ge=_FIRST.timestamp(), lt=_LAST.timestamp())
+_seconds = core_schema.float_schema(strict=True, ge=_FROM.timestamp(), lt=_TO.timestamp())
 _usual_seconds = core_schema.chain_schema([_seconds, core_schema.datetime_schema()])
-_usual_time: Any = core_schema.datetime_schema(ge=_FIRST, lt=_LAST, tz_constraint=0)
-# boto3's times are in the local zone, in which an hour of each year comes twice.
+_usual_time: Any = core_schema.datetime_schema(ge=_FROM, lt=_TO, tz_constraint=0)
+# From Python, numbers alone: boto3's times are in the local zone, where an hour of each year comes
+# twice.
 _usual = core_schema.json_or_python_schema(_usual_time, _usual_seconds)
 _odd_time = core_schema.no_info_plain_validator_function(_parse_timestamp)
 # AWS's JSON may have a count as 2.0.
@@ -141,7 +143,7 @@ _SCALARS: dict[Any, CoreSchema] = {
 
 
 def end_deferral(base: type[Shape] = Shape) -> None:
-    """Make the models as any others, now that the validators of AWS's shape are built."""
+    """Let the models be built as pydantic's are, now that the validators of AWS's shape exist."""
     for cls in base.__subclasses__():
         # Adapters of a deferred class would be deferred, too; FastAPI's then warn of an alias.
         cls.model_config["defer_build"] = False

@@ -38,7 +38,8 @@ class Run:
         """Go on with the plan to what it yields for the user; return None at the end."""
         if self._is_taken:
             raise RuntimeError("another task waits for the next target already")
-        happened, self._is_taken = None, True
+        self._is_taken = True
+        happened: bool | None = None
         try:
             while not self._is_closed:
                 step = self._plan.send(happened)
@@ -132,8 +133,8 @@ class Run:
             except BaseException as error:  # noqa: BLE001 - thrown where the request was made
                 resume, value = steps.throw, error
 
-    async def _wait(self, seconds: float) -> bool | None:
-        """Wait until a job ends; return None after the time."""
+    async def _wait(self, seconds: float) -> bool:
+        """Wait until a job ends; tell whether one did in time."""
         if not self.running:  # a pause, which closing the run ends as it ends a call
             self._note(asyncio.create_task(asyncio.sleep(seconds)))
             seconds = math.inf
@@ -141,7 +142,7 @@ class Run:
         done, _ = await asyncio.wait(
             self.running.copy(), timeout=timeout, return_when=asyncio.FIRST_COMPLETED
         )
-        return bool(done) or None
+        return bool(done)
 
     def _note(self, job: asyncio.Future[Any]) -> None:
         self.running.add(job)

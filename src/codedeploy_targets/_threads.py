@@ -77,7 +77,7 @@ class Run:
 
     def take(self) -> Any:
         """Go on with the plan to what it yields for the user; return None at the end."""
-        happened = None
+        happened: bool | None = None
         try:
             while not self._is_closed:
                 step = self._plan.send(happened)
@@ -106,7 +106,7 @@ class Run:
             self._plan.close()
 
     def start(self, work: Work) -> Job:
-        """Do a job in a thread of its own, or here if there is none to be had."""
+        """Do a job in a thread of its own; here, if the limit is 1 or none can be started."""
         # A call that hangs gives its place under the cap to those who wait for one.
         job = Job(self._throttle.wake)
         self.running.add(job)
@@ -164,12 +164,12 @@ class Run:
             except BaseException as error:  # noqa: BLE001 - thrown where the request was made
                 resume, value = steps.throw, error
 
-    def _wait(self, seconds: float) -> bool | None:
-        """Wait until a job ends, or the run is closed; return None after the time."""
+    def _wait(self, seconds: float) -> bool:
+        """Wait until a job ends, or the run is closed; tell whether that came in time."""
         try:
             self._events.get(timeout=None if seconds == math.inf else seconds)
         except Empty:
-            return None
+            return False
         return True
 
 

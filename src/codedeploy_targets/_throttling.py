@@ -19,8 +19,8 @@ from ._errors import is_throttled
 from ._requests import Request, Steps
 
 _SPEED = 0.25  # how fast the cap rises: by this much for each `cap` calls that succeed
-# While there is a cap, a call that is alone is in the company of one that succeeded so many seconds
-# before: earlier concurrency has used up what botocore allows a client in retries.
+# While there is a cap, a call counts as in company for so many seconds after one has succeeded:
+# earlier concurrency has used up what botocore allows a client in retries.
 _MEMORY_SECONDS = 2.0
 
 
@@ -77,7 +77,8 @@ class Throttle:
         with self._lock:
             if place not in self._waiting:
                 self._waiting.append(place)
-            self._waiting = [w for w in self._waiting if w is place or not w.is_over()]
+            # Its own place stays, as it is looked for next.
+            self._waiting = [each for each in self._waiting if each is place or not each.is_over()]
             self._under_way = [each for each in self._under_way if not each.is_over()]
             if self._waiting[0] is not place or len(self._under_way) + 1 > self._cap:
                 return False

@@ -66,7 +66,7 @@ class Watch:
         self._last_json: dict[object, str] = {}
         self._last_status: dict[str, str] = {}
 
-    def steps(self, run: Run) -> Plan:
+    def plan(self, run: Run) -> Plan:
         """Yield an Output of what has changed, and what `on_round` returns if it can be awaited.
 
         Raises:
@@ -88,9 +88,9 @@ class Watch:
             else:
                 failures, is_first, delay = 0, False, self._delay
                 last_success = self._clock()
-                told = self._on_round and self._on_round(self.deployment)
-                if isawaitable(told):
-                    yield told
+                returned = self._on_round and self._on_round(self.deployment)
+                if isawaitable(returned):
+                    yield returned
                 if self._has_ended():
                     return
             yield from self._in_time(self._pause(delay))
@@ -98,14 +98,14 @@ class Watch:
                 delay = min(delay * 2, max(_MAX_DELAY, self._delay))
 
     def _in_time(self, plan: Plan) -> Plan:
-        """Go on with a plan until the time is up; yield what has changed of its outputs."""
+        """Go on with a plan until the time is up; note the deployment, yield what has changed."""
         happened: bool | None = None
         with closing(plan):
             while True:
                 try:
                     step = plan.send(happened)
-                except StopIteration as done:
-                    return done.value
+                except StopIteration:
+                    return
                 if isinstance(step, DeploymentInfo):
                     self.deployment, happened = step, None
                 elif isinstance(step, Output):
@@ -127,13 +127,14 @@ class Watch:
             yield left
 
     def _round(self, run: Run) -> Plan:
-        if not self._has_ended():  # else, trouble came at the end
+        if not self._has_ended():  # else, this is the last round again, after trouble
             yield from get_deployment(self._deployment_id, run)
         try:
             ids = yield from self._ids_to_read(run)
+            # Where no thread is started, a job ends without a step that `_in_time` sees.
             self._check_time()
             batches = Batches(self._deployment_id, ids, skip_missing=True, window=run.limit)
-            yield from batches.steps(run)
+            yield from batches.plan(run)
         except ClientError as error:
             if error_code(error) != "DeploymentNotStartedException":
                 raise
@@ -182,9 +183,9 @@ class Watch:
                 self._last_json[key] = state
                 changed.append(target)
         for target_id, found in statuses.items():
-            # Of a Blue and a Green target of one id, the one that is not over counts.
-            found.sort(key=lambda status: (status in _SETTLED, status == "Failed"))
-            self._last_status[target_id] = found[0]
+            # Of a Blue and a Green target of one id, a busy one counts, else one that failed.
+            order = sorted(found, key=lambda status: (status in _SETTLED, status == "Failed"))
+            self._last_status[target_id] = order[0]
         return Output.model_construct(deployment_targets=changed)
 
 

@@ -33,10 +33,11 @@ class AsyncDeploymentTargetsClient(ClientBase):
     Args:
         client: an aiobotocore client for CodeDeploy; the caller closes it.
         max_concurrency: how many calls of one request may be under way at once, each in a task
-            of its own. Below 1, it is a ValueError.
+            of its own.
 
     Raises:
         TypeError: `client` is another service's, of boto3 or botocore, or was not entered.
+        ValueError: `max_concurrency` is below 1.
     """
 
     _iterables = (Iterable, AsyncIterable)
@@ -75,10 +76,10 @@ class AsyncDeploymentTargetsClient(ClientBase):
                 target that does not exist a DeploymentTargetDoesNotExistException or an
                 InstanceDoesNotExistException.
         """
-        ids = [each async for each in aiter_of(check_target_ids(targetIds, None, self._iterables))]
+        ids = [each async for each in aiter_of(check_target_ids(targetIds, self._iterables))]
         if not ids:
             return Output(deployment_targets=[])
-        run = self._run(Batches(deploymentId, ids, skip_missing=skip_missing).steps)
+        run = self._run(Batches(deploymentId, ids, skip_missing=skip_missing).plan)
         outputs = []
         while output := await run.take():
             outputs.append(output)
@@ -111,7 +112,7 @@ class AsyncDeploymentTargetsClient(ClientBase):
             Others: as in `batch_get_deployment_targets`, after the targets of earlier batches.
         """
         batches = self._stream(deploymentId, targetIds, targetFilters, skip_missing=skip_missing)
-        return AsyncDeploymentTargetIterator(run=self._run(batches.steps), source=batches)
+        return AsyncDeploymentTargetIterator(run=self._run(batches.plan), state=batches)
 
     def watch_deployment_targets(
         self,
@@ -139,11 +140,11 @@ class AsyncDeploymentTargetsClient(ClientBase):
 
         Raises:
             TimeoutError: the deployment was not over in time.
-            ValueError: `delay` or `timeout` is below 0, or no number.
+            ValueError: `delay` or `timeout` is below 0 or no number, or `delay` has no end.
             Others: as in `batch_get_deployment_targets`.
         """
         watch = Watch(deploymentId, delay, timeout, on_round, time.monotonic)
-        return AsyncDeploymentWatch(run=self._run(watch.steps), source=watch)
+        return AsyncDeploymentWatch(run=self._run(watch.plan), state=watch)
 
     async def get_deployment(self, *, deploymentId: str) -> DeploymentInfo:
         """Get how a deployment as a whole stands, by AWS's GetDeployment.
