@@ -210,8 +210,10 @@ def test_deep_nesting_never_crashes(door: str, depth: int) -> None:
     body = page([GOOD])[:-1] + b', "future": ' + b"[" * depth + b"]" * depth + b"}"
     try:
         output = doors.DOORS[door](body)
-    except (InvalidResponseError, ValueError):
+    except (InvalidResponseError, ValueError) as error:
         assert depth > 150
+        assert "it is nested too deeply" in str(error)
+        assert not getattr(error, "is_cut_short", False)
     else:
         assert output.deployment_targets == Output.from_boto3(page_of(GOOD)).deployment_targets
 
