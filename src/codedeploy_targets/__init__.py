@@ -30,10 +30,10 @@ from ._models import (
     LambdaFunctionInfo,
     LambdaTarget,
     LifecycleEvent,
-    TargetFilters,
     TargetGroupInfo,
     UnknownTarget,
 )
+from ._requests import TargetFilters
 from ._shapes import end_deferral
 
 __version__ = "0.2.0"

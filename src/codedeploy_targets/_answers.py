@@ -42,8 +42,9 @@ class BatchGetDeploymentTargetsOutput(Shape, frozen=True):
         """
         answer = load_answer(answer)
         if not isinstance(answer, dict) or answer.get("deploymentTargets") is None:
-            expected = "boto3's dict, or the CLI's JSON, with deploymentTargets"
-            raise UnreadableError(f"expected {expected}")
+            raise UnreadableError(
+                "expected boto3's dict, or the CLI's JSON, with deploymentTargets"
+            )
         output = read_dict(answer)
         calls = [read_metadata(answer)] if "ResponseMetadata" in answer else []
         return output.model_copy(update={"response_metadata": calls})

@@ -21,8 +21,16 @@ from ._call import check_client
 from ._default_client import default_client
 from ._deployments import DeploymentInfo
 from ._errors import Exceptions
-from ._models import DeploymentTarget, TargetFilters
-from ._requests import Batches, Listing, Plan, check_target_ids, get_deployment, merge
+from ._models import DeploymentTarget
+from ._requests import (
+    Batches,
+    Listing,
+    Plan,
+    TargetFilters,
+    check_target_ids,
+    get_deployment,
+    merge,
+)
 from ._threads import Run
 from ._throttling import Throttle
 from ._watching import Watch

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from contextlib import suppress
 from datetime import timedelta
 from typing import Annotated, Any, Literal, get_args
@@ -11,9 +10,8 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import AwareDatetime, Field, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
 from pydantic_core import SchemaValidator, core_schema
-from typing_extensions import Self, TypedDict
+from typing_extensions import Self
 
-from . import _enums  # `TargetStatus` in TargetFilters is the name of a key, and hides the enum
 from ._enums import LifecycleErrorCode, LifecycleEventStatus, TargetLabel, TargetStatus
 from ._json import UnreadableError, check_members, drop_nulls, mend
 from ._shapes import Shape, check_structure, read_structure, structure_schema, to_aws
@@ -223,17 +221,6 @@ DeploymentTargetType = Literal[
     "InstanceTarget", "LambdaTarget", "ECSTarget", "CloudFormationTarget", "UnknownTarget"
 ]
 """The type of `deployment_target_type`: AWS's four types, and `UnknownTarget` for all others."""
-
-
-_Status = Literal["Failed", "InProgress", "Pending", "Ready", "Skipped", "Succeeded", "Unknown"]
-
-
-class TargetFilters(TypedDict, total=False):
-    """Which targets ListDeploymentTargets lists: those with one of the values, for each name."""
-
-    TargetStatus: Sequence[_Status | _enums.TargetStatus]
-    # Of the instances of a blue/green deployment.
-    ServerInstanceLabel: Sequence[Literal["Blue", "Green"] | TargetLabel]
 
 
 # The members of AWS's `DeploymentTarget` that hold the payloads, in the order of `KnownTarget`.

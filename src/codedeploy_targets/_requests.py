@@ -13,14 +13,15 @@ from collections.abc import Callable, Generator, Iterable, Mapping, Sequence, Va
 from collections.abc import Set as AbstractSet
 from copy import deepcopy
 from functools import partial
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 from botocore.exceptions import ClientError, PaginationError
+from typing_extensions import TypedDict
 
+from . import _enums  # `TargetStatus` in TargetFilters is the name of a key, and hides the enum
 from ._answers import BatchGetDeploymentTargetsOutput as Output
 from ._answers import read_metadata
 from ._errors import MISSING_CODES, error_code
-from ._models import TargetFilters
 
 BATCH_SIZE = 25  # AWS's maximum for `targetIds`
 # If the next page of a listing takes longer than these seconds, the ids that are listed so far are
@@ -56,6 +57,17 @@ class Run(Protocol):
 
     def start(self, work: Work) -> Any: ...
     def read(self, ids: Any, count: int) -> Any: ...
+
+
+_Status = Literal["Failed", "InProgress", "Pending", "Ready", "Skipped", "Succeeded", "Unknown"]
+
+
+class TargetFilters(TypedDict, total=False):
+    """Which targets ListDeploymentTargets lists: those with one of the values, for each name."""
+
+    TargetStatus: Sequence[_Status | _enums.TargetStatus]
+    # Of the instances of a blue/green deployment.
+    ServerInstanceLabel: Sequence[Literal["Blue", "Green"] | _enums.TargetLabel]
 
 
 def check_target_ids(target_ids: Any, kinds: tuple[type, ...] = (Iterable,)) -> Any:

@@ -5,7 +5,7 @@ The async client's `_tasks.py` has the same outline.
 
 from __future__ import annotations
 
-import math
+import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import suppress
 from contextvars import Context, copy_context
@@ -19,6 +19,10 @@ from ._call import Call
 from ._models import DeploymentTarget
 from ._requests import Plan, Steps, Work
 from ._throttling import Throttle
+
+# Python notices a signal that comes just before a wait at its end alone, and on Windows each. So
+# that Ctrl-C is never lost for long, no wait is longer than these seconds.
+_LONGEST_WAIT = 1.0
 
 
 class Closed(Exception):  # noqa: N818 - no error: it ends what a closed request still does
@@ -166,11 +170,16 @@ class Run:
 
     def _wait(self, seconds: float) -> bool:
         """Wait until a job ends, or the run is closed; tell whether that came in time."""
-        try:
-            self._events.get(timeout=None if seconds == math.inf else seconds)
-        except Empty:
-            return False
-        return True
+        end = time.monotonic() + seconds
+        while True:
+            left = max(end - time.monotonic(), 0.0)
+            try:
+                self._events.get(timeout=min(left, _LONGEST_WAIT))
+            except Empty:
+                if left <= _LONGEST_WAIT:
+                    return False
+            else:
+                return True
 
 
 def _in_context(context: Context, work: Callable[[], None]) -> None:

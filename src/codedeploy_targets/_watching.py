@@ -24,8 +24,7 @@ from botocore.exceptions import (
 from ._answers import BatchGetDeploymentTargetsOutput as Output
 from ._deployments import DeploymentInfo
 from ._errors import InvalidResponseError, error_code, is_throttled
-from ._models import TargetFilters
-from ._requests import Batches, Listing, Plan, Run, ask, get_deployment
+from ._requests import Batches, Listing, Plan, Run, TargetFilters, ask, get_deployment
 
 _BUSY: TargetFilters = {"TargetStatus": ["Pending", "InProgress", "Ready", "Unknown"]}
 _FAILED: TargetFilters = {"TargetStatus": ["Failed"]}

@@ -15,8 +15,8 @@ from typing_extensions import Self
 from ._answers import BatchGetDeploymentTargetsOutput as Output
 from ._client import ClientBase, IteratorBase, WatchBase
 from ._deployments import DeploymentInfo
-from ._models import DeploymentTarget, TargetFilters
-from ._requests import Batches, Plan, check_target_ids, get_deployment, merge
+from ._models import DeploymentTarget
+from ._requests import Batches, Plan, TargetFilters, check_target_ids, get_deployment, merge
 from ._tasks import Run, aiter_of
 from ._watching import Watch
 

@@ -16,7 +16,7 @@ from support.endpoint import error, unanswered
 from support.pages import ids, instance
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from support.clients import Clients
     from support.endpoint import Response
@@ -166,11 +166,17 @@ def test_closing_the_iterator_ends_it(clients: Clients, given: str) -> None:
 def test_the_first_failed_batch_is_raised_after_the_targets_before_it_and_ends_the_others(
     clients: Clients, how: str, refused: int
 ) -> None:
-    all_sent, release, under_way = threading.Barrier(4), threading.Event(), []
+    all_sent, release = threading.Barrier(4), threading.Event()
+    has_ended: dict[int, Callable[[], bool]] = {}
+
+    def position_of(params: Any) -> int:
+        return ids(1000).index(params["targetIds"][0]) // 25
+
+    def note_job(params: Any, **_: Any) -> None:
+        has_ended[position_of(params)] = clients.end_of_job()
 
     def before(_: str, params: dict[str, Any]) -> Response | None:
-        position = ids(1000).index(params["targetIds"][0]) // 25
-        under_way.append(clients.under_way())
+        position = position_of(params)
         all_sent.wait(10)
         if position > refused == 0:  # calls that hang are not waited for
             release.wait(10)
@@ -178,11 +184,12 @@ def test_the_first_failed_batch_is_raised_after_the_targets_before_it_and_ends_t
         if position > refused:  # the first one to fail, though not the first in order
             return error("DeploymentNotStartedException")
         if refused:
-            wait_until(lambda: clients.under_way() < max(under_way))
+            wait_until(has_ended[3])
         return REFUSED if position == refused else None
 
     codedeploy, read = CodeDeploy(before=before), iter(ids(1000))
     client = clients.served(codedeploy, max_concurrency=4)
+    client.on("before-parameter-build", note_job)
     if how == "iterate":
         targets = client.iterate(read, skip_missing=True)
         assert got(itertools.islice(targets, refused * 25)) == ids(refused * 25)

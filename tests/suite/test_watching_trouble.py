@@ -78,7 +78,7 @@ def test_trouble_at_any_call_after_the_first_round_is_outlived(
     undisturbed = CodeDeploy(*STEPS)
     list(clients.canned(undisturbed).watch())
     for number in range(FIRST_ROUND, len(undisturbed.calls)):
-        clock.pauses.clear()
+        clock.forget()
         codedeploy = CodeDeploy(*STEPS, before=from_call(number, TROUBLE[kind], 2))
         watch = clients.canned(codedeploy, **NO_RETRY).watch(delay=10)
         yielded = list(watch)

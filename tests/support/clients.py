@@ -187,6 +187,11 @@ class Clients:
         threads = set(threading.enumerate()) - self._threads
         return sum(not any(name in thread.name for name in theirs) for thread in threads)
 
+    def end_of_job(self) -> Callable[[], bool]:
+        """Return what tells, in any thread, whether the caller's own thread or task has ended."""
+        thread = threading.current_thread()
+        return lambda: not thread.is_alive()
+
     def at_once(self, functions: list[Callable[[], Any]]) -> list[Any]:
         """Return the results of functions that make a call each, in threads or tasks."""
         with ThreadPoolExecutor(8) as pool:
@@ -295,6 +300,11 @@ class AsyncClients(Clients):
 
     def under_way(self) -> int:
         return len(self.tasks())
+
+    def end_of_job(self) -> Callable[[], bool]:
+        task: Any = asyncio.current_task()
+        done: Callable[[], bool] = task.done
+        return done
 
     def at_once(self, functions: list[Callable[[], Any]]) -> list[Any]:
         async def gather() -> list[Any]:

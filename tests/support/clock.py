@@ -16,15 +16,19 @@ _monotonic, _sleep = time.monotonic, asyncio.sleep
 
 
 class Clock:
-    """Runs like the machine's own, and is set forward by each pause.
-
-    Attributes:
-        pauses: each pause so far, in whole seconds.
-    """
+    """Runs like the machine's own, and is set forward by each pause."""
 
     def __init__(self) -> None:
-        self.pauses: list[int] = []
         self._ahead = 0.0
+        self.forget()
+
+    @property
+    def pauses(self) -> list[int]:
+        """Each pause so far, in whole seconds."""
+        return [round(seconds) for seconds in self._pauses if round(seconds)]
+
+    def forget(self) -> None:
+        self._pauses = [0.0]
 
     def monotonic(self) -> float:
         return _monotonic() + self._ahead
@@ -33,19 +37,26 @@ class Clock:
         self._ahead += seconds
 
     def pause(self, seconds: float) -> None:
+        """Pause once, or for a part of the pause that the last call of this began."""
         self.set_forward(seconds)
-        if round(seconds):
-            self.pauses.append(round(seconds))
+        self._pauses[-1] += seconds
 
-    async def pause_task(self, seconds: float) -> None:
+    def go_on(self) -> None:
+        self._pauses.append(0.0)
+
+    def sleep(self, seconds: float) -> None:
         self.pause(seconds)
+        self.go_on()
+
+    async def sleep_in_task(self, seconds: float) -> None:
+        self.sleep(seconds)
         await _sleep(0)
 
     def install(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Let the library tell the time by this clock, and wait by it."""
         monkeypatch.setattr("time.monotonic", self.monotonic)
-        monkeypatch.setattr("time.sleep", self.pause)
-        monkeypatch.setattr("asyncio.sleep", self.pause_task)
+        monkeypatch.setattr("time.sleep", self.sleep)
+        monkeypatch.setattr("asyncio.sleep", self.sleep_in_task)
         clock = self
 
         class Queue(SimpleQueue[Any]):
@@ -59,11 +70,14 @@ class Clock:
                         each.name != "codedeploy-targets" for each in threading.enumerate()
                     )
                     try:
-                        return super().get(timeout=0 if is_idle else 0.01)
+                        event = super().get(timeout=0 if is_idle else 0.01)
                     except Empty:
                         if is_idle:
                             clock.pause(timeout)
                             raise
+                    else:
+                        clock.go_on()
+                        return event
 
         # Wherever the library waits in one, so that no test depends on the module that does.
         for name, module in [*sys.modules.items()]:
