@@ -42,9 +42,8 @@ class BatchGetDeploymentTargetsOutput(Shape, frozen=True):
         """
         answer = load_answer(answer)
         if not isinstance(answer, dict) or answer.get("deploymentTargets") is None:
-            raise UnreadableError(
-                "expected boto3's dict, or the CLI's JSON, with deploymentTargets"
-            )
+            expected = "boto3's dict, or the CLI's JSON, with deploymentTargets"
+            raise UnreadableError(f"expected {expected}")
         output = read_dict(answer)
         calls = [read_metadata(answer)] if "ResponseMetadata" in answer else []
         return output.model_copy(update={"response_metadata": calls})

@@ -170,10 +170,7 @@ class CloudFormationTarget(_Target, frozen=True):
 
 
 class UnknownTarget(_Target, frozen=True):
-    """A target of a type yet unknown: `raw` is all that was sent, its envelope included.
-
-    The attributes that all targets have are read from it.
-    """
+    """A target of a type yet unknown; it is read from `raw`, all that was sent, the envelope too."""
 
     deployment_target_type: Literal["UnknownTarget"] = "UnknownTarget"
     raw: dict[str, Any]
