@@ -170,7 +170,7 @@ class CloudFormationTarget(_Target, frozen=True):
 
 
 class UnknownTarget(_Target, frozen=True):
-    """A target of a type yet unknown; it is read from `raw`, all that was sent, the envelope too."""
+    """A target of a type yet unknown, read from `raw`: all that was sent, its envelope included."""
 
     deployment_target_type: Literal["UnknownTarget"] = "UnknownTarget"
     raw: dict[str, Any]
