@@ -194,7 +194,8 @@ class DeploymentTargetsClient(ClientBase):
 
         Raises what `batch_get_deployment_targets` does.
         """
-        deployment: DeploymentInfo = self._run(partial(get_deployment, deploymentId), 1).take()
+        with closing(self._run(partial(get_deployment, deploymentId), 1)) as run:
+            deployment: DeploymentInfo = run.take()
         return deployment
 
     def _run(self, plan: Callable[[Run], Plan], limit: int | None = None) -> Run:

@@ -54,6 +54,7 @@ class Run(Protocol):
 
     limit: int  # of jobs at once
     running: set[Any]
+    is_async: bool
 
     def start(self, work: Work) -> Any: ...
     def read(self, ids: Any, count: int) -> Any: ...
@@ -167,16 +168,24 @@ class Batches:
         source: the ids in a list, or what gives them page by page: a Listing, or an iterable.
         skip_missing: whether to find and leave out the ids that the service does not know.
         window: how many batches may be under way or wait to be consumed.
+        on_start: is called before each batch; what it raises ends the request.
     """
 
     def __init__(
-        self, deployment_id: str, source: Any, *, skip_missing: bool, window: float = math.inf
+        self,
+        deployment_id: str,
+        source: Any,
+        *,
+        skip_missing: bool,
+        window: float = math.inf,
+        on_start: Callable[[], object] = lambda: None,
     ) -> None:
         self.missing_target_ids: list[str] = []
         self.ready: deque[list[str]] = deque()
         self._get = partial(get_batch, deployment_id=deployment_id, skip_missing=skip_missing)
         self._source = source
         self._window = window
+        self._on_start = on_start
         self._jobs: deque[Any] = deque()
         self._page: Any = None
         self._batch: list[str] = []
@@ -189,33 +198,34 @@ class Batches:
 
     def plan(self, run: Run) -> Plan:
         """Yield the outputs in order; raise the first error in this order."""
-        seconds = 0.0  # that it took to begin the last page
-        patience = _PATIENCE if isinstance(self._source, Listing) else math.inf
+        is_listing, seconds = isinstance(self._source, Listing), 0.0  # that the last read took
         try:
             while True:
-                self._proceed(run)
+                self._proceed(run, may_read=is_listing)
                 if self._jobs and self._jobs[0].done():
                     output = self._jobs.popleft().result()
                     self.missing_target_ids += output.missing_target_ids
                     yield output
-                elif self._source is not None and not self._page and self._has_room(run):
+                elif self._may_read(run):
                     # Reading the user's ids may block this thread. So the calls under way first
                     # have as long to end as it took the last time.
                     if not (run.running and (yield seconds)):
                         begin = time.monotonic()
-                        self._begin_page(run)
+                        self._page = run.read(self._source, BATCH_SIZE - len(self._batch))
                         seconds = time.monotonic() - begin
-                elif not (self._jobs or self._page):
+                # A job that has ended takes up room for a moment yet.
+                elif not (self._jobs or self._page or self.ready or self._source is not None):
                     break
-                elif not (yield patience if self._page else math.inf):
+                elif not (yield _PATIENCE if is_listing and self._page else math.inf):
                     self._flush()
             if self._error:
                 raise self._error
         finally:
+            self._source = None  # which ends a generator of the user's
             for job in self._jobs:
                 job.cancel()
 
-    def _proceed(self, run: Run) -> None:
+    def _proceed(self, run: Run, *, may_read: bool) -> None:
         """Take in a page that has come, then start the jobs that may start."""
         if self._page and self._page.done():
             page, self._page = self._page, None
@@ -225,7 +235,13 @@ class Batches:
             except Exception as error:  # noqa: BLE001 - raised after the outputs before it
                 self._source, self._error = None, error
         while self.ready and self._has_room(run):
+            self._on_start()
             self._jobs.append(run.start(partial(self._get_batch, self.ready.popleft())))
+        if may_read and self._may_read(run):
+            self._page = run.start(self._source.next_page)
+
+    def _may_read(self, run: Run) -> bool:
+        return self._source is not None and not self._page and self._has_room(run)
 
     def _has_room(self, run: Run) -> bool:
         """Tell whether a further call may begin; none does after a failure."""
@@ -238,12 +254,6 @@ class Batches:
         except BaseException:
             self._has_failed = True
             raise
-
-    def _begin_page(self, run: Run) -> None:
-        if isinstance(self._source, Listing):
-            self._page = run.start(self._source.next_page)
-        else:
-            self._page = run.read(self._source, BATCH_SIZE - len(self._batch))
 
     def _add(self, target_ids: list[Any], *, is_last: bool) -> None:
         """Take more ids, each once, at its first place."""

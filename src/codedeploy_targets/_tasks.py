@@ -21,6 +21,8 @@ from ._throttling import Throttle
 class Run:
     """One request of a user, while it runs. Any task may close it."""
 
+    is_async = True
+
     def __init__(
         self, client: Any, throttle: Throttle, limit: int, plan: Callable[[Run], Plan]
     ) -> None:

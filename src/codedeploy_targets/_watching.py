@@ -87,8 +87,8 @@ class Watch:
             else:
                 failures, is_first, delay = 0, False, self._delay
                 last_success = self._clock()
-                returned = self._on_round and self._on_round(self.deployment)
-                if isawaitable(returned):
+                returned = None if self._on_round is None else self._on_round(self.deployment)
+                if run.is_async and isawaitable(returned):
                     yield returned
                 if self._has_ended():
                     return
@@ -111,7 +111,7 @@ class Watch:
                     happened = yield self._note_changes(step)
                 else:
                     happened = yield max(min(step, self._deadline - self._clock()), 0.0)
-                self._check_time()
+                    self._check_time()
 
     def _check_time(self) -> None:
         if self._clock() >= self._deadline:
@@ -130,10 +130,8 @@ class Watch:
             yield from get_deployment(self._deployment_id, run)
         try:
             ids = yield from self._ids_to_read(run)
-            # Where no thread is started, a job ends without a step that `_in_time` sees.
-            self._check_time()
-            batches = Batches(self._deployment_id, ids, skip_missing=True, window=run.limit)
-            yield from batches.plan(run)
+            options: Any = {"window": run.limit, "on_start": self._check_time}
+            yield from Batches(self._deployment_id, ids, skip_missing=True, **options).plan(run)
         except ClientError as error:
             if error_code(error) != "DeploymentNotStartedException":
                 raise

@@ -151,7 +151,9 @@ class AsyncDeploymentTargetsClient(ClientBase):
 
         Raises what `batch_get_deployment_targets` does.
         """
-        deployment: DeploymentInfo = await self._run(partial(get_deployment, deploymentId)).take()
+        run = self._run(partial(get_deployment, deploymentId))
+        deployment: DeploymentInfo = await run.take()
+        await run.close()
         return deployment
 
     def _run(self, plan: Callable[[Run], Plan]) -> Run:

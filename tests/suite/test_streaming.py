@@ -148,6 +148,29 @@ def test_the_listing_goes_no_further_than_the_calls_need(clients: Clients) -> No
     targets.close()
 
 
+def test_a_slow_consumer_does_not_hold_back_the_listing(clients: Clients) -> None:
+    codedeploy = CodeDeploy(page_size=50)
+    targets = clients.served(codedeploy).iterate()
+    for _ in range(5):
+        assert len(got(itertools.islice(targets, 25))) == 25
+        clients.no_thread_is_left()  # all that is under way has ended
+    # These need three pages; the others were asked for while targets were ready.
+    assert len(codedeploy.asked(LIST)) >= 5
+    targets.close()
+
+
+@pytest.mark.parametrize("max_concurrency", [1, 2])
+@pytest.mark.parametrize("given", ["a list", "an iterator"])
+def test_a_job_that_just_ended_ends_no_stream(
+    clients: Clients, max_concurrency: int, given: str
+) -> None:
+    client = clients.canned(CodeDeploy(), max_concurrency=max_concurrency)
+    for _ in range(20):
+        target_ids = ids(200) if given == "a list" else clients.each(ids(200))
+        assert got(client.iterate(target_ids)) == ids(200)
+        assert got(client.batch_get(ids(200)).deployment_targets) == ids(200)
+
+
 @pytest.mark.parametrize("given", ["nothing", "a list", "an iterator"])
 def test_closing_the_iterator_ends_it(clients: Clients, given: str) -> None:
     codedeploy = CodeDeploy()
@@ -223,6 +246,20 @@ def test_the_error_of_the_ids_comes_after_the_targets_before_it(
     assert list(targets) == []
     with pytest.raises(KeyError, match="of the producer"):
         client.batch_get(produce())
+
+
+def test_a_generator_of_ids_ends_with_its_stream(clients: Clients) -> None:
+    def produce() -> Iterator[str]:
+        try:
+            yield from ids(1000)
+        finally:
+            ended.append(True)
+
+    ended: list[bool] = []
+    targets = clients.canned(CodeDeploy()).iterate(produce())
+    next(targets)
+    targets.close()
+    assert ended == [True]
 
 
 def test_missing_target_ids_grows_as_the_targets_arrive(clients: Clients) -> None:

@@ -9,11 +9,14 @@ import pytest
 from botocore.exceptions import ConnectionClosedError
 from hypothesis import given
 from hypothesis import strategies as st
+from support.clients import AsyncClients
 from support.codedeploy import BUSY, LIST, OPERATIONS, READ, CodeDeploy, Step
 from support.endpoint import Response, error
 from support.pages import fleet, page, target
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from support.clients import Clients
 
     from codedeploy_targets import DeploymentInfo, DeploymentTarget, InstanceTarget
@@ -247,6 +250,27 @@ def test_each_round_is_told_with_how_the_deployment_stands(clients: Clients) -> 
         "a", "b", ("Succeeded", True),
     ]  # fmt: skip
     assert statuses == ["InProgress"] * 2 + ["Succeeded"] * 2
+
+
+def test_on_round_may_be_an_empty_list_and_return_what_only_the_async_client_awaits(
+    clients: Clients,
+) -> None:
+    class Told(list[Any]):
+        awaited = False
+
+        def __call__(self, deployment: DeploymentInfo) -> Any:
+            self.append(deployment.status)
+            return self
+
+        def __await__(self) -> Iterator[None]:
+            self.awaited = True
+            yield
+
+    told = Told()
+    steps = [Step(status, fleet(a=status)) for status in ("InProgress", "Succeeded")]
+    assert len(list(clients.canned(CodeDeploy(*steps)).watch(on_round=told))) == 2
+    assert told == ["InProgress", "Succeeded"]
+    assert told.awaited is isinstance(clients, AsyncClients)
 
 
 def test_on_round_may_close_the_watch_or_raise(clients: Clients) -> None:

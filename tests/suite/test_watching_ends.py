@@ -82,6 +82,20 @@ def test_the_sync_watch_looks_at_the_time_between_two_batches_of_a_round(clock: 
     assert len(codedeploy.batches) == 1
 
 
+def test_a_watch_that_is_complete_ends_in_no_timeout(clients: Clients, clock: Clock) -> None:
+    watch = clients.canned(CodeDeploy(Step("Succeeded", RUNNING))).watch(timeout=60)
+    for _ in RUNNING:
+        next(watch)
+    clock.set_forward(90)
+    assert list(watch) == []
+    assert watch.deployment.status == "Succeeded"
+
+
+def test_a_timeout_may_be_longer_than_any_wait_of_python(clients: Clients) -> None:
+    codedeploy = CodeDeploy(Step("Succeeded", RUNNING))
+    assert list(clients.served(codedeploy).watch(timeout=1e12)) == RUNNING
+
+
 @pytest.mark.parametrize("operation", [GET, LIST, READ])
 def test_a_call_that_hangs_is_left_when_the_time_is_up(clients: Clients, operation: str) -> None:
     codedeploy = CodeDeploy(NOT_OVER)
