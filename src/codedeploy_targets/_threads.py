@@ -105,7 +105,7 @@ class Run:
 
     def close(self) -> None:
         self._is_closed = True
-        self._ids = None  # which ends a generator of the user's
+        self._ids = iter(())  # which ends a generator of the user's
         self._events.put(None)
         for job in self.running.copy():
             job.cancel()
@@ -139,8 +139,6 @@ class Run:
         return job
 
     def _read(self, ids: Iterable[str], count: int) -> tuple[list[str], bool]:
-        if self._is_closed:  # by the iterable itself
-            return [], True
         if self._ids is None:
             self._ids = iter(ids)
         found = [*islice(self._ids, count)]
