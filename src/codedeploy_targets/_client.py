@@ -253,11 +253,9 @@ class DeploymentTargetIterator(IteratorBase, Iterator[DeploymentTarget]):
     """
 
     def __next__(self) -> DeploymentTarget:
-        if not self._is_closed:
-            target = next(self._ready)
-            if not self._is_closed:  # meanwhile
-                return target
-        raise StopIteration
+        if self._is_closed:
+            raise StopIteration
+        return next(self._ready)
 
     def __enter__(self) -> Self:
         return self

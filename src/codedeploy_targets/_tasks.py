@@ -50,7 +50,7 @@ class Run:
                     await step
                 elif not isinstance(step, float):
                     return step
-                elif not self._is_closed:
+                else:
                     happened = await self._wait(step)
         except StopIteration:
             pass
