@@ -104,7 +104,7 @@ class Run:
             async with aclosing(aiter_of(ids)) as items:
                 async for each in items:
                     found.append(each)
-                    if len(found) == count:
+                    if len(found) == count or not isinstance(each, str):
                         page.set_result((found, False))
                         found = []
                         count, page = await self._wanted.get()

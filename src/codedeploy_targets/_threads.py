@@ -78,7 +78,7 @@ class Run:
         self._throttle = throttle
         self._plan = plan(self)
         self._is_closed = False
-        self._ids: Iterator[str] | None = None
+        self._ids: Iterator[Any] | None = None
         self._events: SimpleQueue[None] = SimpleQueue()
 
     def take(self) -> Any:
@@ -87,9 +87,10 @@ class Run:
         try:
             while not self._is_closed:
                 step = self._plan.send(happened)
-                if not isinstance(step, float):
+                if isinstance(step, float):
+                    happened = self._wait(step)
+                elif not self._is_closed:  # by the user's iterable
                     return step
-                happened = self._wait(step)
         except (StopIteration, Closed):
             pass
         except BaseException:
@@ -132,16 +133,20 @@ class Run:
             do()
         return job
 
-    def read(self, ids: Iterable[str], count: int) -> Job:
+    def read(self, ids: Iterable[Any], count: int) -> Job:
         """Read so many of the user's ids, in the user's thread."""
         job = Job(self._throttle.wake)
         job.keep(lambda: self._read(ids, count))
         return job
 
-    def _read(self, ids: Iterable[str], count: int) -> tuple[list[str], bool]:
+    def _read(self, ids: Iterable[Any], count: int) -> tuple[list[Any], bool]:
         if self._ids is None:
             self._ids = iter(ids)
-        found = [*islice(self._ids, count)]
+        found = []
+        for each in islice(self._ids, count):
+            found.append(each)
+            if not isinstance(each, str):
+                break  # it is refused before more is read, which may take long
         return found, len(found) < count
 
     def _is_over(self, job: Job) -> bool:

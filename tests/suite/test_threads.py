@@ -68,6 +68,19 @@ def test_what_is_ready_is_yielded_before_more_is_read(clients: Clients) -> None:
     assert len(read) <= 50
 
 
+def test_ids_that_close_their_stream_end_it_though_targets_are_ready(clients: Clients) -> None:
+    def produce() -> Iterator[str]:
+        yield from ids(25)
+        clients.no_thread_is_left()  # the first batch is there
+        targets.close()
+        yield from ids(1000)[25:]
+
+    codedeploy = CodeDeploy()
+    targets = clients.canned(codedeploy).iterate(produce())
+    assert list(targets) == []
+    assert len(codedeploy.batches) == 1
+
+
 def test_an_iterator_that_is_given_up_leaves_no_thread(clients: Clients) -> None:
     codedeploy = CodeDeploy()
     targets = clients.canned(codedeploy).iterate()
