@@ -71,12 +71,14 @@ def test_what_is_ready_is_yielded_before_more_is_read(clients: Clients) -> None:
 def test_ids_that_close_their_stream_end_it_though_targets_are_ready(clients: Clients) -> None:
     def produce() -> Iterator[str]:
         yield from ids(25)
+        hang.let_go()
         clients.no_thread_is_left()  # the first batch is there
         targets.close()
         yield from ids(1000)[25:]
 
     codedeploy = CodeDeploy()
-    targets = clients.canned(codedeploy).iterate(produce())
+    hang = codedeploy.hang(READ)
+    targets = clients.served(codedeploy).iterate(produce())
     assert list(targets) == []
     assert len(codedeploy.batches) == 1
 
