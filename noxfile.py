@@ -77,18 +77,14 @@ def install(session: nox.Session, *requirements: str, extras: str = ",".join(EXT
     session.install(f".[{extras}]", *TESTS, *requirements)
 
 
-def run_tests(session: nox.Session) -> None:
-    session.run("coverage", "erase")
-    session.run("coverage", "run", "-m", "pytest", *PARALLEL, *session.posargs)
-    session.run("coverage", "combine", "-q")
-    session.run("coverage", "report")
-
-
 @nox.session(python=None if DEFAULT == RUNNING else DEFAULT)
 def tests(session: nox.Session) -> None:
     """Run the tests, which have to reach each line and branch."""
     install(session)
-    run_tests(session)
+    session.run("coverage", "erase")
+    session.run("coverage", "run", "-m", "pytest", *PARALLEL, *session.posargs)
+    session.run("coverage", "combine", "-q")
+    session.run("coverage", "report")
 
 
 @nox.session(python=PYTHONS[0])
@@ -99,7 +95,7 @@ def oldest(session: nox.Session) -> None:
     # FastAPI asks for a newer typing-extensions than pydantic 2.7: pydantic(2.7) runs its tests.
     tests = (requirement for requirement in TESTS if not requirement.startswith("fastapi"))
     session.install(f".[{','.join(EXTRAS)}]", *tests, *oldest)
-    run_tests(session)
+    session.run("pytest", *PARALLEL, *session.posargs)
 
 
 @nox.session

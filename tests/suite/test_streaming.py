@@ -165,10 +165,9 @@ def test_a_job_that_just_ended_ends_no_stream(
     clients: Clients, max_concurrency: int, given: str
 ) -> None:
     client = clients.canned(CodeDeploy(), max_concurrency=max_concurrency)
-    for _ in range(20):
+    for _ in range(5):
         target_ids = ids(200) if given == "a list" else clients.each(ids(200))
         assert got(client.iterate(target_ids)) == ids(200)
-        assert got(client.batch_get(ids(200)).deployment_targets) == ids(200)
 
 
 @pytest.mark.parametrize("given", ["nothing", "a list", "an iterator"])
