@@ -183,7 +183,7 @@ class Batches:
         self.missing_target_ids: list[str] = []
         self.ready: deque[list[str]] = deque()
         self._get = partial(get_batch, deployment_id=deployment_id, skip_missing=skip_missing)
-        self._source = source
+        self._source: Any = source
         self._window = window
         self._on_start = on_start
         self._jobs: deque[Any] = deque()

@@ -112,7 +112,7 @@ class Run:
         except asyncio.CancelledError:
             page.cancel()
         except Exception as error:  # noqa: BLE001 - raised where the page is taken
-            if not page.cancelled():  # else, the iterable itself has closed the run
+            with suppress(asyncio.InvalidStateError):  # the iterable itself has closed the run
                 page.set_exception(error)
 
     async def _take_steps(self, work: Work) -> Any:
