@@ -124,6 +124,7 @@ class Watch:
         end = self._clock() + seconds
         while (left := end - self._clock()) > 0:
             yield left
+        self._check_time()  # also if the delay is 0
 
     def _round(self, run: Run) -> Plan:
         if not self._has_ended():  # else, this is the last round again, after trouble
