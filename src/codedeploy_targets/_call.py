@@ -145,9 +145,8 @@ class Call:
                 output = read_body(body)
                 # botocore logs what it parses.
                 logging.getLogger("botocore.parsers").debug("Response body:\n%r", body)
-                if (
-                    "deploymentTargets" not in customized
-                ):  # else, a user's handler put its own there
+                # Else, a user's handler has put its own there.
+                if "deploymentTargets" not in customized:
                     self._reader = show(output, self._client, customized)
             else:
                 # A check alone: botocore would read a cut answer as an empty one, and fail for

@@ -60,10 +60,12 @@ class ClientBase:
     def _stream(
         self, deployment_id: str, target_ids: Any, target_filters: Any, *, skip_missing: bool
     ) -> Batches:
-        if target_ids is not None and target_filters is not None:
+        source: Any
+        if target_ids is None:
+            source = Listing(deployment_id, target_filters)
+        elif target_filters is not None:
             raise TypeError("targetFilters choose what is listed, so targetIds cannot go with them")
-        source: Any = Listing(deployment_id, target_filters)
-        if target_ids is not None:
+        else:
             source = check_target_ids(target_ids, self._iterables)
         window = self._max_concurrency
         return Batches(deployment_id, source, skip_missing=skip_missing, window=window)
