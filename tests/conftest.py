@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import signal
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import hypothesis
@@ -39,6 +40,10 @@ def retry_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     backoff = "botocore.retries.standard.ExponentialBackoff.delay_amount"
     monkeypatch.setattr(backoff, lambda *_: 0.0)
     monkeypatch.setattr("botocore.retryhandler.delay_exponential", lambda **_: 0.0)
+    rate_limit = "retries.bucket.{}TokenBucket._sleep_amount"
+    monkeypatch.setattr(f"botocore.{rate_limit.format('')}", lambda *_: 0.0)
+    with suppress(ImportError):
+        monkeypatch.setattr(f"aiobotocore.{rate_limit.format('Async')}", lambda *_: 0.0)
 
 
 @pytest.fixture

@@ -122,15 +122,18 @@ class Run:
             self._throttle.call, lambda: self._is_over(job), partial(job.woken.put, None)
         )
         do = partial(self._do, job, work(call))
-        # A daemon, so that a process can end while a call hangs.
-        thread = Thread(
-            target=_in_context, args=(copy_context(), do), name="codedeploy-targets", daemon=True
-        )
         if self.limit > 1:
+            # A daemon, so that a process can end while a call hangs.
+            thread = Thread(
+                target=_in_context,
+                args=(copy_context(), do),
+                name="codedeploy-targets",
+                daemon=True,
+            )
             with suppress(RuntimeError):  # no more threads can be started
                 thread.start()
-        if thread.ident is None:  # it was not started
-            do()
+                return job
+        do()
         return job
 
     def read(self, ids: Iterable[Any], count: int) -> Job:

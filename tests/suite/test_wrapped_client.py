@@ -114,15 +114,15 @@ def test_an_answer_is_not_kept_until_the_garbage_collector_comes(clients: Client
         return sum(type(each) is InstanceTarget for each in gc.get_objects())
 
     client = clients.canned(CodeDeploy(known=60))
-    gc.collect()
     gc.disable()
+    gc.freeze()  # so that `alive` looks at new objects alone
     try:
-        before = alive()
         client.batch_get(ids(60))
         list(client.iterate())
         list(client.iterate(ids(60)))
-        clients.wait_until(lambda: alive() == before)  # the last thread ends a moment later
+        clients.wait_until(lambda: not alive())  # the last thread ends a moment later
     finally:
+        gc.unfreeze()
         gc.enable()
 
 

@@ -125,19 +125,23 @@ class CommandLine:
                     deadline.cancel()
                     popen.kill()
 
+    @property
+    def stdout(self) -> str:
+        """What it has written so far, or last, in this process."""
+        return (self._home / "stdout").read_text(encoding="utf-8")
+
     def run_here(
-        self, *args: str, stdout: IO[str] | None = None, size: tuple[int, int] | None = None
+        self, *args: str, size: tuple[int, int] | None = None, encoding: str = "utf-8"
     ) -> Ended:
         """Run it in this process, which is quicker, and seen by mutmut and debuggers.
 
-        It writes to `stdout` in place of what is returned. With a size, in rows and columns,
-        stdout seems to be a terminal.
+        With a size, in rows and columns, stdout seems to be a terminal.
         """
         out, err = self._home / "stdout", self._home / "stderr"
         with (
-            out.open("w", encoding="utf-8") as own,
-            err.open("w", encoding="utf-8") as stderr,
-            redirect_stdout(stdout or own),
+            out.open("w", encoding=encoding) as own,
+            err.open("w", encoding=encoding, errors="backslashreplace") as stderr,
+            redirect_stdout(own),
             redirect_stderr(stderr),
             patch.dict(os.environ, self.env, clear=True),
         ):
@@ -148,7 +152,7 @@ class CommandLine:
                 status = main([*args])
             except SystemExit as exit_:
                 status = int(exit_.code or 0)
-        return Ended(status, out.read_text(encoding="utf-8"), err.read_text(encoding="utf-8"))
+        return Ended(status, self.stdout, err.read_text(encoding="utf-8"))
 
     @contextmanager
     def terminal(

@@ -42,7 +42,7 @@ class Terminal:
     @property
     def rows(self) -> list[str]:
         """The rows that are not blank."""
-        return [row.rstrip() for row in self._screen.display if row.strip()]
+        return _rows(self._screen)
 
     @property
     def text(self) -> str:
@@ -87,6 +87,18 @@ class Terminal:
         self.written += data
         self._stream.feed(data)
         return bool(data)
+
+
+def rows_of(text: str, size: Size) -> list[str]:
+    """Return the rows that are not blank once a text is written to a terminal of this size."""
+    screen = pyte.Screen(*reversed(size))
+    screen.set_mode(pyte.modes.LNM)  # the kernel's terminals add the carriage returns
+    pyte.Stream(screen).feed(text)
+    return _rows(screen)
+
+
+def _rows(screen: pyte.Screen) -> list[str]:
+    return [row.rstrip() for row in screen.display if row.strip()]
 
 
 def set_size(fd: int, size: Size) -> None:
