@@ -34,7 +34,7 @@ from ._models import (
     UnknownTarget,
 )
 from ._requests import TargetFilters
-from ._shapes import end_deferral
+from ._shapes import end_deferral as _end_deferral
 
 __version__ = "0.2.0"
 __all__ = [
@@ -48,4 +48,4 @@ __all__ = [
     "group_failures",
 ]  # fmt: skip
 
-end_deferral()  # last: all validators of AWS's shape are built by now
+_end_deferral()  # last: all validators of AWS's shape are built by now

@@ -22,11 +22,11 @@ _ABOUT = """Follow a CodeDeploy deployment, and tell why it failed. Exit status:
 # The keys: codes of AWS's errors, or names of an exception's class or its bases; the first counts.
 _ADVICE = {
     "AccessDeniedException": "Allow codedeploy:Get*, codedeploy:List* and codedeploy:BatchGet*.",
+    "ApplicationDoesNotExistException DeploymentGroupDoesNotExistException": "Check both names.",
     "ConnectionError HTTPClientError": "Check --region and the network.",
     "DeploymentDoesNotExistException": "Check the id and --region; it may be deleted by now.",
     "InvalidDeploymentIdException": "A deployment id looks like d-EXAMPLE11.",
     "InvalidResponseError": "Try again; see whether a proxy changes what AWS answers.",
-    "KeyError": "It has had no deployment.",
     "NoCredentialsError": "Sign in, or name a --profile.",
     "NoRegionError": "Add --region, or set AWS_DEFAULT_REGION.",
     "ProfileNotFound": "See the profiles in ~/.aws/config.",
@@ -83,7 +83,9 @@ def _follow(args: Any, report: Report) -> None:
     if args.group:
         names = {"applicationName": args.application, "deploymentGroupName": args.group}
         group = aws.get_deployment_group(**names)["deploymentGroupInfo"]
-        deployment_id = group["lastAttemptedDeployment"]["deploymentId"]
+        deployment_id = group.get("lastAttemptedDeployment", {}).get("deploymentId")
+        if not deployment_id:
+            raise ValueError(f"{args.group} has had no deployment")
         newest = client.get_deployment(deploymentId=deployment_id)
         if told := newest.rollback_info and newest.rollback_info.rollback_triggering_deployment_id:
             deployment_id, report.rollback = told, f"{deployment_id} {newest.status}"
@@ -127,7 +129,7 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
     add("--version", action="version", version=f"codedeploy-targets {__version__}")
     args = parser.parse_args(argv)
     if bool(args.deployment_id) == bool(args.group) or bool(args.group) != bool(args.application):
-        parser.error("name a DEPLOYMENT, or an --application and its --group")
+        parser.error("name either a DEPLOYMENT, or an --application and its --group")
     return args
 
 

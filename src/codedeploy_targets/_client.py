@@ -244,7 +244,7 @@ class WatchBase(IteratorBase):
         """
         deployment: DeploymentInfo | None = self._state.deployment
         if deployment is None:
-            raise RuntimeError("the deployment is not known before the first round")
+            raise RuntimeError("GetDeployment has not answered yet")
         return deployment
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Generator, Iterable, Mapping, Sequence, Va
 from collections.abc import Set as AbstractSet
 from copy import deepcopy
 from functools import partial
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol, cast
 
 from botocore.exceptions import ClientError, PaginationError
 from typing_extensions import TypedDict
@@ -69,6 +69,10 @@ class TargetFilters(TypedDict, total=False):
     TargetStatus: Sequence[_Status | _enums.TargetStatus]
     # Of the instances of a blue/green deployment.
     ServerInstanceLabel: Sequence[Literal["Blue", "Green"] | _enums.TargetLabel]
+
+
+# Without a filter that it does not know, a request would get all targets.
+cast("Any", TargetFilters).__pydantic_config__ = {"extra": "forbid"}
 
 
 def check_target_ids(target_ids: Any, kinds: tuple[type, ...] = (Iterable,)) -> Any:

@@ -34,6 +34,7 @@ class Run:
         self._is_closed = False
         self._is_taken = False  # by a task that waits in `take`
         self._readers: list[asyncio.Task[None]] = []  # one, if the user's ids are read
+        self._cancelled: set[asyncio.Future[Any]] = set()
         self._wanted: asyncio.Queue[tuple[int, asyncio.Future[Any]]] = asyncio.Queue()
 
     async def take(self) -> Any:
@@ -71,9 +72,13 @@ class Run:
         with suppress(ValueError):  # a step of the plan asks for it, its last one
             self._plan.close()
         others = {*self.running, *self._readers} - {asyncio.current_task()}
-        for each in others:
+        # Each once, also if the task that waits here is cancelled again: before Python 3.12, a
+        # second cancellation may block a lock for ever that aiobotocore uses in `adaptive` mode.
+        for each in others - self._cancelled:
             each.cancel()
-        await asyncio.gather(*others, return_exceptions=True)
+        self._cancelled |= others
+        if others:
+            await asyncio.wait(others)
 
     def give_up(self) -> None:
         """Cancel all tasks, from any thread."""

@@ -305,7 +305,7 @@ def test_a_group_reports_its_newest_deployment_or_what_that_rolls_back(
     cli.answer = answer
     ended = cli.run_here("--application", "app", "--group", "group")
     assert (ended.status, ended.lines) == (status, lines)
-    assert ("It has had no deployment." in ended.err) is (newest is None)
+    assert (": group has had no deployment.\n" in ended.err) is (newest is None)
 
 
 def test_help_and_version_are_told(cli: CommandLine) -> None:

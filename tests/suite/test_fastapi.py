@@ -103,6 +103,7 @@ def test_an_endpoint_takes_filters() -> None:
     ("/output", {"Error": {"Code": "ThrottlingException"}}),
     ("/filters", {"TargetStatus": [5]}),
     ("/filters", {"TargetStatus": "Failed"}),
+    ("/filters", {"TargetStats": ["Failed"]}),
 ])  # fmt: skip
 def test_an_endpoint_refuses_what_the_models_do_not_write(path: str, body: Any) -> None:
     assert ask("POST", path, json.dumps(body, default=str)).status_code == 422

@@ -7,6 +7,7 @@ import json
 import re
 from http import HTTPStatus
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -117,11 +118,11 @@ def test_their_python_runs(
     names = run("")
     printed = capsys.readouterr().out
     assert printed.startswith(blocks(DOCUMENTS[0], "text")[0])
-    assert "d-GONE00000 is gone" in printed
+    assert "d-GONE00000 An error occurred (DeploymentDoesNotExistException)" in printed
     # Versions of pandas differ in how wide they make a column.
     printed = re.sub(" +", " ", printed)
     assert re.search(".*".join(map(re.escape, PRINTED)), printed, re.DOTALL), printed
-    check_handler(names["handler"], targets)
+    check_handler(names["handler"], targets, monkeypatch)
     lambda_target = LambdaTarget(lambda_function_info=LambdaFunctionInfo(function_name="f"))
     assert names["describe"](lambda_target) == "function f"
     asyncio.run(check_app(names["app"]))
@@ -129,7 +130,9 @@ def test_their_python_runs(
     names["test_follow_with_a_fake"]()
 
 
-def check_handler(handler: Any, targets: MockDeploymentTargets) -> None:
+def check_handler(
+    handler: Any, targets: MockDeploymentTargets, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def sns(message: object) -> object:
         return {"Records": [{"Sns": {"Message": json.dumps(message)}}]}
 
@@ -143,6 +146,21 @@ def check_handler(handler: Any, targets: MockDeploymentTargets) -> None:
         assert handler(sent, None) == [told]
     made = deploy(client_of(MOTO_ACCOUNT, "us-east-1"), targets, status="Failed")
     assert handler({"detail": {"deploymentId": made}}, None) == [f"app: {made} Failed"]
+    # What is known at a timeout is told.
+    targets.put(
+        made,
+        [
+            target("i-1", "Failed", "BeforeInstall", message="disk full"),
+            target("i-2", "InProgress"),
+        ],
+    )
+    targets.set_status(made, "InProgress")
+    watch = handler.__globals__["client"].watch_deployment_targets
+    hasty = SimpleNamespace(watch_deployment_targets=lambda **told: watch(**{**told, "timeout": 1}))
+    told = f"app: {made} InProgress\n1 failed in BeforeInstall: disk full"
+    with monkeypatch.context() as patch:
+        patch.setitem(handler.__globals__, "client", hasty)
+        assert handler({"detail": {"deploymentId": made}}, None) == [told]
 
 
 async def check_app(app: Any) -> None:

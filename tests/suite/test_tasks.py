@@ -108,6 +108,35 @@ def test_cancelling_the_caller_during_a_call_leaves_nothing_behind(
     hang.let_go()
 
 
+def test_a_second_cancellation_ends_the_caller_and_reaches_no_call(clients: AsyncClients) -> None:
+    async def body() -> None:
+        async def before_send(**_: Any) -> None:
+            begun.set()
+            try:
+                await asyncio.sleep(LONG)
+            except asyncio.CancelledError:
+                cancelled.set()
+                await may_end.wait()
+                raise
+
+        begun, cancelled, may_end = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        client.on("before-send", before_send, first=True)
+        task = asyncio.ensure_future(follow(client.typed))
+        await begun.wait()
+        [call] = asyncio.all_tasks() - {task, asyncio.current_task()}
+        task.cancel()
+        await cancelled.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asyncio.wait_for(task, PATIENCE)
+        assert not call.done()
+        may_end.set()
+        await asyncio.wait([call])
+
+    client = clients.canned(CodeDeploy())
+    clients.finish_alone(body())
+
+
 def test_cancelling_a_watch_that_waits_leaves_nothing_behind(clients: AsyncClients) -> None:
     async def body() -> None:
         assert [(await anext(watch)).target_id for _ in range(2)] == ids(2)
