@@ -59,7 +59,9 @@ BESIDE = {
 }
 LEAST_KILLED = 0.95
 SUPPORT = {"PYTHONPATH": "tests"}  # what the programs import
-PARALLEL = ("--numprocesses", "auto")
+CORES = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+# One process more than cores, as some tests wait.
+PARALLEL = ("--numprocesses", str(CORES + 1), "--dist", "worksteal")
 FULL = {"HYPOTHESIS_PROFILE": "full"}
 
 

@@ -239,7 +239,7 @@ def test_each_round_is_told_with_how_the_deployment_stands(clients: Clients) -> 
     watch: Any = clients.canned(CodeDeploy(*steps)).watch(
         on_round=lambda told: heard.append((told.status, watch.deployment is told))
     )
-    with pytest.raises(RuntimeError, match="before the first round"):
+    with pytest.raises(RuntimeError, match="has not answered yet"):
         _ = watch.deployment
     statuses = []
     for each in watch:
