@@ -22,7 +22,6 @@ _ABOUT = """Follow a CodeDeploy deployment, and tell why it failed. Exit status:
 # The keys: codes of AWS's errors, or names of an exception's class or its bases; the first counts.
 _ADVICE = {
     "AccessDeniedException": "Allow codedeploy:Get*, codedeploy:List* and codedeploy:BatchGet*.",
-    "ApplicationDoesNotExistException DeploymentGroupDoesNotExistException": "Check both names.",
     "ConnectionError HTTPClientError": "Check --region and the network.",
     "DeploymentDoesNotExistException": "Check the id and --region; it may be deleted by now.",
     "InvalidDeploymentIdException": "A deployment id looks like d-EXAMPLE11.",
@@ -33,7 +32,7 @@ _ADVICE = {
     "OSError ValueError": "",  # the error names what is wrong
     "SSOError TokenRetrievalError": "Run `aws sso login`.",
     "ThrottlingException": "Try again later, with a longer --delay.",
-    "Exception": "Check --region, --profile and the credentials.",
+    "Exception": "Check --region, --profile, the credentials and all names.",
 }
 
 

@@ -158,7 +158,7 @@ def denied(code: str) -> CodeDeploy:
 
 ANY = CodeDeploy(Step("Failed"))
 HTML = Response(b"<html>")
-NETWORK, OTHER_ADVICE = "Check --region and the network.", "Check --region, --profile and the cred"
+NETWORK, OTHER_ADVICE = "Check --region and the network.", "Check --region, --profile, the cred"
 SSO = (
     "[default]\nsso_start_url=https://x\nsso_region=us-east-1\nsso_account_id=1\nsso_role_name=r\n"
 )
