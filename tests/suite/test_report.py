@@ -74,17 +74,22 @@ def show(cli: CommandLine, targets: Sequence[Any], *options: str, **more: Any) -
     return ended.lines[1:]
 
 
-def denied_after(cli: CommandLine, text: str) -> Callable[[Response], Response]:
-    """Return an answer that denies a call, once the command line has written a text."""
+DENIED = error("AccessDeniedException")
 
-    def deny(_: Response) -> Response:
+
+def once_shown(
+    cli: CommandLine, text: str, answer: Response | None = None
+) -> Callable[[Response], Response]:
+    """Return an answer that comes once the command line has written a text: by default, as ever."""
+
+    def wait(usual: Response) -> Response:
         for _wait in range(400):  # some four seconds
             if text in cli.stdout:
                 break
             time.sleep(0.01)
-        return error("AccessDeniedException")
+        return answer or usual
 
-    return deny
+    return wait
 
 
 # The plain report.
@@ -175,7 +180,7 @@ def test_a_sign_of_life_is_told_each_minute(
 ) -> None:
     now = time.monotonic
     monkeypatch.setattr("time.monotonic", lambda: now() * 200)
-    late = denied_after(cli, "d-1 InProgress: ")
+    late = once_shown(cli, "d-1 InProgress: ", DENIED)
     cli.answer = CodeDeploy(Step("InProgress", [BUSY]), instead={GET: [None, late]})
     begin = time.monotonic()
     signs = cli.run_here("d-1", "--delay", "0").lines[3:-2]
@@ -240,7 +245,7 @@ def test_json_is_that_of_the_models_and_nothing_is_lost(cli: CommandLine, tmp_pa
     assert TypeAdapter[Any](list[DeploymentTarget]).validate_python(document["targets"]) == told
     groups = TypeAdapter(list[FailureGroup]).validate_python(document["failures"])
     assert (groups, document["missing_target_ids"]) == (group_failures(told), ["i-2"])
-    cli.answer = lambda *_: error("AccessDeniedException")
+    cli.answer = lambda *_: DENIED
     assert cli.run_here("d-1", "--json-file", str(tmp_path / "file")).status == 2
     empty: Any = {"deployment": None, "targets": [], "failures": [], "missing_target_ids": []}
     assert json.loads((tmp_path / "file").read_text(encoding="utf-8")) == empty
@@ -291,7 +296,7 @@ CJK = "集群-生产:服务-👩‍👩‍👧-❤️-🇩🇪-"
 
 
 @pytest.mark.parametrize("columns", [40, 80, 120])
-@pytest.mark.parametrize("height", [1, 2, 3, 5, 24])
+@pytest.mark.parametrize("height", [1, 2, 3, 6, 24])
 def test_any_terminal_keeps_ids_apart_and_rows_in_place(
     cli: CommandLine, columns: int, height: int
 ) -> None:
@@ -300,7 +305,7 @@ def test_any_terminal_keeps_ids_apart_and_rows_in_place(
     room = max(height * 2 // 3, min(height, 5))
     more = [f"and {42 - room} more"] if room > 2 else []
     targets = [target(each, "InProgress", "BeforeAllowTraffic") for each in names]
-    late = denied_after(cli, "\x1b[?7h")  # the end of the view
+    late = once_shown(cli, "\x1b[?7h", DENIED)  # the end of the view
     cli.answer = CodeDeploy(Step("InProgress", targets), instead={GET: [None, late]})
     out = cli.run_here("d-1", "--delay", "0", size=(height, columns)).out
     drawn = terminal.rows_of(out[: out.rindex("\x1b[?7h")], (height, columns))
@@ -311,23 +316,63 @@ def test_any_terminal_keeps_ids_apart_and_rows_in_place(
     assert all(re.match(r" *\d+m\d\ds ", row) for row in busy)
 
 
+def views(out: str) -> list[str]:
+    """Return what the view showed, with the hour that something took by now as `1h`."""
+    return [
+        re.sub(r"6\dm\d\ds", "    1h", view) for view in re.findall(r"(?s)7l(.*?)\x1b\[\?7h", out)
+    ]
+
+
 def test_the_bar_is_that_of_all_targets_and_the_status_the_deployments(cli: CommandLine) -> None:
+    pytest.importorskip("rich")
+    hour_ago = datetime.now(timezone.utc) - timedelta(seconds=3725)
     came = [target(each) for each in ids(4)]
-    counts = {"Succeeded": 4, "Pending": 36}
+    last = [target("i-0", "Pending"), target("i-hanging", "InProgress", "Install", begin=hour_ago)]
+    cli.answer = CodeDeploy(
+        Step("Queued", info={"deploymentOverview": {}}),
+        Step("InProgress", came, info={"deploymentOverview": {"Succeeded": 4, "Pending": 36}}),
+        Step("Ready", [*came, target("i-x", "Failed"), *last]),
+        instead={GET: [
+            None,
+            once_shown(cli, "no targets"),
+            once_shown(cli, "4 of 40"),
+            once_shown(cli, "hanging", DENIED),
+        ]},
+    )  # fmt: skip
+    shown = views(cli.run_here("d-1", "--delay", "0", size=(24, 62)).out)
+    assert f"\x1b[32mQueued  no targets yet  {'─' * 30}\x1b[m" in shown
+    assert f"\x1b[32mInProgress  4 of 40 done, 0 failed  {'━' * 2}{'─' * 24}\x1b[m" in shown
+    assert shown[-1].splitlines() == [
+        f"\x1b[31mReady  5 of 7 done, 1 failed  {'━' * 21}{'─' * 9}\x1b[m",
+        "    1h i-hanging Install",
+        "       i-0 Pending",
+    ]
+
+
+def test_a_view_as_high_as_its_room_has_all_that_is_busy(cli: CommandLine) -> None:
+    pytest.importorskip("rich")
     cli.env["NO_COLOR"] = "1"
-    queued = Step("Queued", info={"deploymentOverview": {}})
-    cli.answer = CodeDeploy(queued)
+    names = [*"ab", "i-0123456789abcdef01", "i-0123456789abcdef012"]
+    step = Step("InProgress", [target(each, "Pending") for each in names])
+    cli.answer = CodeDeploy(step, instead={GET: [None, once_shown(cli, "done", DENIED)]})
+    shown = views(cli.run_here("d-1", "--delay", "0", size=(6, 40)).out)
+    assert shown[-1].splitlines() == [
+        f"InProgress  0 of 4 done, 0 failed  {'─' * 5}",
+        "       a Pending",
+        "       b Pending",
+        "       i-0123456789abcdef01 Pending",
+        "       i-0123456…9abcdef012 Pending",
+    ]
+
+
+def test_ctrl_c_ends_a_view_that_nothing_steers(cli: CommandLine) -> None:
+    cli.answer = CodeDeploy(Step("InProgress", evil_targets(EVIL)))
     with cli.terminal("d-1", "--delay", "0.05", size=(5, 62)) as screen:
-        screen.wait_for(f"Queued  no targets yet  {'─' * 30}")
-        cli.answer = CodeDeploy(Step("InProgress", came, info={"deploymentOverview": counts}))
-        screen.wait_for(f"InProgress  4 of 40 done, 0 failed  {'━' * 2}{'─' * 24}")
-        cli.answer = CodeDeploy(Step("InProgress", evil_targets(EVIL)))
         screen.wait_for("1 failed")
         screen.press("\x03")  # Ctrl-C
         finish(screen, 130)
         assert screen.written.endswith(b"SIGINT.\r\n")
         assert not any(text.encode() in screen.written for text in STEERING)
-        assert not re.search(rb"\x1b\[[\d;]*3\dm", screen.written)
 
 
 HIDE_RICH = """import runpy, sys
