@@ -35,7 +35,7 @@ def one_line(text: object, width: int = 300) -> str:
 
 
 def as_json(value: object) -> str:
-    return json.dumps(to_jsonable_python(value), separators=(",", ":")).replace("##", "#\\u0023")
+    return json.dumps(to_jsonable_python(value)).replace("##", "#\\u0023")
 
 
 def _join(glue: str, *texts: object) -> str:

@@ -40,7 +40,9 @@ def test_one_call_at_a_time_needs_no_thread(clients: Clients) -> None:
     one.batch_get(ids(60))
     list(one.iterate(ids(60)))
     list(one.iterate())
-    clients.canned(codedeploy).batch_get(ids(25))
+    several = clients.canned(codedeploy)
+    several.batch_get(ids(25))
+    several.typed.get_deployment(deploymentId="d-1")
     assert threads == {threading.current_thread()}
 
 
