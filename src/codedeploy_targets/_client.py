@@ -224,7 +224,6 @@ class IteratorBase:
         fake = SimpleNamespace(deployment=deployment, missing_target_ids=missing_target_ids)
         self._state = state or fake
         self._run = run
-        self._is_closed = False
 
     @property
     def missing_target_ids(self) -> list[str]:
@@ -255,8 +254,6 @@ class DeploymentTargetIterator(IteratorBase, Iterator[DeploymentTarget]):
     """
 
     def __next__(self) -> DeploymentTarget:
-        if self._is_closed:
-            raise StopIteration
         return next(self._ready)
 
     def __enter__(self) -> Self:
@@ -271,7 +268,7 @@ class DeploymentTargetIterator(IteratorBase, Iterator[DeploymentTarget]):
 
     def close(self) -> None:
         """Stop the iteration, from any thread: no further call starts, `next` ends."""
-        self._is_closed = True
+        self._ready = iter(())
         if self._run:
             self._run.close()
 

@@ -167,14 +167,13 @@ class AsyncDeploymentTargetIterator(IteratorBase, AsyncIterator[DeploymentTarget
     """
 
     async def __anext__(self) -> DeploymentTarget:
-        while not self._is_closed:
+        while True:
             for target in self._ready:
                 return target
             output = await self._run.take() if self._run else None
             if output is None:
-                break
+                raise StopAsyncIteration
             self._ready = iter(output.deployment_targets)
-        raise StopAsyncIteration
 
     def __del__(self) -> None:
         if run := getattr(self, "_run", None):
@@ -188,7 +187,7 @@ class AsyncDeploymentTargetIterator(IteratorBase, AsyncIterator[DeploymentTarget
 
     async def aclose(self) -> None:
         """Stop the iteration, from any task: cancel the calls under way; `anext` ends."""
-        self._is_closed = True
+        self._ready = iter(())
         if self._run:
             await self._run.close()
 
