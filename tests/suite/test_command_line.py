@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import sys
 from importlib.metadata import version
@@ -205,15 +206,19 @@ def test_no_answer_is_2_and_one_line_that_says_what_to_do(
     assert ".." not in ended.err
 
 
-def test_a_reader_that_goes_away_brings_no_traceback(cli: CommandLine) -> None:
+@pytest.mark.parametrize(("options", "line"), [([], " i-1 InProgress"), (["--json"], '"i-1"')])
+def test_a_reader_that_goes_away_brings_no_traceback(
+    cli: CommandLine, options: list[str], line: str
+) -> None:
     cli.answer = CodeDeploy(RUNNING)
-    with cli.started("d-1", "--delay", "0.05") as process:
-        process.wait_for(" i-1 InProgress")
+    with cli.started("d-1", "--delay", "0.05", *options) as process:
+        process.wait_for(line)
         assert process.stdout is not None
         process.stdout.close()
         cli.answer = CodeDeploy(SUCCESS)
         ended = process.finish()
-    assert (ended.status, ended.err) == (2, "")
+    assert ended.status == 2
+    assert not re.search("Traceback|Error|codedeploy-targets:", ended.err)
 
 
 @needs_full_disk

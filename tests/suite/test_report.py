@@ -247,6 +247,13 @@ def test_json_is_that_of_the_models_and_nothing_is_lost(cli: CommandLine, tmp_pa
     assert TypeAdapter[Any](list[DeploymentTarget]).validate_python(document["targets"]) == told
     groups = TypeAdapter(list[FailureGroup]).validate_python(document["failures"])
     assert (groups, document["missing_target_ids"]) == (group_failures(told), ["i-2"])
+    labels = ("Blue", "Green")
+    both = [{"targetId": "i-1", "instanceLabel": each, "status": "Failed"} for each in labels]
+    read = Response(page([{"instanceTarget": each} for each in both]))
+    cli.answer = CodeDeploy(Step("Failed", fleet(**{"i-1": "Failed"})), instead={READ: [read]})
+    cli.run_here("d-1", "--json-file", str(tmp_path / "file"))
+    document = json.loads((tmp_path / "file").read_text(encoding="utf-8"))
+    assert [each["instance_label"] for each in document["targets"]] == [*labels]
     cli.answer = lambda *_: DENIED
     assert cli.run_here("d-1", "--json-file", str(tmp_path / "file")).status == 2
     empty: Any = {"deployment": None, "targets": [], "failures": [], "missing_target_ids": []}

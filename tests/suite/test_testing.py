@@ -266,6 +266,8 @@ def test_a_deployment_is_played_round_by_round(client: Any, targets: Any) -> Non
     check_following(watch(deploymentId=deployment_id, delay=0, timeout=60, on_round=told.append))
     assert [each.status for each in told] == ["Created", *["InProgress"] * 3, "Failed"]
     assert info(client, deployment_id)["status"] == "Failed"  # the last round stays
+    answer = client.batch_get_deployment_targets(deploymentId=deployment_id, targetIds=["a"])
+    assert answer["deploymentTargets"][0]["instanceTarget"]["deploymentId"] == deployment_id
     targets.play(deployment_id, ROUNDS[:1])
     assert info(client, deployment_id)["status"] == "Created"
     assert refused(client, LIST, deploymentId=deployment_id).startswith("DeploymentNotStarted:")
