@@ -9,11 +9,12 @@ import sys
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn, cast
+from typing import Any, cast
 
 from . import DeploymentTargetsClient, __version__
 from ._default_client import IMPATIENT, default_client
 from ._errors import error_code
+from ._interrupts import handle_signals
 from ._report import Report, one_line
 
 _ABOUT = """Follow a CodeDeploy deployment, and tell why it failed. Exit status: 0 it succeeded, or
@@ -51,14 +52,8 @@ def main(argv: list[str] | None = None) -> int:
 
             report.view = view
 
-    def interrupt(number: int, _: object) -> NoReturn:
-        report.error = report.error or KeyboardInterrupt(signal.Signals(number).name)
-        raise KeyboardInterrupt
-
-    for name in {"SIGHUP", "SIGINT", "SIGTERM"} & {*dir(signal)}:
-        if signal.getsignal(number := getattr(signal, name)) != signal.SIG_IGN:  # as under nohup
-            signal.signal(number, interrupt)
-    for step in partial(_follow, args, report), report.explain, report.end:
+    handle_signals(report)
+    for step in partial(_follow, args, report), report.tell_rest, report.explain, report.end:
         try:
             step()
         except (Exception, KeyboardInterrupt) as caught:  # noqa: BLE001

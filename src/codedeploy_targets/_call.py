@@ -6,8 +6,10 @@ is not JSON gets the status 500, so that the client's retry settings apply, as b
 
 from __future__ import annotations
 
+import atexit
 import copy
 import logging
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
@@ -30,7 +32,23 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "list_deployment_targets": read_listing,
     "get_deployment": read_deployment,
 }
-_exceptions_lock = RLock()
+_locks: dict[int, Any] = {}
+
+
+def _lock() -> Any:
+    """Return this process's lock for what only one thread may do at a time.
+
+    A fork copies a lock that another thread holds, and nobody would release it.
+    """
+    return _locks.setdefault(os.getpid(), RLock())
+
+
+@atexit.register
+def _wait_for_readers() -> None:
+    # Before Python 3.14, a process that ends while a daemon thread is in Python code that pydantic
+    # calls, such as that of an open enum, is aborted.
+    if _lock().acquire(timeout=2):
+        _lock().release()
 
 
 def check_client(client: Any, *, asynchronous: bool) -> None:
@@ -105,7 +123,8 @@ class Call:
         is_longer = content_length.isdecimal() and int(content_length) > len("{}")
         if self._body is None and is_longer and response.keys() == {"ResponseMetadata"}:
             raise NotJSONError("it is empty, though more was sent")
-        return self._reader(response)
+        with _lock():
+            return self._reader(response)
 
     def emit(self, event_name: str, **kwargs: Any) -> Any:
         with self._around(event_name, **kwargs):
@@ -125,11 +144,11 @@ class Call:
         yield  # to the user's handlers, which see the body, and may change it
         if event == "before-parse":
             response = kwargs["response_dict"]
-            self._read_body(response, kwargs["customized_response_dict"])
-            if response["status_code"] >= HTTPStatus.MULTIPLE_CHOICES:
-                # botocore makes the classes of the exceptions on first use, without a lock: two
-                # threads could get two of one name, and `client.exceptions` has only one of them.
-                with _exceptions_lock:
+            with _lock():
+                self._read_body(response, kwargs["customized_response_dict"])
+                if response["status_code"] >= HTTPStatus.MULTIPLE_CHOICES:
+                    # botocore makes the classes of the exceptions on first use, without a lock: two
+                    # threads could get two of one name; `client.exceptions` has only one of them.
                     _ = _copy(self._client).exceptions
 
     def _read_body(self, response: dict[str, Any], customized: dict[str, Any]) -> None:

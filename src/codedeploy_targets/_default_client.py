@@ -31,6 +31,9 @@ def default_client(
     paths = session.get_component("data_loader").search_paths
     loader = _QuickLoader(paths, _QuickFiles(), include_default_search_paths=False)
     session.register_component("data_loader", loader)
+    if config and (credentials := session.get_credentials()):
+        # In this thread: one that ended while it asks for an MFA code would leave a terminal mute.
+        credentials.get_frozen_credentials()
     return session.create_client("codedeploy", region_name=region, config=config)
 
 

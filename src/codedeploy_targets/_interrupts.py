@@ -1,12 +1,33 @@
-"""Change here: what Ctrl-C does while Python still imports the command line."""
+"""Change here: what signals do to the command line, also while Python still imports it."""
 
 import os
 import signal
 import sys
+import time
 from pathlib import Path
+from typing import Any
 
 # Python imports this package before `__main__`, which takes over. Other programs are left alone.
 _IS_MODULE = sys.argv[:1] == ["-m"] and "codedeploy_targets" in sys.orig_argv
 _IS_SCRIPT = Path([*sys.argv, ""][0]).name == "codedeploy-targets"
 if (_IS_MODULE or _IS_SCRIPT) and signal.getsignal(signal.SIGINT) == signal.default_int_handler:
     signal.signal(signal.SIGINT, lambda *_: os._exit(130))
+
+
+def handle_signals(report: Any) -> None:
+    """Let signals end what a report follows, but not what it tells of the end."""
+
+    def interrupt(number: int, _: object) -> None:
+        report.error = report.error or KeyboardInterrupt(signal.Signals(number).name)
+        now = time.monotonic()
+        if now < report.ended_at:
+            report.ended_at = now
+            raise KeyboardInterrupt
+        # `timeout`, and a terminal that closes, signal twice. Later, it hangs, as when nobody
+        # reads what it writes.
+        if now > report.ended_at + 1:
+            os._exit(128 + number)
+
+    for name in {"SIGHUP", "SIGINT", "SIGTERM"} & {*dir(signal)}:
+        if signal.getsignal(number := getattr(signal, name)) != signal.SIG_IGN:  # as under nohup
+            signal.signal(number, interrupt)

@@ -10,7 +10,6 @@ import shlex
 import sys
 import time
 from collections import Counter, deque
-from contextlib import suppress
 from shutil import get_terminal_size
 from textwrap import wrap
 from threading import Event, Thread
@@ -76,6 +75,7 @@ class Report:
         self.deployment = DeploymentInfo()  # not known yet
         self.rollback: str | None = None
         self.error: BaseException | None = None  # the first, which ends the run
+        self.ended_at = float("inf")  # in seconds of the clock: from then on, it only reports
         self.targets: dict[object, DeploymentTarget] = {}
         self.view: Any = None
         self._args, self._out = args, sys.stderr if args.json else sys.stdout
@@ -90,8 +90,8 @@ class Report:
         if self.deployment.status is None:
             host = f"{region}.console.{_DOMAINS.get(self.aws.partition, 'aws.amazon.com')}"
             link = f"https://{host}/codesuite/codedeploy/deployments/{name}?region={region}"
-            group = f"{told.application_name}/{told.deployment_group_name} by {told.creator}"
-            self._print(name, group, one_line(told.description), link)
+            group = _join("/", told.application_name, told.deployment_group_name)
+            self._print(name, _join(" by ", group, told.creator), one_line(told.description), link)
         self.deployment = told
         if not (told.is_over or self.view):
             self._print_new(f"{name} {told.status}")
@@ -117,18 +117,17 @@ class Report:
             self._print_new(_join(": ", text, why.message or why.error_code))
 
     def has_reached_goal(self) -> bool:
-        goal, past = self._args.until, [*map(_past, self.targets.values())]
-        return goal == self.deployment.status or (bool(past) and all(goal in each for each in past))
+        goal, targets = self._args.until, self.targets.values()
+        past = [each.status == "Skipped" or goal in _past(each) for each in targets]
+        return bool(goal) and (goal == self.deployment.status or (bool(past) and all(past)))
+
+    def tell_rest(self) -> None:
+        self.ended_at = min(self.ended_at, time.monotonic())
+        self.tell(self.watch.deployment)  # if there is none, an error came before this one
 
     def explain(self) -> None:
-        with suppress(AttributeError, RuntimeError):  # no answer has come
-            self.tell(self.watch.deployment)
         groups, info = group_failures(self.targets.values()), self.deployment
         missing = self.watch.missing_target_ids if self.watch else []
-        if self._args.json_file:
-            told: Any = {"deployment": info.status and info, "targets": [*self.targets.values()]}
-            told |= {"failures": groups, "missing_target_ids": missing}
-            self._args.json_file.write_text(f"{as_json(told)}\n", encoding="utf-8")
         for group in groups[:_MOST]:
             self._print_group(group)
         if rest := sum(len(group.targets) for group in groups[_MOST:]):
@@ -138,14 +137,19 @@ class Report:
         if cause := info.error_information:
             self._print(_join(": ", cause.code, cause.message))
         back: Any = info.rollback_info
-        if rollback := self.rollback or (back and back.rollback_deployment_id):
-            self._print("Rolled back by", rollback, back and back.rollback_message)
+        rollback = self.rollback or (back and back.rollback_deployment_id)
+        if rollback or back:
+            self._print(rollback and "Rolled back by", rollback, back and back.rollback_message)
         if info.status:
             self._print(self._summary())
         if info.status and not info.is_over:
             options = ["--deployment-id", str(info.deployment_id), "--region", self.aws.region_name]
             options += ["--profile", self._args.profile] if self._args.profile else []
             self._print("It goes on. To stop it: aws deploy stop-deployment", shlex.join(options))
+        if self._args.json_file:  # last, as it may fail
+            told: Any = {"deployment": info.status and info, "targets": [*self.targets.values()]}
+            told |= {"failures": groups, "missing_target_ids": missing}
+            self._args.json_file.write_text(f"{as_json(told)}\n", encoding="utf-8")
 
     def end(self) -> None:
         self._over.set()

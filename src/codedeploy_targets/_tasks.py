@@ -72,20 +72,31 @@ class Run:
         with suppress(ValueError):  # a step of the plan asks for it, its last one
             self._plan.close()
         others = {*self.running, *self._readers} - {asyncio.current_task()}
-        # Each once, also if the task that waits here is cancelled again: before Python 3.12, a
-        # second cancellation may block a lock for ever that aiobotocore uses in `adaptive` mode.
-        for each in others - self._cancelled:
-            each.cancel()
-        self._cancelled |= others
-        if others:
-            await asyncio.wait(others)
+        for each in others:
+            self._cancel(each)
+        error = None
+        while pending := {each for each in others if not each.done()}:
+            try:
+                await asyncio.wait(pending)
+            except asyncio.CancelledError as caught:  # once more: that leaves no task behind, too
+                error = caught
+        if error:
+            raise error
 
     def give_up(self) -> None:
         """Cancel all tasks, from any thread."""
         self._is_closed = True
         for each in (*self.running.copy(), *self._readers):
             with suppress(RuntimeError):  # the loop has ended, and has cancelled them
-                each.get_loop().call_soon_threadsafe(each.cancel)
+                each.get_loop().call_soon_threadsafe(self._cancel, each)
+
+    def _cancel(self, each: asyncio.Future[Any]) -> None:
+        # Once, whoever cancels it: a second time would cut its cleanup short and, before Python
+        # 3.12, may block a lock for ever that aiobotocore uses in `adaptive` mode.
+        if each not in self._cancelled and not getattr(each, "cancelling", int)():
+            each.cancel()
+        self._cancelled.add(each)
+        self._throttle.wake()  # a call that still hangs gives its place to those who wait for one
 
     def start(self, work: Work) -> asyncio.Task[Any]:
         """Do a job in a task of its own."""
@@ -116,7 +127,7 @@ class Run:
             page.set_result((found, True))
         except asyncio.CancelledError:
             page.cancel()
-        except Exception as error:  # noqa: BLE001 - raised where the page is taken
+        except BaseException as error:  # noqa: BLE001 - raised where the page is taken
             with suppress(asyncio.InvalidStateError):  # the iterable itself has closed the run
                 page.set_exception(error)
 
@@ -142,14 +153,14 @@ class Run:
 
     async def _wait(self, seconds: float) -> bool:
         """Wait until a job ends; tell whether one did in time."""
-        if not self.running:  # a pause, which closing the run ends as it ends a call
+        is_pause = not self.running
+        if is_pause:  # as a task, so that closing the run ends it as it ends a call
             self._note(asyncio.create_task(asyncio.sleep(seconds)))
-            seconds = math.inf
-        timeout = None if seconds == math.inf else seconds
+        timeout = None if is_pause or seconds == math.inf else seconds
         done, _ = await asyncio.wait(
             self.running.copy(), timeout=timeout, return_when=asyncio.FIRST_COMPLETED
         )
-        return bool(done)
+        return bool(done) and not is_pause
 
     def _note(self, job: asyncio.Future[Any]) -> None:
         self.running.add(job)

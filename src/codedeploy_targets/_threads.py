@@ -5,13 +5,12 @@ The async client's `_tasks.py` has the same outline.
 
 from __future__ import annotations
 
-import time
+import queue
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import suppress
 from contextvars import Context, copy_context
 from functools import partial
 from itertools import islice
-from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Any
 
@@ -35,7 +34,7 @@ class Job:
     def __init__(self, on_cancel: Callable[[], None]) -> None:
         self.is_cancelled = False
         self.outcome: tuple[Any, BaseException | None] | None = None
-        self.woken: SimpleQueue[None] = SimpleQueue()
+        self.woken: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._on_cancel = on_cancel
 
     def cancel(self) -> None:
@@ -79,7 +78,8 @@ class Run:
         self._plan = plan(self)
         self._is_closed = False
         self._ids: Iterator[Any] | None = None
-        self._events: SimpleQueue[None] = SimpleQueue()
+        # Not imported by name: gevent may take its place after this import.
+        self._events: queue.SimpleQueue[None] = queue.SimpleQueue()
 
     def take(self) -> Any:
         """Go on with the plan to what it yields for the user; return None at the end."""
@@ -181,13 +181,13 @@ class Run:
 
     def _wait(self, seconds: float) -> bool:
         """Wait until a job ends, or the run is closed; tell whether that came in time."""
-        end = time.monotonic() + seconds
         while True:
-            left = max(end - time.monotonic(), 0.0)
+            part = min(seconds, _LONGEST_WAIT)
             try:
-                self._events.get(timeout=min(left, _LONGEST_WAIT))
-            except Empty:
-                if left <= _LONGEST_WAIT:
+                self._events.get(timeout=part)
+            except queue.Empty:
+                seconds -= part
+                if seconds <= 0:
                     return False
             else:
                 return True

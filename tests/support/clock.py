@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 import threading
 import time
 from queue import Empty, SimpleQueue
@@ -79,7 +78,4 @@ class Clock:
                         clock.go_on()
                         return event
 
-        # Wherever the library waits in one, so that no test depends on the module that does.
-        for name, module in [*sys.modules.items()]:
-            if name.startswith("codedeploy_targets") and hasattr(module, "SimpleQueue"):
-                monkeypatch.setattr(module, "SimpleQueue", Queue)
+        monkeypatch.setattr("queue.SimpleQueue", Queue)
