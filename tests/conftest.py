@@ -58,10 +58,10 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 def interruptible() -> Iterator[None]:
     """Let signals end processes even if this one ignores them: in the background, under nohup."""
     interrupt = signal.signal(signal.SIGINT, signal.default_int_handler)
-    hang_up = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    others = {each: signal.signal(each, signal.SIG_DFL) for each in (signal.SIGHUP, signal.SIGTERM)}
     yield
-    signal.signal(signal.SIGINT, interrupt)
-    signal.signal(signal.SIGHUP, hang_up)
+    for number, handler in {signal.SIGINT: interrupt, **others}.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture(scope="session")

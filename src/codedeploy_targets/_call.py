@@ -24,7 +24,7 @@ from ._answers import read_body, read_dict, read_listing, read_metadata
 from ._deployments import read_deployment
 from ._errors import InvalidResponseError
 from ._json import NotJSONError, UnreadableError, load
-from ._observers import show
+from ._observers import has_own_parser, show
 from ._requests import Request
 
 _READERS: dict[str, Callable[[Any], Any]] = {
@@ -153,6 +153,8 @@ class Call:
 
     def _read_body(self, response: dict[str, Any], customized: dict[str, Any]) -> None:
         read = self._reader = _READERS[self._request.method]
+        if has_own_parser(self._client):  # its dict is all there is, as if the client were hidden
+            return
         body = self._body = response["body"]
         # Older versions of botocore have no `resolved_protocol`; they speak JSON to CodeDeploy.
         protocol = getattr(self._client.meta.service_model, "resolved_protocol", "json")

@@ -7,6 +7,7 @@ from types import FunctionType, MethodType
 from typing import Any
 
 from botocore.history import get_global_history_recorder
+from botocore.parsers import ResponseParser
 
 from ._answers import BatchGetDeploymentTargetsOutput as Output
 from ._answers import read_dict
@@ -37,6 +38,12 @@ def show(output: Output, client: Any, customized: dict[str, Any]) -> Callable[[A
         return edited
 
     return read
+
+
+def has_own_parser(client: Any) -> bool:
+    """Tell whether another parser than botocore's own reads the client's answers."""
+    create = getattr(type(client._endpoint._response_parser_factory), "create_parser", None)
+    return not (_is_botocores(create) and _is_botocores(ResponseParser.parse))
 
 
 def _is_observed(client: Any) -> bool:

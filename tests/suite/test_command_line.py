@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import sys
+import time
 from importlib.metadata import version
 from itertools import repeat
 from pathlib import Path
@@ -135,6 +136,56 @@ def test_every_run_ends_with_the_reasons_and_its_status(cli: CommandLine, name: 
     assert ended.lines == lines
 
 
+def test_a_second_signal_cuts_no_report(cli: CommandLine, tmp_path: Path) -> None:
+    cli.answer = CodeDeploy(RUNNING)
+    file = tmp_path / "file"
+    with cli.started("d-1", *FAST.split(), "--json-file", str(file)) as process:
+        process.wait_for(BEGIN[3])
+        process.send_signal(signal.SIGTERM)
+        process.send_signal(signal.SIGINT)
+        ended = process.finish()
+    assert ended.status in {130, 143}  # the kernel delivers the lower number first
+    assert (ended.lines, ended.err.count("\n")) == (RUN, 1)
+    assert json.loads(file.read_bytes())["failures"]
+
+
+def test_a_later_signal_ends_a_report_that_hangs(
+    cli: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cli.answer = CodeDeploy(FAILURE)
+    assert cli.run_here("d-1").status == 1
+    now, ended = time.monotonic(), list[int]()
+    monkeypatch.setattr("os._exit", ended.append)
+    for seconds in (0.5, 1.5):
+        monkeypatch.setattr("time.monotonic", lambda: now + seconds)  # noqa: B023 - called at once
+        signal.raise_signal(signal.SIGTERM)
+    assert ended == [143]
+
+
+def test_a_file_that_cannot_be_written_costs_no_reason(cli: CommandLine, tmp_path: Path) -> None:
+    cli.answer = CodeDeploy(FAILURE)
+    ended = cli.run_here("d-1", "--json-file", str(tmp_path))
+    assert (ended.status, "Is a directory" in ended.err) == (2, True)
+    assert ended.lines[-1:] == END
+
+
+def test_a_goal_counts_what_is_skipped_and_no_event_without_a_name(cli: CommandLine) -> None:
+    skipped, unnamed = target("i-2", "Skipped"), {"status": "Succeeded"}
+    cli.answer = CodeDeploy(Step("InProgress", [PAST, skipped]))
+    assert cli.run_here("d-1", "--until", "Install").status == 0
+    busy = {"targetId": "i-1", "status": "InProgress", "lifecycleEvents": [unnamed]}
+    cli.answer = CodeDeploy(Step("InProgress", [{"instanceTarget": busy}]))
+    assert cli.run_here("d-1", "--timeout", "0.3").status == 124
+
+
+def test_why_nothing_was_rolled_back_is_told(cli: CommandLine) -> None:
+    info: dict[str, Any] = {"rollbackInfo": {"rollbackMessage": "no revision to go back to"}}
+    cli.answer = CodeDeploy(Step("Failed", info={**info, "creator": None}))
+    head = HEAD.replace(" by user", "")
+    told = [head, "no revision to go back to", "d-1 Failed: no targets"]
+    assert cli.run_here("d-1").lines == told
+
+
 USAGE = [
     *("", "d-1 d-2", "--group group", "--application app", "d-1 --application app --group group"),
     *("d-1 --delay soon", "d-1 --watch-closely"),
@@ -147,6 +198,8 @@ def test_wrong_usage_is_2(args: str, cli: CommandLine) -> None:
     assert (ended.status, ended.out) == (2, "")
     assert ended.err.startswith("usage: codedeploy-targets ")
     assert "codedeploy-targets: error: " in ended.err
+    told = "error: name either a DEPLOYMENT, or an --application and its --group\n"
+    assert (told in ended.err) is {"d-2", "soon", "--watch-closely"}.isdisjoint(args.split())
 
 
 def broken(operation: str, instead: Any, known: int = 0) -> CodeDeploy:
@@ -208,9 +261,11 @@ def test_no_answer_is_2_and_one_line_that_says_what_to_do(
 
 @pytest.mark.parametrize(("options", "line"), [([], " i-1 InProgress"), (["--json"], '"i-1"')])
 def test_a_reader_that_goes_away_brings_no_traceback(
-    cli: CommandLine, options: list[str], line: str
+    cli: CommandLine, options: list[str], line: str, tmp_path: Path
 ) -> None:
     cli.answer = CodeDeploy(RUNNING)
+    file = tmp_path / "file"
+    options += ["--json-file", str(file)]
     with cli.started("d-1", "--delay", "0.05", *options) as process:
         process.wait_for(line)
         assert process.stdout is not None
@@ -218,6 +273,7 @@ def test_a_reader_that_goes_away_brings_no_traceback(
         cli.answer = CodeDeploy(SUCCESS)
         ended = process.finish()
     assert ended.status == 2
+    assert json.loads(file.read_bytes())["targets"][0]["target_id"] == "i-1"
     assert not re.search("Traceback|Error|codedeploy-targets:", ended.err)
 
 
@@ -313,7 +369,24 @@ def test_a_group_reports_its_newest_deployment_or_what_that_rolls_back(
     assert (": group has had no deployment.\n" in ended.err) is (newest is None)
 
 
+HELP = [
+    "DEPLOYMENT its id, like d-EXAMPLE11",
+    "--application NAME with --group, in place of the id: the newest one's",
+    "--group NAME the deployment group",
+    "--no-watch tell how it stands, and end",
+    "--until GOAL end once it is Ready, or all targets are past an EVENT",
+    "--json write each target as a line of JSON",
+    "--json-file FILE where to write all as JSON at the end",
+    "--region REGION the AWS region",
+    "--profile PROFILE the profile in ~/.aws/config",
+    "--delay SECONDS from round to round (5)",
+    "--timeout SECONDS when to give up following (never)",
+]
+
+
 def test_help_and_version_are_told(cli: CommandLine) -> None:
+    told = " ".join(cli.run_here("--help").out.split())
+    assert [text for text in HELP if text not in told] == []
     assert cli.run_here("--version").out == f"codedeploy-targets {version('codedeploy-targets')}\n"
     ended = cli.run("--help", program=[SCRIPT] if SCRIPT.exists() else PROGRAM)
     statuses = "3 not over yet (--no-watch), 124 timeout, 129 SIGHUP, 130 Ctrl-C, 143 SIGTERM."

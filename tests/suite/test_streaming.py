@@ -314,3 +314,15 @@ def test_a_second_thread_or_task_in_an_iterator_is_refused_and_nothing_is_lost(
     hang.let_go()
     assert first().target_id == ids(1)[0]
     assert got(targets) == ids(60)[1:]
+
+
+@pytest.mark.parametrize("error", [KeyError, GeneratorExit, pytest.skip.Exception])
+def test_whatever_an_iterable_raises_ends_the_stream(
+    clients: Clients, error: type[BaseException]
+) -> None:
+    def produce() -> Iterator[str]:
+        yield from ids(30)
+        raise error("of the producer")
+
+    with pytest.raises(error, match="of the producer"):
+        got(clients.canned(CodeDeploy()).iterate(produce()))

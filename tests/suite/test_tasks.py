@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import sys
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 from unittest.mock import AsyncMock
@@ -108,7 +109,15 @@ def test_cancelling_the_caller_during_a_call_leaves_nothing_behind(
     hang.let_go()
 
 
-def test_a_second_cancellation_of_the_caller_reaches_no_call(clients: AsyncClients) -> None:
+@pytest.mark.parametrize("first", [
+    "the caller",
+    pytest.param("all", marks=pytest.mark.skipif(
+        sys.version_info < (3, 11), reason="nothing tells that a task is cancelled"
+    )),
+])  # fmt: skip
+def test_a_second_cancellation_of_the_caller_reaches_no_call(
+    clients: AsyncClients, first: str
+) -> None:
     async def body() -> None:
         async def before_send(**_: Any) -> None:
             begun.set()
@@ -124,7 +133,8 @@ def test_a_second_cancellation_of_the_caller_reaches_no_call(clients: AsyncClien
         task = asyncio.ensure_future(follow(client.typed))
         await begun.wait()
         [call] = asyncio.all_tasks() - {task, asyncio.current_task()}
-        task.cancel()
+        for each in [task] if first == "the caller" else [call, task]:
+            each.cancel()
         await cancelled.wait()
         for _ in range(3):
             task.cancel()
@@ -137,6 +147,33 @@ def test_a_second_cancellation_of_the_caller_reaches_no_call(clients: AsyncClien
         assert call.done()
 
     client = clients.canned(CodeDeploy())
+    clients.finish_alone(body())
+
+
+def test_a_producer_ends_its_cleanup_before_the_caller_ends(clients: AsyncClients) -> None:
+    cleaned: list[str] = []
+
+    async def produce() -> AsyncIterator[str]:
+        try:
+            yield ids(1)[0]
+            begun.set()
+            await asyncio.sleep(LONG)
+        finally:
+            cleaned.append("begun")
+            await asyncio.sleep(0.02)
+            cleaned.append("ended")
+
+    async def body() -> None:
+        targets = client.iter_deployment_targets(deploymentId="d-1", targetIds=produce())
+        task = asyncio.ensure_future(got(targets))
+        await begun.wait()
+        while not task.done():  # as a scope of anyio does
+            task.cancel()
+            await asyncio.sleep(0)
+        assert cleaned == ["begun", "ended"]
+
+    begun = asyncio.Event()
+    client = clients.canned(CodeDeploy()).typed
     clients.finish_alone(body())
 
 

@@ -7,17 +7,24 @@ from __future__ import annotations
 
 import gc
 import itertools
+import os
+import signal
 import subprocess
 import sys
 import threading
 import weakref
+from threading import Event
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from botocore.errorfactory import ClientExceptionsFactory
+from botocore.exceptions import ClientError
 from support.clients import Clients, got
 from support.codedeploy import READ, CodeDeploy
 from support.endpoint import error, serve
 from support.pages import ids
+
+from codedeploy_targets import DeploymentTargetsClient
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -182,6 +189,74 @@ def test_a_thread_that_cannot_be_started_is_no_failure(
     with pytest.raises(client.exceptions.DeploymentTargetDoesNotExistException):
         client.batch_get([*ids(25), "i-gone", *ids(1000)[25:]])
     assert started or len(codedeploy.batches) == 2
+
+
+def test_a_process_ends_in_order_while_its_threads_read() -> None:
+    # Each status yet to come calls Python from within pydantic, which is where it may be aborted.
+    script = """
+import json, time
+from support.endpoint import Response, canned, error
+from support.pages import ids
+from codedeploy_targets import DeploymentTargetsClient
+events = [{"status": f"New{n}"} for n in range(40)]
+target = {"instanceTarget": {"targetId": "i-1", "lifecycleEvents": events}}
+body = json.dumps({"deploymentTargets": [target] * 25}).encode()
+def answer(_, params):
+    if params["targetIds"][0] == ids(1)[0]:
+        time.sleep(0.02)
+        return error("InvalidDeploymentIdException")
+    return Response(body)
+client = DeploymentTargetsClient(canned(answer), max_concurrency=30)
+try:
+    client.batch_get_deployment_targets(deploymentId="d-1", targetIds=ids(750))
+except client.exceptions.InvalidDeploymentIdException:
+    print("refused")
+"""
+    done = subprocess.run(  # noqa: S603
+        [sys.executable, "-c", script],
+        env={"PYTHONPATH": ":".join(sys.path)},
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "refused\n", "")
+
+
+# Since Python 3.12, a fork beside other threads is warned of.
+@pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
+def test_a_fork_while_another_thread_reads_an_error_blocks_no_child(
+    clients: Clients, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = "botocore.errorfactory.ClientExceptionsFactory.create_client_exceptions"
+    create, reads, may_go_on = ClientExceptionsFactory.create_client_exceptions, Event(), Event()
+
+    def slow(*args: Any) -> Any:
+        reads.set()
+        may_go_on.wait(10)
+        return create(*args)
+
+    def refused() -> None:
+        with pytest.raises(ClientError, match="InvalidDeploymentIdException"):
+            client.get_deployment(deploymentId="d-1")
+
+    monkeypatch.setattr(name, slow)
+    client = DeploymentTargetsClient(clients.answered(lambda *_: REFUSED))
+    other = threading.Thread(target=refused)
+    other.start()
+    reads.wait(10)
+    child = os.fork()
+    if child == 0:
+        signal.alarm(10)
+        may_go_on.set()
+        try:
+            refused()
+            os._exit(0)
+        finally:
+            os._exit(1)
+    assert os.waitpid(child, 0) == (child, 0)
+    may_go_on.set()
+    other.join()
 
 
 def test_a_process_ends_while_a_call_hangs() -> None:

@@ -7,14 +7,21 @@ import importlib
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+import botocore.session
 import pytest
 from botocore.history import BaseHistoryHandler, get_global_history_recorder
+from botocore.parsers import ResponseParserFactory
 from support.clients import AsyncClients, got
 from support.codedeploy import READ, CodeDeploy, Step, cut_short
-from support.endpoint import Response
+from support.endpoint import Response, aws_response, intercept
 from support.pages import instance, target
 
-from codedeploy_targets import BatchGetDeploymentTargetsOutput, UnknownTarget
+from codedeploy_targets import (
+    BatchGetDeploymentTargetsOutput,
+    DeploymentTargetsClient,
+    InvalidResponseError,
+    UnknownTarget,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -313,3 +320,30 @@ def test_x_ray_traces_the_number_of_targets(
     recorder.clear_trace_entities()  # without sending them
     assert [(each.aws["operation"], each.aws["n"]) for each in segment.subsegments] == [(READ, 3)]
     assert output.deployment_targets[1].target_id == "m-1"
+
+
+def test_a_parser_of_the_users_own_reads_the_answers() -> None:
+    class Factory(ResponseParserFactory):
+        def create_parser(self, protocol_name: str) -> Any:
+            parser: Any = super().create_parser(protocol_name)
+            parse = parser.parse
+
+            def parse_and_edit(response: Any, shape: Any) -> Any:
+                parsed = parse(response, shape)
+                for envelope in parsed.get("deploymentTargets", []):
+                    envelope["instanceTarget"]["targetId"] += " of theirs"
+                return parsed
+
+            parser.parse = parse_and_edit
+            return parser
+
+    session = botocore.session.Session()
+    session.register_component("response_parser_factory", Factory())
+    keys = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing"}
+    wrapped = session.create_client("codedeploy", region_name="us-east-1", **keys)
+    intercept(wrapped, CodeDeploy(instead={READ: [None, cut_short]}), aws_response)
+    client = DeploymentTargetsClient(wrapped)
+    output = client.batch_get_deployment_targets(deploymentId="d-1", targetIds=["i-1"])
+    assert [each.target_id for each in output.deployment_targets] == ["i-1 of theirs"]
+    with pytest.raises(InvalidResponseError):
+        client.batch_get_deployment_targets(deploymentId="d-1", targetIds=["i-1"])

@@ -9,15 +9,13 @@ import pytest
 from botocore.exceptions import ConnectionClosedError
 from hypothesis import given
 from hypothesis import strategies as st
-from support.clients import AsyncClients
+from support.clients import AsyncClients, Clients
 from support.codedeploy import BUSY, LIST, OPERATIONS, READ, CodeDeploy, Step
 from support.endpoint import Response, error
 from support.pages import fleet, page, target
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from support.clients import Clients
 
     from codedeploy_targets import DeploymentInfo, DeploymentTarget, InstanceTarget
 
@@ -315,6 +313,15 @@ def test_targets_of_a_future_type_without_an_id_are_yielded_once(clients: Client
     )
     watch = clients.canned(codedeploy).watch()
     assert [each.status for each in watch] == ["InProgress", "Ready", "Succeeded"]
+
+
+def test_a_sync_watch_goes_on_where_the_clock_stands_still(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Clients() as clients:
+        codedeploy = CodeDeploy(Step("InProgress", fleet(a="Pending")), Step("Succeeded"))
+        watch = clients.canned(codedeploy).watch(delay=0.02)
+        with monkeypatch.context() as patch:
+            patch.setattr("time.monotonic", lambda: 1e6)  # as freezegun does
+            assert [target.target_id for target in watch] == ["a"]
 
 
 def test_a_blue_and_a_green_target_of_one_id_are_followed_each(clients: Clients) -> None:
