@@ -14,7 +14,7 @@ from botocore.parsers import ResponseParserFactory
 from support.clients import AsyncClients, got
 from support.codedeploy import READ, CodeDeploy, Step, cut_short
 from support.endpoint import Response, aws_response, intercept
-from support.pages import instance, target
+from support.pages import ids, instance, target
 
 from codedeploy_targets import (
     BatchGetDeploymentTargetsOutput,
@@ -339,11 +339,11 @@ def test_a_parser_of_the_users_own_reads_the_answers() -> None:
 
     session = botocore.session.Session()
     session.register_component("response_parser_factory", Factory())
-    keys = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing"}
+    keys: Any = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing"}
     wrapped = session.create_client("codedeploy", region_name="us-east-1", **keys)
     intercept(wrapped, CodeDeploy(instead={READ: [None, cut_short]}), aws_response)
     client = DeploymentTargetsClient(wrapped)
-    output = client.batch_get_deployment_targets(deploymentId="d-1", targetIds=["i-1"])
-    assert [each.target_id for each in output.deployment_targets] == ["i-1 of theirs"]
+    output = client.batch_get_deployment_targets(deploymentId="d-1", targetIds=ids(1))
+    assert [each.target_id for each in output.deployment_targets] == [f"{ids(1)[0]} of theirs"]
     with pytest.raises(InvalidResponseError):
-        client.batch_get_deployment_targets(deploymentId="d-1", targetIds=["i-1"])
+        client.batch_get_deployment_targets(deploymentId="d-1", targetIds=ids(1))
