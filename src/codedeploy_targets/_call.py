@@ -11,7 +11,7 @@ import copy
 import logging
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http import HTTPStatus
 from threading import RLock
 from typing import Any
@@ -47,7 +47,8 @@ def _lock() -> Any:
 def _wait_for_readers() -> None:
     # Before Python 3.14, a process that ends while a daemon thread is in Python code that pydantic
     # calls, such as that of an open enum, is aborted.
-    if _lock().acquire(timeout=2):
+    _lock().acquire(timeout=2)
+    with suppress(RuntimeError):  # another thread holds it still
         _lock().release()
 
 
