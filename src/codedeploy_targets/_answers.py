@@ -89,7 +89,9 @@ def read_metadata(response: Any) -> ResponseMetadata:
     headers, request_id = told.get("HTTPHeaders"), told.get("RequestId")
     headers = headers.items() if isinstance(headers, dict) else ()
     numbers = {name: each for name, each in told.items() if type(each) is int}
-    return ResponseMetadata(
+    # Not validated, as that would make each process's first call complete the class, for which
+    # pydantic looks for plugins among all that is installed.
+    return ResponseMetadata.model_construct(
         request_id=None if request_id is None else str(request_id),
         http_status_code=numbers.get("HTTPStatusCode"),
         http_headers={str(name): str(value) for name, value in headers},
