@@ -138,8 +138,9 @@ class Report:
             self._print(_join(": ", cause.code, cause.message))
         back: Any = info.rollback_info
         rollback = self.rollback or (back and back.rollback_deployment_id)
-        if rollback or back:
-            self._print(rollback and "Rolled back by", rollback, back and back.rollback_message)
+        message = back and back.rollback_message
+        if rollback or message:
+            self._print(rollback and "Rolled back by", rollback, message)
         if info.status:
             self._print(self._summary())
         if info.status and not info.is_over:

@@ -184,6 +184,10 @@ def test_why_nothing_was_rolled_back_is_told(cli: CommandLine) -> None:
     head = HEAD.replace(" by user", "")
     told = [head, "no revision to go back to", "d-1 Failed: no targets"]
     assert cli.run_here("d-1").lines == told
+    # Of a rollback itself, there is nothing to tell.
+    info = {"rollbackInfo": {"rollbackTriggeringDeploymentId": "d-0"}}
+    cli.answer = CodeDeploy(Step("Succeeded", info=info))
+    assert cli.run_here("d-1").lines == [HEAD, "d-1 Succeeded: no targets"]
 
 
 USAGE = [
@@ -265,8 +269,7 @@ def test_a_reader_that_goes_away_brings_no_traceback(
 ) -> None:
     cli.answer = CodeDeploy(RUNNING)
     file = tmp_path / "file"
-    options += ["--json-file", str(file)]
-    with cli.started("d-1", "--delay", "0.05", *options) as process:
+    with cli.started("d-1", "--delay", "0.05", "--json-file", str(file), *options) as process:
         process.wait_for(line)
         assert process.stdout is not None
         process.stdout.close()
