@@ -105,7 +105,7 @@ def test_listings_and_get_deployment_share_the_cap_which_goes(clients: Clients) 
 def test_a_call_alone_is_made_again_under_the_cap_while_the_service_lets_calls_through(
     clients: Clients, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    gate, clock, script = Gate(), Clock(), deque[Any]()
+    gate, script = Gate(), deque[Any]()
     scripted = iter(lambda: script.popleft() if script else None, "never")
     codedeploy = CodeDeploy(throttle=gate, instead={READ: scripted})
     client = clients.capped(codedeploy, gate)
@@ -113,6 +113,7 @@ def test_a_call_alone_is_made_again_under_the_cap_while_the_service_lets_calls_t
     assert got(client.batch_get(ids(25)).deployment_targets) == ids(25)
     assert got(client.batch_get(ids(25)).deployment_targets) == ids(25)
     assert len(codedeploy.calls) == 4
+    clock = Clock()
     monkeypatch.setattr("time.monotonic", clock.monotonic)
     clock.set_forward(3)
     script += [THROTTLED]

@@ -15,10 +15,10 @@ _monotonic, _sleep = time.monotonic, asyncio.sleep
 
 
 class Clock:
-    """Runs like the machine's own, and is set forward by each pause."""
+    """Stands still, as a busy machine's would else run on, and is set forward by each pause."""
 
     def __init__(self) -> None:
-        self._ahead = 0.0
+        self._time = _monotonic()
         self.forget()
 
     @property
@@ -30,10 +30,10 @@ class Clock:
         self._pauses = [0.0]
 
     def monotonic(self) -> float:
-        return _monotonic() + self._ahead
+        return self._time
 
     def set_forward(self, seconds: float) -> None:
-        self._ahead += seconds
+        self._time += seconds
 
     def pause(self, seconds: float) -> None:
         """Pause once, or for a part of the pause that the last call of this began."""
