@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import gzip
 import os
 from pathlib import Path
@@ -50,5 +51,17 @@ class _QuickFiles(JSONFileLoader):
         for ending, unpack in ((".json", bytes), (".json.gz", gzip.decompress)):
             path = Path(f"{file_path}{ending}")
             if path.is_file():
-                return from_json(unpack(path.read_bytes()))
+                return _parse(unpack(path.read_bytes()))
         return None
+
+
+def _parse(text: bytes) -> Any:
+    # So many new objects would make the garbage collector go through all objects of the process,
+    # which takes longer than the parsing, and finds nothing: JSON has no cycles.
+    is_on = gc.isenabled()
+    gc.disable()
+    try:
+        return from_json(text)
+    finally:
+        if is_on:
+            gc.enable()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import gzip
 import json
 import os
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import botocore
 import pytest
 from botocore.exceptions import DataNotFoundError, UnknownServiceError
 from botocore.loaders import Loader
@@ -95,6 +97,28 @@ def test_a_folder_for_another_type_of_file_is_no_service(tmp_path: Path) -> None
     merged = {"merge": {"metadata": {"serviceFullName": "With extras"}}}
     extras.write_text(json.dumps(merged), encoding="utf-8")
     assert full_name(AWS_DATA_PATH=str(tmp_path)) == "With extras"
+
+
+@pytest.mark.parametrize("is_on", [True, False])
+def test_the_garbage_collector_rests_while_a_file_is_read(is_on: bool) -> None:  # noqa: FBT001
+    collections = []
+
+    def note(phase: str, _: object) -> None:
+        collections.append(phase)
+
+    if not is_on:
+        gc.disable()
+    loader: Any = DeploymentTargetsClient().client._loader.file_loader  # noqa: SLF001
+    gc.collect()
+    gc.callbacks.append(note)
+    try:
+        assert "partitions" in loader.load_file(
+            str(Path(botocore.__file__).with_name("data") / "endpoints")
+        )
+        assert (len(collections) <= 2, gc.isenabled()) == (True, is_on)
+    finally:
+        gc.callbacks.remove(note)
+        gc.enable()
 
 
 def test_a_profile_may_assume_a_role(
