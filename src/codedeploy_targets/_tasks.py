@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable
 from contextlib import aclosing, suppress
 from functools import partial
 from inspect import isawaitable
@@ -16,6 +16,44 @@ from typing import Any
 from ._call import AsyncCall
 from ._requests import Plan, Work
 from ._throttling import Throttle
+
+_LOOK_AGAIN = 0.1  # seconds
+
+
+class Job:
+    """What one task does. The task keeps an error, as Sentry reports each one that raises."""
+
+    def __init__(self, work: Callable[[], Awaitable[Any]], on_cancel: Callable[[], None]) -> None:
+        self.is_cancelled = False
+        self.task = asyncio.create_task(self._keep(work))
+        self._on_cancel = on_cancel
+
+    def cancel(self) -> None:
+        # Once, whoever does it: a second time would cut its cleanup short and, before Python
+        # 3.12, may block a lock for ever that aiobotocore uses in `adaptive` mode.
+        if not (self.is_cancelled or self.task.done()):
+            if getattr(self.task, "cancelling", int)():
+                # By somebody else, who may take it back, as a timeout in the user's iterable does.
+                self.task.get_loop().call_later(_LOOK_AGAIN, self.cancel)
+            else:
+                self.is_cancelled = True
+                self.task.cancel()
+        self._on_cancel()
+
+    def done(self) -> bool:
+        return self.task.done()
+
+    def result(self) -> Any:
+        result, error = self.task.result()
+        if error:
+            raise error
+        return result
+
+    async def _keep(self, work: Callable[[], Awaitable[Any]]) -> tuple[Any, Exception | None]:
+        try:
+            return await work(), None
+        except Exception as error:  # noqa: BLE001 - raised where the result is consumed
+            return None, error
 
 
 class Run:
@@ -27,14 +65,13 @@ class Run:
         self, client: Any, throttle: Throttle, limit: int, plan: Callable[[Run], Plan]
     ) -> None:
         self.limit = limit
-        self.running: set[asyncio.Future[Any]] = set()
+        self.running: set[Job] = set()
         self._client = client
         self._throttle = throttle
         self._plan = plan(self)
         self._is_closed = False
         self._is_taken = False  # by a task that waits in `take`
-        self._readers: list[asyncio.Task[None]] = []  # one, if the user's ids are read
-        self._cancelled: set[asyncio.Future[Any]] = set()
+        self._readers: list[Job] = []  # one, if the user's ids are read
         self._wanted: asyncio.Queue[tuple[int, asyncio.Future[Any]]] = asyncio.Queue()
 
     async def take(self) -> Any:
@@ -71,11 +108,11 @@ class Run:
         self._is_closed = True
         with suppress(ValueError):  # a step of the plan asks for it, its last one
             self._plan.close()
-        others = {*self.running, *self._readers} - {asyncio.current_task()}
-        for each in others:
-            self._cancel(each)
+        others = [job for job in self._jobs() if job.task is not asyncio.current_task()]
+        for job in others:
+            job.cancel()
         error = None
-        while pending := {each for each in others if not each.done()}:
+        while pending := [job.task for job in others if not job.done()]:
             try:
                 await asyncio.wait(pending)
             except asyncio.CancelledError as caught:  # once more: that leaves no task behind, too
@@ -86,50 +123,50 @@ class Run:
     def give_up(self) -> None:
         """Cancel all tasks, from any thread."""
         self._is_closed = True
-        for each in (*self.running.copy(), *self._readers):
+        for job in self._jobs():
             with suppress(RuntimeError):  # the loop has ended, and has cancelled them
-                each.get_loop().call_soon_threadsafe(self._cancel, each)
+                job.task.get_loop().call_soon_threadsafe(job.cancel)
 
-    def _cancel(self, each: asyncio.Future[Any]) -> None:
-        # Once, whoever cancels it: a second time would cut its cleanup short and, before Python
-        # 3.12, may block a lock for ever that aiobotocore uses in `adaptive` mode.
-        if each not in self._cancelled and not getattr(each, "cancelling", int)():
-            each.cancel()
-        self._cancelled.add(each)
-        self._throttle.wake()  # a call that still hangs gives its place to those who wait for one
+    def _jobs(self) -> list[Job]:
+        return [*self.running.copy(), *self._readers]
 
-    def start(self, work: Work) -> asyncio.Task[Any]:
+    def start(self, work: Work) -> Job:
         """Do a job in a task of its own."""
-        task = asyncio.create_task(self._take_steps(work))
-        self._note(task)
-        return task
+        return self._start(partial(self._take_steps, work))
 
-    def read(self, ids: Iterable[Any] | AsyncIterable[Any], count: int) -> asyncio.Future[Any]:
+    def read(self, ids: Iterable[Any] | AsyncIterable[Any], count: int) -> Job:
         """Read so many of the user's ids, in the one task that reads them."""
-        page = asyncio.get_running_loop().create_future()
-        self._note(page)
-        self._wanted.put_nowait((count, page))
         if not self._readers:
-            self._readers.append(asyncio.create_task(self._read(ids)))
-        return page
+            self._readers.append(Job(partial(self._read, ids), self._throttle.wake))
+        return self._start(partial(self._next_page, count))
+
+    async def _next_page(self, count: int) -> Any:
+        page, reader = asyncio.get_running_loop().create_future(), self._readers[0]
+        self._wanted.put_nowait((count, page))
+        try:
+            await asyncio.wait({page, reader.task}, return_when=asyncio.FIRST_COMPLETED)
+            return page.result() if page.done() else reader.result()
+        finally:
+            page.cancel()
 
     async def _read(self, ids: Iterable[Any] | AsyncIterable[Any]) -> None:
         found: list[Any] = []
         count, page = await self._wanted.get()
-        try:
-            async with aclosing(aiter_of(ids)) as items:
-                async for each in items:
-                    found.append(each)
-                    if len(found) == count or not isinstance(each, str):
-                        page.set_result((found, False))
-                        found = []
+        async with aclosing(aiter_of(ids)) as items:
+            async for each in items:
+                found.append(each)
+                if len(found) == count or not isinstance(each, str):
+                    page.set_result((found, False))
+                    found = []
+                    try:
                         count, page = await self._wanted.get()
-            page.set_result((found, True))
-        except asyncio.CancelledError:
-            page.cancel()
-        except BaseException as error:  # noqa: BLE001 - raised where the page is taken
-            with suppress(asyncio.InvalidStateError):  # the iterable itself has closed the run
-                page.set_exception(error)
+                    except asyncio.CancelledError:
+                        if self._is_closed:
+                            return
+                        # asyncio.timeout and task groups cancel the task that entered them.
+                        text = "targetIds cancelled the task that reads it, between two ids"
+                        raise RuntimeError(text) from None
+        page.set_result((found, True))
 
     async def _take_steps(self, work: Work) -> Any:
         woken = asyncio.Event()
@@ -154,22 +191,19 @@ class Run:
     async def _wait(self, seconds: float) -> bool:
         """Wait until a job ends; tell whether one did in time."""
         is_pause = not self.running
-        if is_pause:  # as a task, so that closing the run ends it as it ends a call
-            self._note(asyncio.create_task(asyncio.sleep(seconds)))
+        if is_pause:  # as a job, so that closing the run ends it as it ends a call
+            self._start(partial(asyncio.sleep, seconds))
         timeout = None if is_pause or seconds == math.inf else seconds
-        done, _ = await asyncio.wait(
-            self.running.copy(), timeout=timeout, return_when=asyncio.FIRST_COMPLETED
-        )
+        tasks = [job.task for job in self.running]
+        done, _ = await asyncio.wait(tasks, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
         return bool(done) and not is_pause
 
-    def _note(self, job: asyncio.Future[Any]) -> None:
+    def _start(self, work: Callable[[], Awaitable[Any]]) -> Job:
+        # A call that hangs gives its place under the cap to those who wait for one.
+        job = Job(work, self._throttle.wake)
         self.running.add(job)
-        job.add_done_callback(self._forget)
-
-    def _forget(self, job: asyncio.Future[Any]) -> None:
-        self.running.discard(job)
-        if not job.cancelled():
-            job.exception()  # otherwise, asyncio may report that nobody looked at it
+        job.task.add_done_callback(lambda _: self.running.discard(job))
+        return job
 
 
 async def aiter_of(items: Iterable[Any] | AsyncIterable[Any]) -> AsyncGenerator[Any]:

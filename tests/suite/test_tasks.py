@@ -13,6 +13,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 from unittest.mock import AsyncMock
 
+import anyio
 import pytest
 from support.clients import AsyncClients, aiobotocore_client
 from support.codedeploy import OPERATIONS, PATIENCE, READ, CodeDeploy
@@ -173,6 +174,76 @@ def test_a_producer_ends_its_cleanup_before_the_caller_ends(clients: AsyncClient
         assert cleaned == ["begun", "ended"]
 
     begun = asyncio.Event()
+    client = clients.canned(CodeDeploy()).typed
+    clients.finish_alone(body())
+
+
+async def end_in_a_scope() -> AsyncIterator[str]:
+    with anyio.move_on_after(0.05):
+        for target_id in ids(1000):
+            yield target_id
+
+
+async def end_in_a_group() -> AsyncIterator[str]:
+    async def fail() -> None:
+        await asyncio.sleep(0.05)
+        raise KeyError("of the producer's task")
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(fail)
+        for target_id in ids(1000):
+            yield target_id
+
+
+@pytest.mark.parametrize("produce", [end_in_a_scope, end_in_a_group])
+def test_a_producer_that_cancels_its_task_between_two_ids_ends_the_stream(
+    clients: AsyncClients, produce: Callable[[], AsyncIterator[str]]
+) -> None:
+    # Scopes, timeouts and groups cancel the task that entered them, which waits to be asked then.
+    async def body() -> None:
+        targets = client.iter_deployment_targets(deploymentId="d-1", targetIds=produce())
+        first = await anext(targets)
+        await asyncio.sleep(0.1)
+        with pytest.raises(BaseException, match=r"cancelled the task|in a TaskGroup") as caught:
+            await asyncio.wait_for(got(targets), PATIENCE)
+        assert first.target_id == ids(1)[0]
+        raised = [caught.value, *getattr(caught.value, "exceptions", [])]
+        expected = RuntimeError if produce is end_in_a_scope else KeyError
+        assert expected in map(type, raised)
+
+    client = clients.canned(CodeDeploy(), max_concurrency=2).typed
+    clients.finish_alone(body())
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="a task cannot take back a cancellation")
+@pytest.mark.parametrize("how", ["closed", "cancelled"])
+def test_closing_while_the_producer_takes_back_a_cancellation(
+    clients: AsyncClients, how: str
+) -> None:
+    # As asyncio.timeout does in a producer that polls: its cancellation is not that of the close.
+    async def body() -> None:
+        async def produce() -> AsyncIterator[str]:
+            yield ids(1)[0]
+            task: Any = asyncio.current_task()
+            polling.set_result(task)
+            with pytest.raises(asyncio.CancelledError):
+                await asyncio.sleep(LONG)
+            task.uncancel()
+            await asyncio.sleep(LONG)
+
+        polling = asyncio.get_running_loop().create_future()
+        targets = client.iter_deployment_targets(deploymentId="d-1", targetIds=produce())
+        taking = asyncio.ensure_future(got(targets))
+        task = await polling
+        if how == "cancelled":
+            taking.cancel()
+        task.cancel()
+        with anyio.fail_after(PATIENCE):
+            if how == "closed":
+                await targets.aclose()
+            await asyncio.wait({taking})
+        assert task.done()
+
     client = clients.canned(CodeDeploy()).typed
     clients.finish_alone(body())
 

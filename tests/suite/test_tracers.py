@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -10,20 +11,24 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support.clients import AsyncClients
-from support.codedeploy import CodeDeploy
+from botocore.exceptions import ClientError
+from support.clients import AsyncClients, aiobotocore_client
+from support.codedeploy import GET, THROTTLED, CodeDeploy, Step
 from support.endpoint import boto3_client, serve
 from support.pages import ids
 
 from codedeploy_targets import DeploymentTargetsClient
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from support.clients import Clients
 
 BATCHES = 60
+ONCE = {"total_max_attempts": 1}
 
 
-def main() -> None:
+def trace() -> None:
     """Trace with Sentry, which patches threads and botocore for good."""
     import sentry_sdk
 
@@ -51,10 +56,51 @@ def main() -> None:
     assert users == ["the caller's"] * BATCHES
 
 
-def test_sentry_s_spans_keep_their_parents_in_batches_with_eight_threads() -> None:
+def report() -> None:
+    """Let Sentry report what tasks and threads raise, and nobody handles."""
+    import sentry_sdk
+    from sentry_sdk.integrations.asyncio import AsyncioIntegration
+
+    from codedeploy_targets.aio import AsyncDeploymentTargetsClient
+
+    def note(event: Any, _: object) -> None:
+        reported.append(event["exception"])
+
+    def answers() -> CodeDeploy:
+        steps = (Step("Created"), Step("InProgress", []), Step("Succeeded", []))
+        return CodeDeploy(*steps, instead={GET: [None, None, THROTTLED]})
+
+    async def main() -> None:
+        sentry_sdk.init("http://key@localhost/1", before_send=note, integrations=integrations)
+        with serve(answers()) as endpoint:
+            async with aiobotocore_client(endpoint.url, retries=ONCE) as made:
+                client = AsyncDeploymentTargetsClient(made)
+                watch = client.watch_deployment_targets(deploymentId="d-1", delay=0)
+                assert [target async for target in watch] == []
+                with pytest.raises(ClientError):
+                    await client.batch_get_deployment_targets(deploymentId="d-1", targetIds=["no"])
+
+    reported, integrations = list[Any](), [AsyncioIntegration()]
+    asyncio.run(main())
+    with serve(answers()) as endpoint:
+        client = DeploymentTargetsClient(boto3_client(endpoint.url, retries=ONCE))
+        assert list(client.watch_deployment_targets(deploymentId="d-1", delay=0)) == []
+        with pytest.raises(ClientError):
+            client.batch_get_deployment_targets(deploymentId="d-1", targetIds=["no", *ids(60)])
+    assert reported == []
+    sentry_sdk.capture_exception(KeyError())
+    assert len(reported) == 1  # Sentry does report
+
+
+@pytest.mark.parametrize("what", [trace, report])
+def test_sentry_gets_spans_with_their_parents_and_no_error_that_is_handled(
+    what: Callable[[], None],
+) -> None:
     pytest.importorskip("sentry_sdk")
+    if what is report:
+        pytest.importorskip("aiobotocore")
     done = subprocess.run(  # noqa: S603
-        [sys.executable, __file__],
+        [sys.executable, __file__, what.__name__],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         capture_output=True,
         text=True,
@@ -86,4 +132,4 @@ def test_opentelemetry_s_spans_have_the_caller_s_as_their_parent(clients: Client
 
 
 if __name__ == "__main__":
-    main()
+    {"trace": trace, "report": report}[sys.argv[1]]()
