@@ -6,14 +6,11 @@ is not JSON gets the status 500, so that the client's retry settings apply, as b
 
 from __future__ import annotations
 
-import atexit
 import copy
 import logging
-import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from http import HTTPStatus
-from threading import RLock
 from typing import Any
 
 from botocore.client import BaseClient
@@ -24,6 +21,7 @@ from ._answers import read_body, read_dict, read_listing, read_metadata
 from ._deployments import read_deployment
 from ._errors import InvalidResponseError
 from ._json import NotJSONError, UnreadableError, load
+from ._lock import lock
 from ._observers import has_own_parser, show
 from ._requests import Request
 
@@ -32,24 +30,6 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "list_deployment_targets": read_listing,
     "get_deployment": read_deployment,
 }
-_locks: dict[int, Any] = {}
-
-
-def _lock() -> Any:
-    """Return this process's lock for what only one thread may do at a time.
-
-    A fork copies a lock that another thread holds, and nobody would release it.
-    """
-    return _locks.setdefault(os.getpid(), RLock())
-
-
-@atexit.register
-def _wait_for_readers() -> None:
-    # Before Python 3.14, a process that ends while a daemon thread is in Python code that pydantic
-    # calls, such as that of an open enum, is aborted.
-    _lock().acquire(timeout=2)
-    with suppress(RuntimeError):  # another thread holds it still
-        _lock().release()
 
 
 def check_client(client: Any, *, asynchronous: bool) -> None:
@@ -124,7 +104,7 @@ class Call:
         is_longer = content_length.isdecimal() and int(content_length) > len("{}")
         if self._body is None and is_longer and response.keys() == {"ResponseMetadata"}:
             raise NotJSONError("it is empty, though more was sent")
-        with _lock():
+        with lock():
             return self._reader(response)
 
     def emit(self, event_name: str, **kwargs: Any) -> Any:
@@ -145,7 +125,7 @@ class Call:
         yield  # to the user's handlers, which see the body, and may change it
         if event == "before-parse":
             response = kwargs["response_dict"]
-            with _lock():
+            with lock():
                 self._read_body(response, kwargs["customized_response_dict"])
                 if response["status_code"] >= HTTPStatus.MULTIPLE_CHOICES:
                     # botocore makes the classes of the exceptions on first use, without a lock: two

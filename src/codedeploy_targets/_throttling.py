@@ -11,11 +11,11 @@ import math
 import os
 import time
 from collections.abc import Callable
-from threading import Lock
 
 from botocore.exceptions import ClientError
 
 from ._errors import is_throttled
+from ._lock import lock
 from ._requests import Request, Steps
 
 _SPEED = 0.25  # how fast the cap rises: by this much for each `cap` calls that succeed
@@ -42,9 +42,6 @@ class Throttle:
 
     def _begin(self) -> None:
         self._process = os.getpid()
-        # What ends a request may be the garbage collector, in a thread that holds this lock: so
-        # the end takes no lock, and `is_over` is looked at in `_enter`.
-        self._lock = Lock()
         self._cap = self._level = math.inf
         self._succeeded_at = -math.inf
         self._under_way: list[Place] = []
@@ -72,9 +69,9 @@ class Throttle:
 
     def _enter(self, place: Place) -> bool:
         """Let a call begin, or make it wait to be woken; the first to come is the first to go."""
-        if self._process != os.getpid():  # a fork: the calls under way are the parent's
-            self._begin()
-        with self._lock:
+        with lock():
+            if self._process != os.getpid():  # a fork: the calls under way are the parent's
+                self._begin()
             if place not in self._waiting:
                 self._waiting.append(place)
             # Its own place stays, as it is looked for next.
@@ -93,7 +90,7 @@ class Throttle:
 
     def _leave(self, place: Place, *, throttled: bool, succeeded: bool) -> None:
         """End a call, or the wait for one."""
-        with self._lock:
+        with lock():
             # A throttled call halves the cap, one that succeeds raises it a little; once the cap is
             # back at the level that it began from, it goes.
             if throttled and place.had_company:
