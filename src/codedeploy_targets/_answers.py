@@ -1,7 +1,5 @@
 """Change here: how lenient the library is with the service's answers, bytes or dicts to models."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -35,15 +33,14 @@ class BatchGetDeploymentTargetsOutput(Shape, frozen=True):
     response_metadata: list[ResponseMetadata] = []
 
     @staticmethod
-    def from_boto3(answer: Any) -> BatchGetDeploymentTargetsOutput:
+    def from_boto3(answer: Any) -> "BatchGetDeploymentTargetsOutput":
         """Read boto3's dict, or the text that AWS's CLI prints.
 
         Raises ValueError for anything else; its text tells where, and shows no data.
         """
         answer = load_answer(answer)
         if not isinstance(answer, dict) or answer.get("deploymentTargets") is None:
-            expected = "boto3's dict, or the CLI's JSON, with deploymentTargets"
-            raise UnreadableError(f"expected {expected}")
+            raise UnreadableError("expected boto3's dict or the CLI's JSON, with deploymentTargets")
         output = read_dict(answer)
         calls = [read_metadata(answer)] if "ResponseMetadata" in answer else []
         return output.model_copy(update={"response_metadata": calls})

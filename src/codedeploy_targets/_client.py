@@ -39,6 +39,7 @@ from ._watching import Watch
 class ClientBase:
     """What both clients have: the wrapped client, its exceptions, and the cap on its calls."""
 
+    client: Any = None  # on the class, too, so that create_autospec finds it
     _iterables: tuple[type, ...] = (Iterable,)
 
     def __init__(self, client: Any, *, max_concurrency: int, asynchronous: bool) -> None:
@@ -47,7 +48,7 @@ class ClientBase:
         if isinstance(client, ClientBase):
             raise TypeError("client is a typed client already: use it, or wrap its `client`")
         check_client(client, asynchronous=asynchronous)
-        self.client: Any = client
+        self.client = client
         self._max_concurrency = max_concurrency
         self._throttle = Throttle()
 

@@ -1,7 +1,5 @@
 """Change here: what GetDeployment tells of a deployment as a whole."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from pydantic import AwareDatetime
@@ -63,7 +61,7 @@ class DeploymentInfo(Shape, frozen=True):
         return self.status in {"Succeeded", "Failed", "Stopped"}
 
     @staticmethod
-    def from_boto3(answer: Any) -> DeploymentInfo:
+    def from_boto3(answer: Any) -> "DeploymentInfo":
         """Read boto3's dict, or the text that AWS's CLI prints.
 
         Raises ValueError for anything else; its text tells where, and shows no data.

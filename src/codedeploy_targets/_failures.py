@@ -1,7 +1,5 @@
 """Change here: which failures count as the same."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Hashable, Iterable
 
 from ._models import DeploymentTarget, Diagnostics, LifecycleEvent

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
-
-_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class UnreadableError(ValueError):
@@ -39,10 +37,10 @@ def load_answer(answer: Any) -> Any:
 
 
 def mend(value: Any, levels: int = 190) -> Any:
-    """Return a value as JSON can hold it: U+FFFD for each lone surrogate, lists for tuples."""
+    """Return a value as JSON can hold it: U+FFFD for each lone surrogate, dicts and lists."""
     if levels < 0:  # pydantic writes no JSON that has more than some 200 levels
         raise UnreadableError("it is nested too deeply")
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         return {_mend_text(key): mend(each, levels - 1) for key, each in value.items()}
     if isinstance(value, (list, tuple)):
         return [mend(item, levels - 1) for item in value]
@@ -51,7 +49,7 @@ def mend(value: Any, levels: int = 190) -> Any:
 
 def _mend_text(value: Any) -> Any:
     may_be_odd = isinstance(value, str) and not value.isascii()
-    return _LONE_SURROGATE.sub("\ufffd", value) if may_be_odd else value
+    return re.sub("[\ud800-\udfff]", "\ufffd", value) if may_be_odd else value
 
 
 def drop_nulls(value: Any) -> Any:

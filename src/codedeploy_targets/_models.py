@@ -1,13 +1,11 @@
 """Change here: target types and members, which are those of botocore's service model."""
 
-from __future__ import annotations
-
 import json
 from contextlib import suppress
 from datetime import timedelta
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import AwareDatetime, Field, ValidationError, model_validator
+from pydantic import AwareDatetime, Field, ValidationError
 from pydantic.alias_generators import to_camel
 from pydantic_core import SchemaValidator, core_schema
 from typing_extensions import Self
@@ -121,7 +119,10 @@ class _Target(Shape, frozen=True, json_schema_extra=_require_type):
 
         Raises ValueError for anything else; its text tells where, and shows no data.
         """
-        target = read_envelope(mend(envelope), "the envelope")
+        target: Any = read_envelope(mend(envelope), "the envelope")
+        if type(target) in cls.__mro__[1:]:  # a user's own subclass
+            given = {name: getattr(target, name) for name in target.model_fields_set}
+            target = cls.model_validate(given)
         # Without a type, nor a payload that is known, it is no envelope.
         if not isinstance(target, cls) or getattr(target, "raw_type", "") is None:
             raise UnreadableError(f"expected the envelope of one {cls.__name__}")
@@ -181,21 +182,19 @@ class UnknownTarget(_Target, frozen=True):
         kind = self.raw.get("deploymentTargetType")
         return kind if isinstance(kind, str) else None
 
-    @model_validator(mode="before")
-    @classmethod
-    def _read_raw(cls, data: Any) -> Any:
-        if not isinstance(data, dict) or not isinstance(data.get("raw"), dict):
-            return data
+    # No validator: one "before" hides that JSON came, one "after" runs on existing objects, too.
+    def model_post_init(self, _: Any) -> None:
         # As JSON has it: what botocore parsed, or a test made up, may hold times, or an infinity.
-        text = json.dumps(mend(data["raw"]), default=str, skipkeys=True)
+        text = json.dumps(mend(vars(self).get("raw", {})), default=str, skipkeys=True)
         raw = json.loads(text, parse_constant=str)
         # The likeliest payload is named like the type, else it is the first with an id.
         payloads = {name.lower(): each for name, each in raw.items() if isinstance(each, dict)}
         named = payloads.get(str(raw.get("deploymentTargetType")).lower())
         identified = (each for each in payloads.values() if "targetId" in each)
         shared = _SHARED.validate_python(drop_nulls(named or next(identified, {})))
-        told = {name: getattr(shared, name) for name in shared.model_fields_set}
-        return {**told, **data, "raw": raw}
+        told = shared.model_fields_set - self.model_fields_set
+        vars(self).update({name: getattr(shared, name) for name in told}, raw=raw)
+        self.model_fields_set.update(told)
 
     def to_boto3(self) -> dict[str, Any]:
         """Return boto3's dict, which has no place for the payload of an unknown type."""

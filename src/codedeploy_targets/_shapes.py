@@ -1,10 +1,8 @@
 """Change here: how AWS writes a structure, that is, its members' names, numbers and times."""
 
-from __future__ import annotations
-
 from datetime import datetime, timezone
 from functools import cache
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, ClassVar, Literal, get_args, get_origin
 
 from pydantic import VERSION, AwareDatetime, BaseModel, ValidationError
 from pydantic.alias_generators import to_camel
@@ -14,6 +12,14 @@ from ._json import UnreadableError, check_members
 
 _FROM, _TO = (datetime(year, 1, 1, tzinfo=timezone.utc) for year in (2000, 2500))
 _PYDANTIC = tuple(int(part) for part in VERSION.split(".")[:2])
+
+
+class _Signature:
+    """The signature of a class that is not complete: pydantic makes it when it completes one."""
+
+    def __get__(self, _: object, cls: type[BaseModel]) -> Any:
+        cls.model_rebuild()
+        return cls.__signature__
 
 
 # Type checkers do not inherit `frozen`, so each class repeats it.
@@ -30,6 +36,7 @@ class Shape(
 ):
     """The base of all models: a structure of AWS's service model."""
 
+    __signature__: ClassVar[Any] = _Signature()
     _aws_name = staticmethod(to_camel)  # of the member that an attribute holds
 
 

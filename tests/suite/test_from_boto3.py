@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from datetime import datetime, timezone
+from types import MappingProxyType
 from typing import Any
 
 import boto3
@@ -98,6 +99,33 @@ def test_from_boto3_reads_what_to_boto3_writes(target: Any) -> None:
     assert from_boto3(text).deployment_targets == [target]
 
 
+@pytest.mark.parametrize("beside", doors.BESIDE)
+def test_a_mapping_need_not_be_a_dict(beside: Any) -> None:
+    read_only = {
+        name: MappingProxyType(each) for name, each in GOOD.items() if isinstance(each, dict)
+    }
+    output = from_boto3(page_of(MappingProxyType(GOOD | read_only), beside))
+    doors.assert_same(output.deployment_targets[0], InstanceTarget.from_boto3(GOOD))
+    assert InstanceTarget.from_boto3(MappingProxyType(GOOD)) == output.deployment_targets[0]
+
+
+@pytest.mark.parametrize("base", TARGETS)
+def test_a_subclass_of_the_user_s_reads_its_envelope(base: Any) -> None:
+    class Mine(base, frozen=True):  # type: ignore[misc, call-arg]
+        @property
+        def name(self) -> str:
+            return f"my {self.target_id}"
+
+    member = PAYLOADS.get(base.__name__)
+    envelope = {member: {"targetId": "mine", "status": "Failed"}} if member else UNKNOWN
+    mine, its = Mine.from_boto3(envelope), base.from_boto3(envelope)
+    assert (type(mine), mine.name) == (Mine, f"my {its.target_id}")
+    assert mine.model_dump() == its.model_dump()
+    assert (mine.to_boto3(), mine.model_fields_set) == (its.to_boto3(), its.model_fields_set)
+    with pytest.raises(ValueError, match="expected the envelope of one Mine"):
+        Mine.from_boto3(UNKNOWN if member else GOOD)
+
+
 # What is refused --------------------------------------------------------------------------------
 
 
@@ -115,7 +143,7 @@ def test_text_that_is_no_json_is_refused(text: bytes) -> None:
 
 @pytest.mark.parametrize("answer", [{}, {"deploymentTargets": None}, "{}", b'{"future": 1}'])
 def test_an_answer_that_names_no_targets_at_all_is_refused(answer: Any) -> None:
-    doors.assert_refused("dict", answer, "expected boto3's dict, or the CLI's JSON")
+    doors.assert_refused("dict", answer, "expected boto3's dict or the CLI's JSON")
 
 
 @pytest.mark.parametrize("cls", TARGETS)

@@ -266,3 +266,5 @@ def test_a_fake_of_the_typed_client_yields_given_targets(clients: Clients) -> No
     )
     targets.close()
     assert list(targets) == []
+    fake.client.list_deployments.return_value = {"deployments": ["d-1"]}
+    assert fake.client.list_deployments() == {"deployments": ["d-1"]}

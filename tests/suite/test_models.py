@@ -7,6 +7,7 @@ import enum
 import json
 import pickle
 from datetime import datetime, timedelta
+from types import MappingProxyType, SimpleNamespace
 from typing import Any, get_args
 
 import pytest
@@ -205,6 +206,23 @@ def test_an_unknown_target_is_refused_where_json_could_not_be_written() -> None:
     assert UnknownTarget.model_validate_json(target.model_dump_json()) == target
     with pytest.raises(ValidationError, match="nested too deeply"):
         UnknownTarget(raw=nested(191))
+
+
+def test_an_unknown_target_is_read_in_each_way_that_pydantic_knows() -> None:
+    text = TypeAdapter(list[library.DeploymentTarget]).dump_json(ONE_OF_EACH)
+    for strict in (True, False):
+        again = TypeAdapter(list[library.DeploymentTarget]).validate_json(text, strict=strict)
+        assert again == ONE_OF_EACH
+    raws: list[Any] = [MappingProxyType(RAW), RAW]
+    for raw in raws:
+        assert UnknownTarget(raw=raw) == UNKNOWN
+        given = MappingProxyType({"raw": raw})
+        assert UnknownTarget.model_validate(given) == UNKNOWN
+    attributes = SimpleNamespace(raw=RAW)
+    assert UnknownTarget.model_validate(attributes, from_attributes=True) == UNKNOWN
+    assert ANY_TARGET.validate_python(UNKNOWN) is UNKNOWN
+    bare = UnknownTarget.model_construct(target_id="rover")
+    assert (bare.target_id, bare.raw_type) == ("rover", None)
 
 
 def test_an_unknown_target_tells_only_what_is_there_in_the_usual_form() -> None:
