@@ -20,6 +20,7 @@ from support.endpoint import Response, error
 from support.mock_aws import MOTO_ACCOUNT, client_of, deploy
 from support.pages import ids, target
 
+from codedeploy_targets.__main__ import main
 from codedeploy_targets.testing import mock_deployment_targets
 
 if TYPE_CHECKING:
@@ -122,16 +123,20 @@ SIGNALS = {130: signal.SIGINT, 143: signal.SIGTERM, 129: signal.SIGHUP}
 
 @pytest.mark.parametrize("name", TROUBLES)
 def test_every_run_ends_with_the_reasons_and_its_status(cli: CommandLine, name: str) -> None:
+    def signal_once_shown(usual: Any) -> Any:
+        cli.once_shown(BEGIN[3])(usual)
+        os.kill(os.getpid(), SIGNALS[status])
+        return usual
+
     answers, options, status, lines, told = TROUBLES[name]
     cli.answer = answers()
-    if status < 124:
-        ended = cli.run_here("d-1", *options.split())
-    else:  # which ends a process
+    if answers is hanging:  # which ends a process
         with cli.started("d-1", *options.split()) as process:
-            if status in SIGNALS:
-                process.wait_for(BEGIN[3])
-                process.send_signal(SIGNALS[status])
             ended = process.finish()
+    else:
+        if status in SIGNALS:
+            cli.answer = running(GetDeployment=[None, signal_once_shown])
+        ended = cli.run_here("d-1", *options.split())
     assert (ended.status, told in ended.err, ended.err.count("\n")) == (status, True, bool(told))
     assert ended.lines == lines
 
@@ -290,8 +295,16 @@ def test_a_full_disk_is_one_line_and_no_other_status(cli: CommandLine) -> None:
 
 
 @pytest.mark.parametrize("closed", [1, 2])
-def test_a_stream_may_be_closed(cli: CommandLine, closed: int) -> None:
+def test_a_stream_may_be_closed(
+    cli: CommandLine, closed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     cli.answer = CodeDeploy(SUCCESS)
+    for name, value in cli.env.items():
+        monkeypatch.setenv(name, value)
+    stream = ("stdout", "stderr")[closed - 1]
+    monkeypatch.setattr(sys, stream, None)
+    assert main(["d-1"]) == 0
+    getattr(sys, stream).close()
     shell = ["sh", "-c", f'exec "$0" "$@" {closed}>&-', *PROGRAM]
     assert cli.run("d-1", program=shell).status == 0
 
@@ -330,6 +343,15 @@ def test_region_and_profile_reach_the_client(
         ended = cli.run_here(deployment_id, *options)
     assert (ended.status, ended.err) == (0, "")
     assert ended.out.endswith(f"{deployment_id} Succeeded: 1 Succeeded\n")
+
+
+def test_the_advice_to_stop_it_names_the_profile(cli: CommandLine, tmp_path: Path) -> None:
+    keys = "aws_access_key_id = testing\naws_secret_access_key = testing\n"
+    (tmp_path / "config").write_text(f"[profile 'my own']\n{keys}")
+    cli.env["AWS_CONFIG_FILE"] = str(tmp_path / "config")
+    cli.answer = running()
+    told = cli.run_here("d-1", "--no-watch", "--profile", "my own").lines[-1]
+    assert told == f"{GOES_ON[1]} --profile 'my own'"
 
 
 @pytest.mark.parametrize(("region", "host"), [

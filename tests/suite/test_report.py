@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 import time
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from pydantic import TypeAdapter
 from support.codedeploy import GET, READ, CodeDeploy, Step
-from support.command_line import PROGRAM, CommandLine, frames, without_times
+from support.command_line import CommandLine, frames, without_times
 from support.endpoint import Response, error
 from support.pages import BEGIN, fleet, ids, page, target
 
@@ -26,7 +27,7 @@ from codedeploy_targets import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
 
@@ -77,21 +78,6 @@ def show(cli: CommandLine, targets: Sequence[Any], *options: str, **more: Any) -
 DENIED = error("AccessDeniedException")
 
 
-def once_shown(
-    cli: CommandLine, text: str, answer: Response | None = None
-) -> Callable[[Response], Response]:
-    """Return an answer that comes once the command line has written a text: by default, as ever."""
-
-    def wait(usual: Response) -> Response:
-        for _wait in range(400):  # some four seconds
-            if text in cli.stdout:
-                break
-            time.sleep(0.01)
-        return answer or usual
-
-    return wait
-
-
 # The plain report.
 
 
@@ -133,8 +119,14 @@ def test_ids_are_wrapped_at_the_width_of_the_terminal_and_never_broken(cli: Comm
     lines = [line[14:] for line in show(cli, failed)[22:-1]]
     assert lines == [*(f"{each}," for each in names[:12]), f"{', '.join(names[12:])}, and 1 more"]
     assert show(cli, failed[:20])[-2].endswith("i-7")
-    narrow = show(cli, [target(each, "Failed") for each in ids(2)], "--no-watch", size=(24, 40))
-    assert narrow[3:5] == [f"    targets   {ids(1)[0]},", f"              {ids(2)[1]}"]
+    sizes: dict[int, Any] = {84: {}, 26: {"size": (24, 40)}, 20: {"size": (24, 30)}}
+    for width, options in sizes.items():
+        for last in ("c" * (width - 6), "c" * (width - 5)):
+            failed = [target(each, "Failed") for each in ("a", "b", last)]
+            _, first, *more = show(cli, failed, "--no-watch", **options)[3:-1]
+            fits = len(f"a, b, {last}") == width
+            assert first == f"    targets   a, b,{fits * f' {last}'}"
+            assert more == [f"{'':13} {last}"] * (not fits)
 
 
 @pytest.mark.parametrize(("length", "shown"), [(300, "x" * 300), (4096, f"{'x' * 300}…")])
@@ -182,7 +174,7 @@ def test_a_sign_of_life_is_told_each_minute(
 ) -> None:
     now = time.monotonic
     monkeypatch.setattr("time.monotonic", lambda: now() * 200)
-    late = once_shown(cli, "d-1 InProgress: ", DENIED)
+    late = cli.once_shown("d-1 InProgress: ", DENIED)
     cli.answer = CodeDeploy(Step("InProgress", [BUSY]), instead={GET: [None, late]})
     begin = time.monotonic()
     signs = cli.run_here("d-1", "--delay", "0").lines[3:-2]
@@ -314,7 +306,7 @@ def test_any_terminal_keeps_ids_apart_and_rows_in_place(
     room = max(height * 2 // 3, min(height, 5))
     more = [f"and {42 - room} more"] if room > 2 else []
     targets = [target(each, "InProgress", "BeforeAllowTraffic") for each in names]
-    late = once_shown(cli, "\x1b[?7h", DENIED)  # the end of the view
+    late = cli.once_shown("\x1b[?7h", DENIED)  # the end of the view
     cli.answer = CodeDeploy(Step("InProgress", targets), instead={GET: [None, late]})
     out = cli.run_here("d-1", "--delay", "0", size=(height, columns)).out
     drawn = terminal.rows_of(out[: out.rindex("\x1b[?7h")], (height, columns))
@@ -343,9 +335,9 @@ def test_the_bar_is_that_of_all_targets_and_the_status_the_deployments(cli: Comm
         Step("Ready", [*came, target("i-x", "Failed"), *last]),
         instead={GET: [
             None,
-            once_shown(cli, "no targets"),
-            once_shown(cli, "4 of 40"),
-            once_shown(cli, "hanging", DENIED),
+            cli.once_shown("no targets"),
+            cli.once_shown("4 of 40"),
+            cli.once_shown("hanging", DENIED),
         ]},
     )  # fmt: skip
     shown = views(cli.run_here("d-1", "--delay", "0", size=(24, 62)).out)
@@ -363,7 +355,7 @@ def test_a_view_as_high_as_its_room_has_all_that_is_busy(cli: CommandLine) -> No
     cli.env["NO_COLOR"] = "1"
     names = [*"ab", "i-0123456789abcdef01", "i-0123456789abcdef012"]
     step = Step("InProgress", [target(each, "Pending") for each in names])
-    cli.answer = CodeDeploy(step, instead={GET: [None, once_shown(cli, "done", DENIED)]})
+    cli.answer = CodeDeploy(step, instead={GET: [None, cli.once_shown("done", DENIED)]})
     shown = views(cli.run_here("d-1", "--delay", "0", size=(6, 40)).out)
     assert shown[-1].splitlines() == [
         f"InProgress  0 of 4 done, 0 failed  {'─' * 5}",
@@ -384,25 +376,39 @@ def test_ctrl_c_ends_a_view_that_nothing_steers(cli: CommandLine) -> None:
         assert not any(text.encode() in screen.written for text in STEERING)
 
 
-HIDE_RICH = """import runpy, sys
-sys.modules["rich"] = None
-runpy.run_module("codedeploy_targets", run_name="__main__")"""
-
-
-@pytest.mark.parametrize(("program", "term"), [
-    ([sys.executable, "-c", HIDE_RICH], "xterm"),
-    (PROGRAM, "dumb"),
-    ([*PROGRAM, "--no-watch"], "xterm"),
-], ids=["no rich", "a dumb terminal", "nothing to watch"])  # fmt: skip
+@pytest.mark.parametrize(("term", "options"), [
+    ("xterm", ["--no-watch"]), ("dumb", []), ("unknown", []), ("without rich", [])
+])  # fmt: skip
 def test_a_terminal_shows_plain_lines_where_it_cannot_be_live(
-    cli: CommandLine, program: Sequence[str], term: str
+    cli: CommandLine, monkeypatch: pytest.MonkeyPatch, term: str, options: list[str]
 ) -> None:
+    if term == "without rich":
+        monkeypatch.delitem(sys.modules, "codedeploy_targets._live", raising=False)
+        monkeypatch.setitem(sys.modules, "rich.cells", None)
     cli.env["TERM"] = term
     cli.answer = CodeDeploy(Step("Succeeded", [target("i-1")]))
-    with cli.terminal("d-1", program=program) as screen:
-        assert screen.finish() == 0
-        lines = screen.written.decode().splitlines()
-    assert without_times(lines)[1:] == ["i-1 Succeeded", "d-1 Succeeded: 1 Succeeded"]
+    ended = cli.run_here("d-1", *options, size=(24, 62))
+    assert ended.lines[1:] == ["i-1 Succeeded", "d-1 Succeeded: 1 Succeeded"]
+
+
+def test_a_narrower_terminal_is_drawn_anew(cli: CommandLine) -> None:
+    pytest.importorskip("rich")
+
+    def narrow(usual: Response) -> Response:
+        cli.once_shown("i-5 Pending")(usual)
+        os.environ["COLUMNS"] = "40"
+        return usual
+
+    failed = [target(f"i-{n}", "Failed") for n in range(5)]
+    step = Step("InProgress", [*failed, target("i-5", "Pending")])
+    late = cli.once_shown("\x1b[2J", DENIED)
+    cli.answer = CodeDeploy(step, instead={GET: [None, narrow, late]})
+    out = cli.run_here("d-1", "--delay", "0", size=(3, 60)).out
+    _, drawn = out.split("\x1b[2J\x1b[H")
+    shown, rest = drawn.split("\x1b[?7h\r\x1b[2K\x1b[A\x1b[2K")  # the view is drawn once
+    lines, view = shown.split("\x1b[?7l")
+    assert without_times(lines.splitlines()) == ["i-2 Failed", "i-3 Failed", "i-4 Failed"]
+    assert (views(out)[-1], rest.splitlines()[0]) == (view, "5 failed")
 
 
 def test_two_thousand_failures_are_drawn_at_once(cli: CommandLine) -> None:

@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from tempfile import TemporaryFile
@@ -20,7 +21,7 @@ from support.endpoint import serve
 from codedeploy_targets.__main__ import main
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from support.endpoint import Answer
@@ -128,7 +129,20 @@ class CommandLine:
     @property
     def stdout(self) -> str:
         """What it has written so far, or last, in this process."""
-        return (self._home / "stdout").read_text(encoding="utf-8")
+        with (self._home / "stdout").open(encoding="utf-8", newline="") as file:
+            return file.read()
+
+    def once_shown(self, text: str, answer: Any = None) -> Callable[[Any], Any]:
+        """Return an answer that comes once it has written a text: by default, as ever."""
+
+        def wait(usual: Any) -> Any:
+            for _wait in range(400):  # some four seconds
+                if text in self.stdout:
+                    break
+                time.sleep(0.01)
+            return answer or usual
+
+        return wait
 
     def run_here(
         self, *args: str, size: tuple[int, int] | None = None, encoding: str = "utf-8"
