@@ -324,17 +324,18 @@ def test_a_sync_watch_goes_on_where_the_clock_stands_still(monkeypatch: pytest.M
             assert [target.target_id for target in watch] == ["a"]
 
 
-def test_a_blue_and_a_green_target_of_one_id_are_followed_each(clients: Clients) -> None:
+@pytest.mark.parametrize("blue", ["Succeeded", "Failed"])
+def test_a_blue_and_a_green_target_of_one_id_are_followed_each(clients: Clients, blue: str) -> None:
     def states(green: str) -> list[InstanceTarget]:
-        labels = {"Green": green, "Blue": "Succeeded"}
+        labels = {"Green": green, "Blue": blue}
         return [
             target("i-1", status).model_copy(update={"instance_label": label})
             for label, status in labels.items()
         ]
 
     first, last = states("InProgress"), states("Succeeded")
-    reads = [page([each.to_boto3() for each in read]) for read in (first, first, last)]
+    reads = [page([each.to_boto3() for each in read]) for read in (first, first, last, last)]
     steps = [*[Step("InProgress", fleet(**{"i-1": "Succeeded"}))] * 3, Step("Succeeded", last)]
     codedeploy = CodeDeploy(*steps, instead={READ: map(Response, reads)})
     assert list(clients.canned(codedeploy).watch()) == [*first, last[0]]
-    assert codedeploy.read_ids() == [["i-1"]] * 3 + [[]]
+    assert codedeploy.read_ids() == [["i-1"]] * 3 + [["i-1"] if blue == "Failed" else []]
