@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http import HTTPStatus
 from typing import Any
 
@@ -139,7 +139,13 @@ class Call:
         body = self._body = response["body"]
         # Older versions of botocore have no `resolved_protocol`; they speak JSON to CodeDeploy.
         protocol = getattr(self._client.meta.service_model, "resolved_protocol", "json")
-        if protocol != "json" or response["status_code"] >= HTTPStatus.MULTIPLE_CHOICES:
+        if protocol != "json":
+            return
+        if response["status_code"] >= HTTPStatus.MULTIPLE_CHOICES:
+            # botocore fails where the error of a proxy is not UTF-8, or is JSON but no object.
+            response["body"] = body.decode(errors="replace").encode()
+            with suppress(UnreadableError):
+                response["body"] = response["body"] if isinstance(load(body), dict) else b"{}"
             return
         response["body"] = b""
         try:

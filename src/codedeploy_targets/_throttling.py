@@ -11,6 +11,7 @@ import math
 import os
 import time
 from collections.abc import Callable
+from contextvars import ContextVar
 
 from botocore.exceptions import ClientError
 
@@ -22,6 +23,10 @@ _SPEED = 0.25  # how fast the cap rises: by this much for each `cap` calls that 
 # While there is a cap, a call counts as in company for so many seconds after one has succeeded:
 # earlier concurrency has used up what botocore allows a client in retries.
 _MEMORY_SECONDS = 2.0
+
+
+# The place of the call that this thread or task is in, whose handlers may make others.
+_outer: ContextVar[Place | None] = ContextVar("codedeploy_targets_place", default=None)
 
 
 class Place:
@@ -51,11 +56,14 @@ class Throttle:
         self, is_over: Callable[[], bool], wake: Callable[[], object], request: Request
     ) -> Steps:
         """Make a call as soon as the cap allows it; again, if our own concurrency throttled it."""
+        if _outer.get() in self._under_way:  # which ends only after this one
+            return (yield request)
         while True:
             place, throttled, succeeded = Place(is_over, wake), False, False
             try:
                 while not self._enter(place):
                     yield None
+                _outer.set(place)
                 answer = yield request
                 succeeded = True
             except ClientError as error:
@@ -65,6 +73,7 @@ class Throttle:
             else:
                 return answer
             finally:
+                _outer.set(None)
                 self._leave(place, throttled=throttled, succeeded=succeeded)
 
     def _enter(self, place: Place) -> bool:

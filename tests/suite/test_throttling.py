@@ -121,6 +121,24 @@ def test_a_call_alone_is_made_again_under_the_cap_while_the_service_lets_calls_t
         client.batch_get(ids(25))
 
 
+def test_a_call_within_a_throttled_call_waits_for_no_place(clients: Clients) -> None:
+    seen = list[Any]()
+
+    async def ask(**_: Any) -> None:
+        if not seen:
+            seen.append(None)
+            seen.append(await clients.result(client.typed.get_deployment(deploymentId="d-1")))
+
+    codedeploy = CodeDeploy(instead={GET: [THROTTLED]})
+    client = clients.canned(codedeploy, retries={"total_max_attempts": 1})
+    client.on("after-call", clients.handler(ask))
+    with pytest.raises(client.exceptions.ClientError, match="ThrottlingException"):
+        client.batch_get(ids(3))
+    seen.clear()
+    assert got(client.batch_get(ids(60)).deployment_targets) == ids(60)
+    assert len(seen) == 2
+
+
 @pytest.mark.parametrize("how", ["closed", "given up"])
 def test_a_request_that_ends_gives_its_place_back_though_its_call_hangs(
     clients: Clients, how: str

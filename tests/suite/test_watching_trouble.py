@@ -32,6 +32,8 @@ TROUBLE: dict[str, Response | Exception] = {
     "throttled": THROTTLED,
     "500": Response(b"", 500),
     "503": Response(b"<html>busy</html>", 503),
+    "a proxy's page": Response("<!DOCTYPE html>vorübergehend gestört".encode("latin-1"), 503),
+    "a proxy's text": Response(b'"busy"', 502),
     "429": error("CodeFromTheFuture", 429),
     "cut short": Response(b'{"deploymentInfo": {"status": "Succ'),
     "no connection": EndpointConnectionError(**URL),
@@ -77,7 +79,7 @@ def test_trouble_at_any_call_after_the_first_round_is_outlived(
 ) -> None:
     undisturbed = CodeDeploy(*STEPS)
     list(clients.canned(undisturbed).watch())
-    # Each kind meets every third call, and each call three kinds.
+    # Each kind meets every third call, and each call at least three kinds.
     first = FIRST_ROUND + [*TROUBLE].index(kind) % 3
     for number in range(first, len(undisturbed.calls), 3):
         clock.forget()
