@@ -13,13 +13,8 @@ from inspect import isawaitable
 from threading import TIMEOUT_MAX
 from typing import Any
 
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    ConnectionError,  # noqa: A004 - not Python's
-    HTTPClientError,
-    IncompleteReadError,
-)
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, IncompleteReadError
+from botocore.exceptions import ConnectionError as BotoCoreConnectionError
 
 from ._answers import BatchGetDeploymentTargetsOutput as Output
 from ._deployments import DeploymentInfo
@@ -196,4 +191,4 @@ def _may_pass(error: Exception) -> bool:
         return too_many or status >= HTTPStatus.INTERNAL_SERVER_ERROR
     if isinstance(error, InvalidResponseError):
         return error.is_cut_short
-    return isinstance(error, (ConnectionError, HTTPClientError, IncompleteReadError))
+    return isinstance(error, (BotoCoreConnectionError, HTTPClientError, IncompleteReadError))
