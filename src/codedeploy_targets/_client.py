@@ -22,15 +22,7 @@ from ._default_client import default_client
 from ._deployments import DeploymentInfo
 from ._errors import Exceptions
 from ._models import DeploymentTarget
-from ._requests import (
-    Batches,
-    Listing,
-    Plan,
-    TargetFilters,
-    check_target_ids,
-    get_deployment,
-    merge,
-)
+from ._requests import Batches, Listing, Plan, TargetFilters, checked_ids, get_deployment, merge
 from ._threads import Run
 from ._throttling import Throttle
 from ._watching import Watch
@@ -67,7 +59,7 @@ class ClientBase:
         elif target_filters is not None:
             raise TypeError("targetFilters choose what is listed, so targetIds cannot go with them")
         else:
-            source = check_target_ids(target_ids, self._iterables)
+            source = checked_ids(target_ids, self._iterables)
         window = self._max_concurrency
         return Batches(deployment_id, source, skip_missing=skip_missing, window=window)
 
@@ -119,7 +111,7 @@ class DeploymentTargetsClient(ClientBase):
                 target that does not exist a DeploymentTargetDoesNotExistException or an
                 InstanceDoesNotExistException.
         """
-        ids = [*check_target_ids(targetIds)]
+        ids = [*checked_ids(targetIds, self._iterables)]
         batches = Batches(deploymentId, ids, skip_missing=skip_missing)
         if not ids:
             return Output(deployment_targets=[])

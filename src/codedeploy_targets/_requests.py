@@ -75,7 +75,7 @@ class TargetFilters(TypedDict, total=False):
 cast("Any", TargetFilters).__pydantic_config__ = {"extra": "forbid"}
 
 
-def check_target_ids(target_ids: Any, kinds: tuple[type, ...] = (Iterable,)) -> Any:
+def checked_ids(target_ids: Any, kinds: tuple[type, ...]) -> Any:
     """Return the ids, those of a container as a list; raise TypeError for what cannot be ids."""
     if isinstance(target_ids, (str, bytes)) or not isinstance(target_ids, kinds):
         raise TypeError(f"targetIds must be an iterable of str, not {type(target_ids).__name__}")

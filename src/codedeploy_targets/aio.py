@@ -16,7 +16,7 @@ from ._answers import BatchGetDeploymentTargetsOutput as Output
 from ._client import ClientBase, IteratorBase, WatchBase
 from ._deployments import DeploymentInfo
 from ._models import DeploymentTarget
-from ._requests import Batches, Plan, TargetFilters, check_target_ids, get_deployment, merge
+from ._requests import Batches, Plan, TargetFilters, checked_ids, get_deployment, merge
 from ._tasks import Run, aiter_of
 from ._watching import Watch
 
@@ -76,7 +76,7 @@ class AsyncDeploymentTargetsClient(ClientBase):
                 target that does not exist a DeploymentTargetDoesNotExistException or an
                 InstanceDoesNotExistException.
         """
-        ids = [each async for each in aiter_of(check_target_ids(targetIds, self._iterables))]
+        ids = [each async for each in aiter_of(checked_ids(targetIds, self._iterables))]
         if not ids:
             return Output(deployment_targets=[])
         run = self._run(Batches(deploymentId, ids, skip_missing=skip_missing).plan)
