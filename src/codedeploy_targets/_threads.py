@@ -182,11 +182,10 @@ class Run:
     def _wait(self, seconds: float) -> bool:
         """Wait until a job ends, or the run is closed; tell whether that came in time."""
         while True:
-            part = min(seconds, _LONGEST_WAIT)
             try:
-                self._events.get(timeout=part)
+                self._events.get(timeout=min(seconds, _LONGEST_WAIT))
             except queue.Empty:
-                seconds -= part
+                seconds -= _LONGEST_WAIT
                 if seconds <= 0:
                     return False
             else:
