@@ -118,18 +118,13 @@ class Run:
         # A call that hangs gives its place under the cap to those who wait for one.
         job = Job(self._throttle.wake)
         self.running.add(job)
-        call = partial(
-            self._throttle.call, lambda: self._is_over(job), partial(job.woken.put, None)
-        )
-        do = partial(self._do, job, work(call))
+        is_over, wake = partial(self._is_over, job), partial(job.woken.put, None)
+        steps = work(partial(self._throttle.call, is_over, wake))
+        do = partial(self._do, job, steps)
         if self.limit > 1:
+            do_in_context = partial(_in_context, copy_context(), do)
             # A daemon, so that a process can end while a call hangs.
-            thread = Thread(
-                target=_in_context,
-                args=(copy_context(), do),
-                name="codedeploy-targets",
-                daemon=True,
-            )
+            thread = Thread(target=do_in_context, name="codedeploy-targets", daemon=True)
             with suppress(RuntimeError):  # no more threads can be started
                 thread.start()
                 return job
