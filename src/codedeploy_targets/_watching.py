@@ -75,9 +75,8 @@ class Watch:
                 yield from self._in_time(self._round(run))
             except (ClientError, BotoCoreError) as error:
                 failures += 1
-                lasts = self._clock() - last_success >= _TROUBLE_SECONDS
-                lasts = lasts and failures >= _TROUBLE_ROUNDS
-                if lasts or is_first or not _may_pass(error):
+                is_long = self._clock() - last_success >= _TROUBLE_SECONDS
+                if (is_long and failures >= _TROUBLE_ROUNDS) or is_first or not _may_pass(error):
                     raise
             else:
                 failures, is_first, delay = 0, False, self._delay
@@ -145,9 +144,7 @@ class Watch:
             failed = yield from self._list(run, _FAILED)
             newly_failed = [each for each in failed if known.get(each) != "Failed"]
             # Read even if not listed: it may have ended, or have a status that the filters lack.
-            was_busy = [
-                each for each, status in known.items() if status not in {*_SETTLED, "Failed"}
-            ]
+            was_busy = [each for each in known if known[each] not in {*_SETTLED, "Failed"}]
             ids = [*busy, *newly_failed, *was_busy]
         return [*dict.fromkeys(ids)]
 
