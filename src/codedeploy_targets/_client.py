@@ -53,9 +53,8 @@ class ClientBase:
     def _stream(
         self, deployment_id: str, target_ids: Any, target_filters: Any, *, skip_missing: bool
     ) -> Batches:
-        source: Any
         if target_ids is None:
-            source = Listing(deployment_id, target_filters)
+            source: Any = Listing(deployment_id, target_filters)
         elif target_filters is not None:
             raise TypeError("targetFilters choose what is listed, so targetIds cannot go with them")
         else:
