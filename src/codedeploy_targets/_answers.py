@@ -52,31 +52,34 @@ class BatchGetDeploymentTargetsOutput(Shape, frozen=True):
         return {"deploymentTargets": [target.to_boto3() for target in self.deployment_targets]}
 
 
-def read_body(body: bytes) -> BatchGetDeploymentTargetsOutput:
+Output = BatchGetDeploymentTargetsOutput
+
+
+def read_body(body: bytes) -> Output:
     """Read the bytes that the service sent, or raise UnreadableError."""
     return _read(body, _ENVELOPES.validate_json, lambda _: mend(load(body)))
 
 
-def read_dict(response: Any) -> BatchGetDeploymentTargetsOutput:
+def read_dict(response: Any) -> Output:
     """Read the dict that botocore made of a response, or that a stub or a mock made up."""
     return _read(response, _ENVELOPES.validate_python, mend)
 
 
-def _read(answer: Any, validate: _Function, parse: _Function) -> BatchGetDeploymentTargetsOutput:
+def _read(answer: Any, validate: _Function, parse: _Function) -> Output:
     with suppress(ValidationError):  # the fast pass
         targets = validate(answer)["deploymentTargets"]
         # Without an id, the payload may be absent, or of another shape: the lenient pass can tell.
         if all(target.target_id is not None for target in targets):
-            return BatchGetDeploymentTargetsOutput.model_construct(deployment_targets=targets)
+            return Output.model_construct(deployment_targets=targets)
     answer = parse(answer)
     check_members(answer, "it", ["deploymentTargets"], "members, but no deploymentTargets")
     envelopes = answer.get("deploymentTargets")
     if envelopes is None:
-        return BatchGetDeploymentTargetsOutput()
+        return Output()
     if not isinstance(envelopes, list):
         raise UnreadableError("deploymentTargets is no list")
     targets = [read_envelope(each, f"deploymentTargets[{i}]") for i, each in enumerate(envelopes)]
-    return BatchGetDeploymentTargetsOutput.model_construct(deployment_targets=targets)
+    return Output.model_construct(deployment_targets=targets)
 
 
 def read_metadata(response: Any) -> ResponseMetadata:

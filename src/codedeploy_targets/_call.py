@@ -16,8 +16,7 @@ from typing import Any
 from botocore.client import BaseClient
 from botocore.exceptions import ClientError
 
-from ._answers import BatchGetDeploymentTargetsOutput as Output
-from ._answers import read_body, read_dict, read_listing, read_metadata
+from ._answers import Output, read_body, read_dict, read_listing, read_metadata
 from ._deployments import read_deployment
 from ._errors import InvalidResponseError
 from ._json import NotJSONError, UnreadableError, load

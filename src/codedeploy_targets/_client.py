@@ -16,7 +16,7 @@ from typing import Any
 from botocore.client import BaseClient
 from typing_extensions import Self
 
-from ._answers import BatchGetDeploymentTargetsOutput as Output
+from ._answers import Output
 from ._call import check_client
 from ._default_client import default_client
 from ._deployments import DeploymentInfo

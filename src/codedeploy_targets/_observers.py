@@ -9,8 +9,7 @@ from typing import Any
 from botocore.history import get_global_history_recorder
 from botocore.parsers import ResponseParser
 
-from ._answers import BatchGetDeploymentTargetsOutput as Output
-from ._answers import read_dict
+from ._answers import Output, read_dict
 from ._models import UnknownTarget
 
 

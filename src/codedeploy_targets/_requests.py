@@ -19,8 +19,7 @@ from botocore.exceptions import ClientError, PaginationError
 from typing_extensions import TypedDict
 
 from . import _enums  # `TargetStatus` in TargetFilters is the name of a key, and hides the enum
-from ._answers import BatchGetDeploymentTargetsOutput as Output
-from ._answers import read_metadata
+from ._answers import Output, read_metadata
 from ._errors import MISSING_CODES, error_code
 
 BATCH_SIZE = 25  # AWS's maximum for `targetIds`

@@ -16,7 +16,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, IncompleteReadError
 from botocore.exceptions import ConnectionError as BotoCoreConnectionError
 
-from ._answers import BatchGetDeploymentTargetsOutput as Output
+from ._answers import Output
 from ._deployments import DeploymentInfo
 from ._errors import InvalidResponseError, error_code, is_throttled
 from ._requests import Batches, Listing, Plan, Run, TargetFilters, ask, get_deployment

@@ -12,7 +12,7 @@ from functools import partial
 from aiobotocore.client import AioBaseClient
 from typing_extensions import Self
 
-from ._answers import BatchGetDeploymentTargetsOutput as Output
+from ._answers import Output
 from ._client import ClientBase, IteratorBase, WatchBase
 from ._deployments import DeploymentInfo
 from ._models import DeploymentTarget
