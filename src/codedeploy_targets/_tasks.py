@@ -83,7 +83,6 @@ class Run:
         try:
             while not self._is_closed:
                 step = self._plan.send(happened)
-                happened = None
                 if isawaitable(step):
                     await step
                 elif not isinstance(step, float):

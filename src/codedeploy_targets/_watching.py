@@ -100,7 +100,7 @@ class Watch:
                 except StopIteration:
                     return
                 if isinstance(step, DeploymentInfo):
-                    self.deployment, happened = step, None
+                    self.deployment = step
                 elif isinstance(step, Output):
                     happened = yield self._note_changes(step)
                 else:
