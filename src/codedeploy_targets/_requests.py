@@ -166,12 +166,9 @@ def get_deployment(deployment_id: str, run: Run) -> Plan:
 class Batches:
     """The batches of one request.
 
-    Args:
-        deployment_id: the id of the deployment.
-        source: the ids in a list, or what gives them page by page: a Listing, or an iterable.
-        skip_missing: whether to find and leave out the ids that the service does not know.
-        window: how many batches may be under way or wait to be consumed.
-        on_start: is called before each batch; what it raises ends the request.
+    `source` holds the ids, or gives them page by page: a list, a Listing, or an iterable. At most
+    `window` batches are under way or wait to be consumed. `on_start` is called before each batch;
+    what it raises ends the request.
     """
 
     def __init__(
