@@ -11,7 +11,6 @@ from ._json import UnreadableError, check_members, drop_nulls, load, load_answer
 from ._models import ENVELOPE_SCHEMA, DeploymentTarget, read_envelope
 from ._shapes import Shape
 
-_Function = Callable[[Any], Any]
 _targets = core_schema.typed_dict_field(core_schema.list_schema(ENVELOPE_SCHEMA, strict=True))
 _ENVELOPES = SchemaValidator(core_schema.typed_dict_schema({"deploymentTargets": _targets}))
 
@@ -65,7 +64,7 @@ def read_dict(response: Any) -> Output:
     return _read(response, _ENVELOPES.validate_python, mend)
 
 
-def _read(answer: Any, validate: _Function, parse: _Function) -> Output:
+def _read(answer: Any, validate: Callable[[Any], Any], parse: Callable[[Any], Any]) -> Output:
     with suppress(ValidationError):  # the fast pass
         targets = validate(answer)["deploymentTargets"]
         # Without an id, the payload may be absent, or of another shape: the lenient pass can tell.
