@@ -112,8 +112,6 @@ class DeploymentTargetsClient(ClientBase):
         """
         ids = [*checked_ids(targetIds, self._iterables)]
         batches = Batches(deploymentId, ids, skip_missing=skip_missing)
-        if not ids:
-            return Output(deployment_targets=[])
         # A single call is made in the caller's thread.
         limit = min(self._max_concurrency, len(batches.ready))
         with closing(self._run(batches.plan, limit)) as run:

@@ -146,7 +146,8 @@ def merge(outputs: Iterable[Output]) -> Output:
     for output in outputs:
         for name in output.model_fields_set:
             members.setdefault(name, []).extend(getattr(output, name))
-    return Output.model_construct(**members)
+    # Where no id was given, no call was made: that is an empty list of targets, not an unset one.
+    return Output.model_construct(**members or {"deployment_targets": []})
 
 
 def ask(run: Run, work: Work) -> Plan:

@@ -77,8 +77,6 @@ class AsyncDeploymentTargetsClient(ClientBase):
                 InstanceDoesNotExistException.
         """
         ids = [each async for each in aiter_of(checked_ids(targetIds, self._iterables))]
-        if not ids:
-            return Output(deployment_targets=[])
         run = self._run(Batches(deploymentId, ids, skip_missing=skip_missing).plan)
         outputs = []
         while output := await run.take():
