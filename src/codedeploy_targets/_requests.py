@@ -202,7 +202,9 @@ class Batches:
         is_listing, seconds = isinstance(self._source, Listing), 0.0  # that the last read took
         try:
             while True:
-                self._proceed(run, may_read=is_listing)
+                self._proceed(run)
+                if is_listing and self._may_read(run):
+                    self._page = run.start(self._source.next_page)
                 if self._jobs and self._jobs[0].done():
                     output = self._jobs.popleft().result()
                     self.missing_target_ids += output.missing_target_ids
@@ -226,8 +228,8 @@ class Batches:
             for job in self._jobs:
                 job.cancel()
 
-    def _proceed(self, run: Run, *, may_read: bool) -> None:
-        """Take in a page that has come, then start the jobs that may start."""
+    def _proceed(self, run: Run) -> None:
+        """Take in a page that has come, then start the batches that may start."""
         if self._page and self._page.done():
             page, self._page = self._page, None
             try:
@@ -238,8 +240,6 @@ class Batches:
         while self.ready and self._has_room(run):
             self._on_start()
             self._jobs.append(run.start(partial(self._get_batch, self.ready.popleft())))
-        if may_read and self._may_read(run):
-            self._page = run.start(self._source.next_page)
 
     def _may_read(self, run: Run) -> bool:
         return self._source is not None and not self._page and self._has_room(run)
