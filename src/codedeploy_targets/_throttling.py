@@ -59,22 +59,22 @@ class Throttle:
         if _outer.get() in self._under_way:  # which ends only after this one
             return (yield request)
         while True:
-            place, throttled, succeeded = Place(is_over, wake), False, False
+            place = Place(is_over, wake)
             try:
                 while not self._enter(place):
                     yield None
                 _outer.set(place)
                 answer = yield request
-                succeeded = True
             except ClientError as error:
-                throttled = is_throttled(error)
-                if not (throttled and place.had_company):
+                if not (place.had_company and is_throttled(error)):
                     raise
+                self._halve_cap()
             else:
+                self._raise_cap()
                 return answer
             finally:
                 _outer.set(None)
-                self._leave(place, throttled=throttled, succeeded=succeeded)
+                self._leave(place)
 
     def _enter(self, place: Place) -> bool:
         """Let a call begin, or make it wait to be woken; the first to come is the first to go."""
@@ -97,23 +97,24 @@ class Throttle:
         self.wake()
         return True
 
-    def _leave(self, place: Place, *, throttled: bool, succeeded: bool) -> None:
+    def _halve_cap(self) -> None:
+        with lock():
+            if self._cap == math.inf:  # it goes once it is back at this level
+                self._level = max(len(self._under_way), 2)
+            self._cap = max(min(self._cap, len(self._under_way)) / 2, 1)
+
+    def _raise_cap(self) -> None:
+        with lock():
+            self._succeeded_at = time.monotonic()
+            self._cap += _SPEED / self._cap
+            if self._cap >= self._level:
+                self._cap = self._level = math.inf
+
+    def _leave(self, place: Place) -> None:
         """End a call, or the wait for one."""
         with lock():
-            # A throttled call halves the cap, one that succeeds raises it a little; once the cap is
-            # back at the level that it began from, it goes.
-            if throttled and place.had_company:
-                if self._cap == math.inf:
-                    self._level = max(len(self._under_way), 2)
-                self._cap = max(min(self._cap, len(self._under_way)) / 2, 1)
-            elif succeeded:
-                self._succeeded_at = time.monotonic()
-                self._cap += _SPEED / self._cap
-                if self._cap >= self._level:
-                    self._cap = self._level = math.inf
-            for places in (self._under_way, self._waiting):
-                if place in places:
-                    places.remove(place)
+            self._under_way = [each for each in self._under_way if each is not place]
+            self._waiting = [each for each in self._waiting if each is not place]
         self.wake()
 
     def wake(self) -> None:
