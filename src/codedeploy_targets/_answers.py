@@ -1,4 +1,4 @@
-"""Change here: how lenient the library is with the service's answers, bytes or dicts to models."""
+"""Change here: how the service's answers become models, in one fast pass or a lenient one."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -40,9 +40,8 @@ class BatchGetDeploymentTargetsOutput(Shape, frozen=True):
         answer = load_answer(answer)
         if not isinstance(answer, dict) or answer.get("deploymentTargets") is None:
             raise UnreadableError("expected boto3's dict or the CLI's JSON, with deploymentTargets")
-        output = read_dict(answer)
         calls = [read_metadata(answer)] if "ResponseMetadata" in answer else []
-        return output.model_copy(update={"response_metadata": calls})
+        return read_dict(answer).model_copy(update={"response_metadata": calls})
 
     def to_boto3(self) -> dict[str, Any]:
         """Return the dict that boto3 returns, without `ResponseMetadata`."""

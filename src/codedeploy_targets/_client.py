@@ -197,7 +197,7 @@ class DeploymentTargetsClient(ClientBase):
 class IteratorBase:
     """What the iterators of both clients tell.
 
-    A fake of the client gives the first three. The clients give `run`, their request, and `state`,
+    A fake of the client passes the first three. The clients pass `run`, their request, and `state`,
     which has the attributes.
     """
 

@@ -1,4 +1,4 @@
-"""Change here: the codes that mean "missing", the library's own error, the operation's errors."""
+"""Change here: which codes mean "missing" or "throttled", and the library's own error."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class InvalidResponseError(BotoCoreError):
         self.deployment_id: str = kwargs["deployment_id"]
         self.target_ids: list[str] = kwargs["target_ids"]
         self.body: bytes = kwargs["body"]
-        self.is_cut_short: bool = kwargs.get("is_cut_short", False)  # 0.1.0 had none
+        self.is_cut_short: bool = kwargs.get("is_cut_short", False)  # a pickle of 0.1.0 has none
 
 
 class Exceptions(Protocol):

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-# Python imports this package before `__main__`, which takes over. Other programs are left alone.
+# Until `__main__`, which Python imports last, handles signals. Other programs are left alone.
 _IS_MODULE = sys.argv[:1] == ["-m"] and "codedeploy_targets" in sys.orig_argv
 _IS_SCRIPT = Path([*sys.argv, ""][0]).name == "codedeploy-targets"
 if (_IS_MODULE or _IS_SCRIPT) and signal.getsignal(signal.SIGINT) == signal.default_int_handler:
@@ -23,8 +23,8 @@ def handle_signals(report: Any) -> None:
         if now < report.ended_at:
             report.ended_at = now
             raise KeyboardInterrupt
-        # `timeout`, and a terminal that closes, signal twice. Later, it hangs, as when nobody
-        # reads what it writes.
+        # `timeout`, and a terminal that closes, signal twice at once. A second later, the report
+        # hangs, as when nobody reads what it writes.
         if now > report.ended_at + 1:
             os._exit(128 + number)
 

@@ -31,7 +31,7 @@ def load(text: str | bytes, errors: str = "replace") -> Any:
 
 def load_answer(answer: Any) -> Any:
     """Parse an answer that is text, as AWS's CLI prints it; others are returned as they are."""
-    if isinstance(answer, bytes):  # UTF-16, where PowerShell wrote the file
+    if isinstance(answer, bytes):  # which PowerShell writes as UTF-16
         answer = answer.decode(json.detect_encoding(answer), errors="replace")
     return load(answer.removeprefix("\ufeff")) if isinstance(answer, str) else answer
 
@@ -48,8 +48,8 @@ def mend(value: Any, levels: int = 190) -> Any:
 
 
 def _mend_text(value: Any) -> Any:
-    may_be_odd = isinstance(value, str) and not value.isascii()
-    return re.sub("[\ud800-\udfff]", "\ufffd", value) if may_be_odd else value
+    is_plain = not isinstance(value, str) or value.isascii()
+    return value if is_plain else re.sub("[\ud800-\udfff]", "\ufffd", value)
 
 
 def drop_nulls(value: Any) -> Any:
@@ -59,11 +59,11 @@ def drop_nulls(value: Any) -> Any:
     return [drop_nulls(item) for item in value] if isinstance(value, list) else value
 
 
-def check_members(value: Any, place: str, known: Iterable[str], found: str) -> None:
+def check_members(value: Any, place: str, known: Iterable[str], complaint: str) -> None:
     """Refuse what is no object, or has members of which none is known, such as an error's JSON."""
     if not isinstance(value, dict):
         raise UnreadableError(f"{place} is no object")
     given = {name for name, each in value.items() if each is not None}
-    # botocore adds ResponseMetadata.
+    # botocore adds ResponseMetadata. A known member counts, even if it is null.
     if given - {"ResponseMetadata"} and not value.keys() & {*known}:
-        raise UnreadableError(f"{place} has {found}")
+        raise UnreadableError(f"{place} has {complaint}")

@@ -72,8 +72,7 @@ class ECSTaskSet(Shape, frozen=True):
 
 def _require_type(schema: dict[str, Any]) -> None:
     # The constructor sets the type, but the union needs it in JSON to choose the class.
-    if "deployment_target_type" not in schema.setdefault("required", []):
-        schema["required"].append("deployment_target_type")
+    schema["required"] = sorted({*schema.get("required", []), "deployment_target_type"})
 
 
 class _Target(Shape, frozen=True, json_schema_extra=_require_type):
@@ -124,7 +123,8 @@ class _Target(Shape, frozen=True, json_schema_extra=_require_type):
             given = {name: getattr(target, name) for name in target.model_fields_set}
             target = cls.model_validate(given)
         # Without a type, nor a payload that is known, it is no envelope.
-        if not isinstance(target, cls) or getattr(target, "raw_type", "") is None:
+        is_unlabelled = isinstance(target, UnknownTarget) and target.raw_type is None
+        if is_unlabelled or not isinstance(target, cls):
             raise UnreadableError(f"expected the envelope of one {cls.__name__}")
         return target
 

@@ -26,11 +26,11 @@ def show(output: Output, client: Any, customized: dict[str, Any]) -> Callable[[A
     def read(response: Any) -> Output:
         # boto3's dict has no place for an unknown target's payload, so all unknown targets look
         # alike: an envelope's identity tells which it was, or its place, if there are as many.
-        edited, left = read_dict(response), response.get("deploymentTargets") or []
+        edited, remaining = read_dict(response), response.get("deploymentTargets") or []
         originals = dict(zip(map(id, envelopes), targets, strict=True))
-        if len(left) == len(targets):
-            originals = dict(zip(map(id, left), targets, strict=True)) | originals
-        for index, envelope in enumerate(left):
+        if len(remaining) == len(targets):
+            originals = dict(zip(map(id, remaining), targets, strict=True)) | originals
+        for index, envelope in enumerate(remaining):
             original = originals.get(id(envelope))
             if isinstance(original, UnknownTarget) and original.to_boto3() == envelope:
                 edited.deployment_targets[index] = original

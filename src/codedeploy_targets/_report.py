@@ -41,7 +41,7 @@ def _join(glue: str, *texts: object) -> str:
     return glue.join(str(each) for each in texts if each)
 
 
-def _first(ids: list[str]) -> str:
+def _first_ids(ids: list[str]) -> str:
     more = len(ids) > _MOST and f"and {len(ids) - _MOST} more"
     return _join(", ", *map(one_line, ids[:_MOST]), more)
 
@@ -62,8 +62,8 @@ def doing(target: DeploymentTarget) -> str:
     return _join(", ", event and event.lifecycle_event_name, *told)
 
 
-def _past(target: DeploymentTarget) -> list[str | None]:
-    return [e.lifecycle_event_name for e in target.lifecycle_events if e.status in DONE]
+def _past_events(target: DeploymentTarget) -> list[str | None]:
+    return [each.lifecycle_event_name for each in target.lifecycle_events if each.status in DONE]
 
 
 class Report:
@@ -118,7 +118,7 @@ class Report:
 
     def has_reached_goal(self) -> bool:
         goal, targets = self._args.until, self.targets.values()
-        past = [each.status == "Skipped" or goal in _past(each) for each in targets]
+        past = [each.status == "Skipped" or goal in _past_events(each) for each in targets]
         return bool(goal) and (goal == self.deployment.status or (bool(past) and all(past)))
 
     def tell_rest(self) -> None:
@@ -133,7 +133,7 @@ class Report:
         if rest := sum(len(group.targets) for group in groups[_MOST:]):
             self._print(f"and {rest} more failed, for {len(groups) - _MOST} other reasons")
         if missing:
-            self._print("AWS returned nothing for", _first(missing))
+            self._print("AWS returned nothing for", _first_ids(missing))
         if cause := info.error_information:
             self._print(_join(": ", cause.code, cause.message))
         back: Any = info.rollback_info
@@ -160,7 +160,7 @@ class Report:
         why, event = group.diagnostics or Diagnostics(), group.targets[0].failed_event
         head = _join(" in ", f"{len(group.targets)} failed", group.lifecycle_event_name)
         self._print(_join(": ", head, why.error_code))
-        ids = _first([each.target_id or "without id" for each in group.targets])
+        ids = _first_ids([each.target_id or "without id" for each in group.targets])
         width = max((get_terminal_size().columns if self._out.isatty() else 98) - 14, 20)
         lines = wrap(ids, width, break_long_words=False, break_on_hyphens=False)
         duration = event and event.duration and span(event.duration.total_seconds())

@@ -70,7 +70,7 @@ class TargetFilters(TypedDict, total=False):
     ServerInstanceLabel: Sequence[Literal["Blue", "Green"] | _enums.TargetLabel]
 
 
-# Without a filter that it does not know, a request would get all targets.
+# pydantic would drop a filter that is misspelt, and without one a listing has all targets.
 cast("Any", TargetFilters).__pydantic_config__ = {"extra": "forbid"}
 
 
@@ -199,7 +199,7 @@ class Batches:
 
     def plan(self, run: Run) -> Plan:
         """Yield the outputs in order; raise the first error in this order."""
-        is_listing, seconds = isinstance(self._source, Listing), 0.0  # that the last read took
+        is_listing, read_seconds = isinstance(self._source, Listing), 0.0
         try:
             while True:
                 self._proceed(run)
@@ -212,11 +212,11 @@ class Batches:
                 elif self._may_read(run):
                     # Reading the user's ids may block this thread. So the calls under way first
                     # have as long to end as it took the last time.
-                    if not (run.running and (yield seconds)):
+                    if not (run.running and (yield read_seconds)):
                         begin = time.monotonic()
                         self._page = run.read(self._source, BATCH_SIZE - len(self._batch))
-                        seconds = time.monotonic() - begin
-                # A job that has ended takes up room for a moment yet.
+                        read_seconds = time.monotonic() - begin
+                # An ended job may be in `run.running` for a moment, and keep a batch from starting.
                 elif not (self._jobs or self._page or self.ready or self._source is not None):
                     break
                 elif not (yield _PATIENCE if is_listing and self._page else math.inf):

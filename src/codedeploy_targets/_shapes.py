@@ -10,7 +10,7 @@ from pydantic_core import CoreSchema, SchemaValidator, core_schema
 
 from ._json import UnreadableError, check_members
 
-_FROM, _TO = (datetime(year, 1, 1, tzinfo=timezone.utc) for year in (2000, 2500))
+_Y2000, _Y2500 = (datetime(year, 1, 1, tzinfo=timezone.utc) for year in (2000, 2500))
 _PYDANTIC = tuple(int(part) for part in VERSION.split(".")[:2])
 
 
@@ -37,7 +37,7 @@ class Shape(
     """The base of all models: a structure of AWS's service model."""
 
     __signature__: ClassVar[Any] = _Signature()
-    _aws_name = staticmethod(to_camel)  # of the member that an attribute holds
+    _aws_name = staticmethod(to_camel)  # AWS's name from an attribute's
 
 
 @cache
@@ -52,8 +52,8 @@ def structure_schema(cls: type[Shape], *path: str, on_error: Any = "raise") -> C
     fields = {}
     for name, aws_name in aws_names(cls).items():
         field = cls.model_fields[name]
-        is_type = get_origin(field.annotation) is Literal  # it stands beside the payload
-        place: list[str | int] = [aws_name] if is_type else [*path, aws_name]
+        is_label = get_origin(field.annotation) is Literal  # it stands beside the payload
+        place: list[str | int] = [aws_name] if is_label else [*path, aws_name]
         schema = _value_schema(field.annotation)
         schema = core_schema.with_default_schema(schema, default=field.default, on_error=on_error)
         fields[name] = core_schema.model_field(schema, validation_alias=place)
@@ -93,7 +93,7 @@ def check_structure(cls: type[Shape], value: Any, place: str) -> None:
     """Refuse what AWS would not send, such as a model's own JSON, rather than read it as empty."""
     names = aws_names(cls)
     check_members(value, place, names.values(), "no member that AWS knows")
-    # Beside an id, the fast pass ignores a model's names: so this does, too.
+    # In a payload with an id, the fast pass ignores a model's names: so this does, too.
     if "targetId" not in value and value.keys() & (names.keys() - names.values()):
         raise UnreadableError(f"{place} has names of the models, not AWS's")
 
@@ -131,9 +131,9 @@ def _first_of(*schemas: CoreSchema) -> CoreSchema:
 
 _NUMBER = core_schema.float_schema(strict=True, allow_inf_nan=False)
 # From 2000 to 2500, pydantic reads times in UTC as botocore does. All others are botocore's.
-_seconds = core_schema.float_schema(strict=True, ge=_FROM.timestamp(), lt=_TO.timestamp())
+_seconds = core_schema.float_schema(strict=True, ge=_Y2000.timestamp(), lt=_Y2500.timestamp())
 _usual_seconds = core_schema.chain_schema([_seconds, core_schema.datetime_schema()])
-_usual_time: Any = core_schema.datetime_schema(ge=_FROM, lt=_TO, tz_constraint=0)
+_usual_time: Any = core_schema.datetime_schema(ge=_Y2000, lt=_Y2500, tz_constraint=0)
 # From Python, numbers alone: boto3's times are in the local zone, where an hour of each year comes
 # twice.
 _usual = core_schema.json_or_python_schema(_usual_time, _usual_seconds)

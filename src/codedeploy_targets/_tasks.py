@@ -32,7 +32,7 @@ class Job:
         # Once, whoever does it: a second time would cut its cleanup short and, before Python
         # 3.12, may block a lock for ever that aiobotocore uses in `adaptive` mode.
         if not (self.is_cancelled or self.task.done()):
-            if getattr(self.task, "cancelling", int)():
+            if getattr(self.task, "cancelling", int)():  # new in Python 3.11
                 # By somebody else, who may take it back, as a timeout in the user's iterable does.
                 self.task.get_loop().call_later(_LOOK_AGAIN, self.cancel)
             else:

@@ -19,8 +19,8 @@ from ._models import DeploymentTarget
 from ._requests import Plan, Steps, Work
 from ._throttling import Throttle
 
-# Python notices a signal that comes just before a wait at its end alone, and on Windows each. So
-# that Ctrl-C is never lost for long, no wait is longer than these seconds.
+# Python notices a signal that comes just before a wait only when the wait ends; on Windows, any
+# signal. So that Ctrl-C is never lost for long, no wait is longer than these seconds.
 _LONGEST_WAIT = 1.0
 
 
@@ -89,7 +89,7 @@ class Run:
                 step = self._plan.send(happened)
                 if isinstance(step, float):
                     happened = self._wait(step)
-                elif not self._is_closed:  # by the user's iterable
+                elif not self._is_closed:  # the user's iterable may close it
                     return step
         except (StopIteration, Closed):
             pass

@@ -94,7 +94,7 @@ class Throttle:
             for each in self._under_way:
                 each.had_company = True
             self._under_way.append(place)
-        self.wake()
+        self.wake()  # as there may be room for the next one, too
         return True
 
     def _halve_cap(self) -> None:
