@@ -16,8 +16,10 @@ import math
 import random
 import statistics
 import sys
+from collections import defaultdict
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing
+from contextvars import Context, copy_context
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 from unittest.mock import patch
@@ -74,6 +76,8 @@ class Clock:
         self._order = itertools.count()
         self._due: list[tuple[float, int, Process]] = []
         self._waiting: set[Process] = set()
+        # As each thread and task has a context of its own.
+        self._contexts: defaultdict[Process, Context] = defaultdict(copy_context)
 
     def monotonic(self) -> float:
         return self.now
@@ -90,7 +94,7 @@ class Clock:
         while self._due:
             self.now, _, self.current = heapq.heappop(self._due)
             try:
-                seconds = next(self.current)
+                seconds = self._contexts[self.current].run(next, self.current)
             except StopIteration:
                 continue
             if seconds is None:
