@@ -144,7 +144,8 @@ class Call:
             # botocore fails where the error of a proxy is not UTF-8, or is JSON but no object.
             response["body"] = body.decode(errors="replace").encode()
             with suppress(UnreadableError):
-                response["body"] = response["body"] if isinstance(load(body), dict) else b"{}"
+                if not isinstance(load(body), dict):
+                    response["body"] = b"{}"
             return
         response["body"] = b""
         try:

@@ -37,7 +37,7 @@ def load_answer(answer: Any) -> Any:
 
 
 def mend(value: Any, levels: int = 190) -> Any:
-    """Return a value as JSON can hold it: U+FFFD for each lone surrogate, dicts and lists."""
+    """Return a value as JSON can hold it: in dicts and lists, with U+FFFD for lone surrogates."""
     if levels < 0:  # pydantic writes no JSON that has more than some 200 levels
         raise UnreadableError("it is nested too deeply")
     if isinstance(value, Mapping):

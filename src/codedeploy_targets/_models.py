@@ -121,7 +121,7 @@ class _Target(Shape, frozen=True, json_schema_extra=_require_type):
         target: Any = read_envelope(mend(envelope), "the envelope")
         if type(target) in cls.__mro__[1:]:  # a user's own subclass
             given = {name: getattr(target, name) for name in target.model_fields_set}
-            target = cls.model_validate(given)
+            target = read_structure(cls.__pydantic_validator__, given, "the envelope")
         # Without a type, nor a payload that is known, it is no envelope.
         is_unlabelled = isinstance(target, UnknownTarget) and target.raw_type is None
         if is_unlabelled or not isinstance(target, cls):

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Literal, get_args, get_origin
 
 from pydantic import VERSION, AwareDatetime, BaseModel, ValidationError
 from pydantic.alias_generators import to_camel
-from pydantic_core import CoreSchema, SchemaValidator, core_schema
+from pydantic_core import CoreSchema, core_schema
 
 from ._json import UnreadableError, check_members
 
@@ -79,7 +79,7 @@ def _value_schema(annotation: Any) -> CoreSchema:
     return {**schema, "missing": annotation._missing_}
 
 
-def read_structure(validator: SchemaValidator, value: Any, place: str) -> Any:
+def read_structure(validator: Any, value: Any, place: str) -> Any:
     """Read a structure, or raise UnreadableError, which tells the place of what is wrong in it."""
     try:
         return validator.validate_python(value)

@@ -117,13 +117,21 @@ def test_a_subclass_of_the_user_s_reads_its_envelope(base: Any) -> None:
             return f"my {self.target_id}"
 
     member = PAYLOADS.get(base.__name__)
-    envelope = {member: {"targetId": "mine", "status": "Failed"}} if member else UNKNOWN
+    payload = {"targetId": CONFIDENTIAL, "status": "Failed"}
+    envelope = {member: payload} if member else {**doors.MARS, "marsTarget": payload}
     mine, its = Mine.from_boto3(envelope), base.from_boto3(envelope)
     assert (type(mine), mine.name) == (Mine, f"my {its.target_id}")
     assert mine.model_dump() == its.model_dump()
     assert (mine.to_boto3(), mine.model_fields_set) == (its.to_boto3(), its.model_fields_set)
     with pytest.raises(ValueError, match="expected the envelope of one Mine"):
         Mine.from_boto3(UNKNOWN if member else GOOD)
+
+    class Demanding(Mine, frozen=True):  # type: ignore[call-arg]
+        host: str
+
+    with pytest.raises(ValueError, match="the envelope is not as expected") as refused:
+        Demanding.from_boto3(envelope)
+    doors.assert_shows_no_value(refused.value)
 
 
 # What is refused --------------------------------------------------------------------------------
