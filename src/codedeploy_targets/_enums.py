@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from typing_extensions import Self
 
@@ -31,6 +31,11 @@ class _OpenEnum(str, Enum):
         return type(self), (self.value,)
 
     __str__ = str.__str__  # `format` follows it
+
+    if TYPE_CHECKING:
+        # Declared, so that checkers rule out no value after a comparison: more are to come.
+        def __eq__(self, other: object, /) -> bool: ...
+        def __hash__(self) -> int: ...
 
     @classmethod
     def __get_pydantic_json_schema__(cls, *_: object) -> dict[str, Any]:

@@ -120,7 +120,7 @@ class _Target(Shape, frozen=True, json_schema_extra=_require_type):
         """
         target: Any = read_envelope(mend(envelope), "the envelope")
         if type(target) in cls.__mro__[1:]:  # a user's own subclass
-            given = {name: getattr(target, name) for name in target.model_fields_set}
+            given = target.model_dump(exclude_unset=True)  # as its own fields may have own classes
             target = read_structure(cls.__pydantic_validator__, given, "the envelope")
         # Without a type, nor a payload that is known, it is no envelope.
         is_unlabelled = isinstance(target, UnknownTarget) and target.raw_type is None

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Literal, get_args, get_origin
 
 from pydantic import VERSION, AwareDatetime, BaseModel, ValidationError
 from pydantic.alias_generators import to_camel
-from pydantic_core import CoreSchema, core_schema
+from pydantic_core import CoreSchema, TzInfo, core_schema
 
 from ._json import UnreadableError, check_members
 
@@ -119,8 +119,9 @@ def _parse_timestamp(value: Any) -> Any:
     from botocore.utils import parse_to_aware_datetime
 
     try:
-        return parse_to_aware_datetime(value).astimezone(timezone.utc)
-    except (ArithmeticError, RuntimeError, TypeError) as error:
+        # In pydantic's UTC, as all other times: pandas makes no time column of two kinds of zone.
+        return parse_to_aware_datetime(value).astimezone(TzInfo(0))
+    except (ArithmeticError, RuntimeError, TypeError, ValueError) as error:
         raise ValueError("not a timestamp") from error
 
 
@@ -141,7 +142,10 @@ _odd_time = core_schema.no_info_plain_validator_function(_parse_timestamp)
 # AWS's JSON may have a count as 2.0.
 _whole_number = core_schema.chain_schema([_NUMBER, core_schema.int_schema()])
 _SCALARS: dict[Any, CoreSchema] = {
-    str: core_schema.str_schema(strict=True),
+    # From Python, a length makes pydantic refuse a lone surrogate, which the lenient pass mends.
+    str: core_schema.json_or_python_schema(
+        core_schema.str_schema(strict=True), core_schema.str_schema(strict=True, min_length=0)
+    ),
     float: _NUMBER,
     int: _first_of(core_schema.int_schema(strict=True), _whole_number),
     # Below 2.12, pydantic has no `val_temporal_unit`.

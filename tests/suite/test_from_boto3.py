@@ -24,6 +24,7 @@ from codedeploy_targets import BatchGetDeploymentTargetsOutput as Output
 from codedeploy_targets import (
     DeploymentTargetsClient,
     InstanceTarget,
+    LifecycleEvent,
     ResponseMetadata,
     UnknownTarget,
 )
@@ -111,13 +112,18 @@ def test_a_mapping_need_not_be_a_dict(beside: Any) -> None:
 
 @pytest.mark.parametrize("base", TARGETS)
 def test_a_subclass_of_the_user_s_reads_its_envelope(base: Any) -> None:
+    class Event(LifecycleEvent, frozen=True):
+        """The user's own."""
+
     class Mine(base, frozen=True):  # type: ignore[misc, call-arg]
+        lifecycle_events: list[Event] = []  # noqa: RUF012 - pydantic copies it
+
         @property
         def name(self) -> str:
             return f"my {self.target_id}"
 
     member = PAYLOADS.get(base.__name__)
-    payload = {"targetId": CONFIDENTIAL, "status": "Failed"}
+    payload = {"targetId": CONFIDENTIAL, "status": "Failed", "lifecycleEvents": [{}]}
     envelope = {member: payload} if member else {**doors.MARS, "marsTarget": payload}
     mine, its = Mine.from_boto3(envelope), base.from_boto3(envelope)
     assert (type(mine), mine.name) == (Mine, f"my {its.target_id}")

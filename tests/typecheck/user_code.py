@@ -135,6 +135,9 @@ def any_target(target: ct.DeploymentTarget) -> bool:
         refused(lambda: target.instance_label, AttributeError)  # type: ignore[union-attr]  # pyright: ignore[reportAttributeAccessIssue]
     if target.status is not None:
         assert_type(f"{target.status}", str)
+    # A comparison rules out no value, as more are to come.
+    if target.status == ct.TargetStatus.READY:
+        return False
     return target.status == "Failed" or target.status is ct.TargetStatus.SKIPPED
 
 
