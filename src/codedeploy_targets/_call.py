@@ -52,6 +52,8 @@ class Call:
     botocore does. A client that hides its endpoint, as a mock or a proxy does, is called itself.
     """
 
+    _is_async = False
+
     def __init__(self, client: Any, request: Request) -> None:
         self._client, self._request = client, request
         self._operation = request.method.title().replace("_", "")  # as AWS names it
@@ -60,10 +62,11 @@ class Call:
         # Reads the answer from the dict that botocore returns.
         self._reader = _READERS[request.method]
 
-    def make(self) -> Any:
+    async def make(self) -> Any:
         """Return an Output, a page of ids as boto3's dict, or a DeploymentInfo."""
         try:
-            return self._read(self._start())
+            response = self._start()
+            return self._read(await response if self._is_async else response)
         except ClientError as error:
             if self._error:  # botocore made a ClientError of the status that `_read_body` set
                 self._read(error.response)  # raises InvalidResponseError
@@ -170,13 +173,7 @@ class Call:
 class AsyncCall(Call):
     """One call, made on a copy of an aiobotocore client, whose endpoint awaits its emitter."""
 
-    async def make(self) -> Any:
-        try:
-            return self._read(await self._start())
-        except ClientError as error:
-            if self._error:
-                self._read(error.response)  # raises InvalidResponseError
-            raise
+    _is_async = True
 
     async def emit(self, event_name: str, **kwargs: Any) -> Any:
         with self._around(event_name, **kwargs):

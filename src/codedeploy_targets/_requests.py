@@ -9,7 +9,7 @@ import logging
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence, ValuesView
+from collections.abc import Callable, Coroutine, Generator, Iterable, Mapping, Sequence, ValuesView
 from collections.abc import Set as AbstractSet
 from copy import deepcopy
 from functools import partial
@@ -32,10 +32,6 @@ Plan = Generator[Any, Any, Any]
 """What a user's request does next: yields the seconds (a float) to wait until a job ends, and is
 sent whether one did; or yields what the user gets, or (in the async client) what is awaited."""
 
-Steps = Generator[Any, Any, Any]
-"""What a job does next: yields a Request, and is sent its answer or thrown its error, or yields
-None, to wait until the cap on the client's calls lets the next one begin."""
-
 
 class Request(NamedTuple):
     """One call, by the client's method of this name, with AWS's parameters."""
@@ -44,8 +40,11 @@ class Request(NamedTuple):
     params: dict[str, Any]
 
 
-Work = Callable[[Callable[[Request], Steps]], Steps]
-"""Returns the steps of a job, given the function that returns the steps of one call."""
+Caller = Callable[[Request], Coroutine[Any, Any, Any]]
+"""Makes a call, and returns its answer."""
+
+Work = Callable[[Caller], Coroutine[Any, Any, Any]]
+"""What a job does: in a task, or in a thread, where its calls block and never suspend it."""
 
 
 class Run(Protocol):
@@ -92,9 +91,9 @@ class Listing:
         # A copy, as the user may edit the filters before the first page.
         self._params: dict[str, Any] = deepcopy({"deploymentId": deployment_id, **filters})
 
-    def next_page(self, call: Callable[[Request], Steps]) -> Steps:
+    async def next_page(self, call: Caller) -> tuple[list[str], bool]:
         """Return the ids on the next page, and whether it is the last one."""
-        page = yield from call(Request("list_deployment_targets", self._params))
+        page = await call(Request("list_deployment_targets", self._params))
         token = page.get("nextToken")
         if token and token == self._params.get("nextToken"):
             raise PaginationError(message=f"The same next token was received twice: {token}")
@@ -102,14 +101,14 @@ class Listing:
         return page.get("targetIds") or [], not token
 
 
-def get_batch(
-    call: Callable[[Request], Steps],
+async def get_batch(
+    call: Caller,
     deployment_id: str,
     target_ids: list[str],
     *,
     skip_missing: bool,
     at_fault: bool = False,
-) -> Steps:
+) -> Output:
     """Get one batch: in one call, or in several that find the missing ids.
 
     `at_fault` says that an id of the batch is known to be missing, so no call asks for it whole. A
@@ -119,7 +118,7 @@ def get_batch(
     if not at_fault or len(target_ids) == 1:
         params = {"deploymentId": deployment_id, "targetIds": target_ids}
         try:
-            answer = yield from call(Request("batch_get_deployment_targets", params))
+            answer: Output = await call(Request("batch_get_deployment_targets", params))
         except ClientError as error:
             if not skip_missing or error_code(error) not in MISSING_CODES:
                 raise
@@ -135,8 +134,8 @@ def get_batch(
         return refused.model_copy(update={"missing_target_ids": [*target_ids]})
     half = len(target_ids) // 2
     get_half = partial(get_batch, call, deployment_id, skip_missing=True)
-    first = yield from get_half(target_ids[:half])
-    second = yield from get_half(target_ids[half:], at_fault=not first.missing_target_ids)
+    first = await get_half(target_ids[:half])
+    second = await get_half(target_ids[half:], at_fault=not first.missing_target_ids)
     return merge([refused, first, second])
 
 
@@ -249,9 +248,9 @@ class Batches:
         is_free = len(run.running) < run.limit and len(self._jobs) < self._window
         return is_free and not self._has_failed
 
-    def _get_batch(self, target_ids: list[str], call: Callable[[Request], Steps]) -> Steps:
+    async def _get_batch(self, target_ids: list[str], call: Caller) -> Output:
         try:
-            return (yield from self._get(call, target_ids=target_ids))
+            return await self._get(call, target_ids=target_ids)
         except BaseException:
             self._has_failed = True
             raise

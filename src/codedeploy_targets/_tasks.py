@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable
 from contextlib import aclosing, suppress
-from functools import partial
 from inspect import isawaitable
 from typing import Any
 
 from ._call import AsyncCall
-from ._requests import Plan, Work
+from ._requests import Plan, Request, Work
 from ._throttling import Throttle
 
 _LOOK_AGAIN = 0.1  # seconds
@@ -23,22 +22,25 @@ _LOOK_AGAIN = 0.1  # seconds
 class Job:
     """What one task does. The task keeps an error, as Sentry reports each one that raises."""
 
-    def __init__(self, work: Callable[[], Awaitable[Any]], on_cancel: Callable[[], None]) -> None:
-        self.is_cancelled = False
+    def __init__(self, run: Run, work: Work) -> None:
+        self.had_company = False
+        self._run = run
+        self._is_cancelled = False
+        self._woken = asyncio.Event()
         self.task = asyncio.create_task(self._keep(work))
-        self._on_cancel = on_cancel
 
     def cancel(self) -> None:
         # Once, whoever does it: a second time would cut its cleanup short and, before Python
         # 3.12, may block a lock for ever that aiobotocore uses in `adaptive` mode.
-        if not (self.is_cancelled or self.task.done()):
+        if not (self._is_cancelled or self.task.done()):
             if getattr(self.task, "cancelling", int)():  # new in Python 3.11
                 # By somebody else, who may take it back, as a timeout in the user's iterable does.
                 self.task.get_loop().call_later(_LOOK_AGAIN, self.cancel)
             else:
-                self.is_cancelled = True
+                self._is_cancelled = True
                 self.task.cancel()
-        self._on_cancel()
+        # A call that hangs gives its place under the cap to those who wait for one.
+        self._run.throttle.wake()
 
     def done(self) -> bool:
         return self.task.done()
@@ -49,9 +51,25 @@ class Job:
             raise error
         return result
 
-    async def _keep(self, work: Callable[[], Awaitable[Any]]) -> tuple[Any, Exception | None]:
+    async def call(self, request: Request) -> Any:
+        return await self._run.throttle.call(self, request)
+
+    def is_over(self) -> bool:
+        return self._run.is_closed
+
+    def wake(self) -> None:
+        self._woken.set()
+
+    async def wait(self) -> None:
+        await self._woken.wait()
+        self._woken.clear()
+
+    async def make(self, request: Request) -> Any:
+        return await AsyncCall(self._run.client, request).make()
+
+    async def _keep(self, work: Work) -> tuple[Any, Exception | None]:
         try:
-            return await work(), None
+            return await work(self.call), None
         except Exception as error:  # noqa: BLE001 - raised where the result is consumed
             return None, error
 
@@ -66,10 +84,10 @@ class Run:
     ) -> None:
         self.limit = limit
         self.running: set[Job] = set()
-        self._client = client
-        self._throttle = throttle
+        self.client = client
+        self.throttle = throttle
+        self.is_closed = False
         self._plan = plan(self)
-        self._is_closed = False
         self._is_taken = False  # by a task that waits in `take`
         self._readers: list[Job] = []  # one, if the user's ids are read
         self._wanted: asyncio.Queue[tuple[int, asyncio.Future[Any]]] = asyncio.Queue()
@@ -81,7 +99,7 @@ class Run:
         self._is_taken = True
         happened: bool | None = None
         try:
-            while not self._is_closed:
+            while not self.is_closed:
                 step = self._plan.send(happened)
                 if isawaitable(step):
                     await step
@@ -104,7 +122,7 @@ class Run:
 
     async def close(self) -> None:
         """Cancel all tasks but the one that asks for it, and wait for their end."""
-        self._is_closed = True
+        self.is_closed = True
         with suppress(ValueError):  # a step of the plan asks for it, its last one
             self._plan.close()
         others = [job for job in self._jobs() if job.task is not asyncio.current_task()]
@@ -121,7 +139,7 @@ class Run:
 
     def give_up(self) -> None:
         """Cancel all tasks, from any thread."""
-        self._is_closed = True
+        self.is_closed = True
         for job in self._jobs():
             with suppress(RuntimeError):  # the loop has ended, and has cancelled them
                 job.task.get_loop().call_soon_threadsafe(job.cancel)
@@ -131,13 +149,16 @@ class Run:
 
     def start(self, work: Work) -> Job:
         """Do a job in a task of its own."""
-        return self._start(partial(self._take_steps, work))
+        job = Job(self, work)
+        self.running.add(job)
+        job.task.add_done_callback(lambda _: self.running.discard(job))
+        return job
 
     def read(self, ids: Iterable[Any] | AsyncIterable[Any], count: int) -> Job:
         """Read so many of the user's ids, in the one task that reads them."""
         if not self._readers:
-            self._readers.append(Job(partial(self._read, ids), self._throttle.wake))
-        return self._start(partial(self._next_page, count))
+            self._readers.append(Job(self, lambda _: self._read(ids)))
+        return self.start(lambda _: self._next_page(count))
 
     async def _next_page(self, count: int) -> Any:
         page, reader = asyncio.get_running_loop().create_future(), self._readers[0]
@@ -160,49 +181,22 @@ class Run:
                     try:
                         count, page = await self._wanted.get()
                     except asyncio.CancelledError:
-                        if self._is_closed:
+                        if self.is_closed:
                             return
                         # asyncio.timeout and task groups cancel the task that entered them.
                         text = "targetIds cancelled the task that reads it, between two ids"
                         raise RuntimeError(text) from None
         page.set_result((found, True))
 
-    async def _take_steps(self, work: Work) -> Any:
-        woken = asyncio.Event()
-        steps = work(partial(self._throttle.call, lambda: self._is_closed, woken.set))
-        resume: Callable[[Any], Any] = steps.send
-        value: Any = None
-        while True:
-            try:
-                request = resume(value)
-            except StopIteration as done:
-                return done.value
-            resume, value = steps.send, None
-            try:
-                if request is None:
-                    await woken.wait()
-                    woken.clear()
-                else:
-                    value = await AsyncCall(self._client, request).make()
-            except BaseException as error:  # noqa: BLE001 - thrown where the request was made
-                resume, value = steps.throw, error
-
     async def _wait(self, seconds: float) -> bool:
         """Wait until a job ends; tell whether one did in time."""
         is_pause = not self.running
         if is_pause:  # as a job, so that closing the run ends it as it ends a call
-            self._start(partial(asyncio.sleep, seconds))
+            self.start(lambda _: asyncio.sleep(seconds))
         timeout = None if is_pause or seconds == math.inf else seconds
         tasks = [job.task for job in self.running]
         done, _ = await asyncio.wait(tasks, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
         return bool(done) and not is_pause
-
-    def _start(self, work: Callable[[], Awaitable[Any]]) -> Job:
-        # A call that hangs gives its place under the cap to those who wait for one.
-        job = Job(work, self._throttle.wake)
-        self.running.add(job)
-        job.task.add_done_callback(lambda _: self.running.discard(job))
-        return job
 
 
 async def aiter_of(items: Iterable[Any] | AsyncIterable[Any]) -> AsyncGenerator[Any]:

@@ -6,7 +6,7 @@ The async client's `_tasks.py` has the same outline.
 from __future__ import annotations
 
 import queue
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Coroutine, Generator, Iterable, Iterator
 from contextlib import suppress
 from contextvars import Context, copy_context
 from functools import partial
@@ -16,7 +16,7 @@ from typing import Any
 
 from ._call import Call
 from ._models import DeploymentTarget
-from ._requests import Plan, Steps, Work
+from ._requests import Plan, Request, Work
 from ._throttling import Throttle
 
 # Python notices a signal that comes just before a wait only when the wait ends; on Windows, any
@@ -31,16 +31,18 @@ class Closed(Exception):  # noqa: N818 - no error: it ends what a closed request
 class Job:
     """What one thread does. Takes no lock, unlike a Future, so any thread may cancel it."""
 
-    def __init__(self, on_cancel: Callable[[], None]) -> None:
-        self.is_cancelled = False
+    def __init__(self, run: Run) -> None:
         self.outcome: tuple[Any, BaseException | None] | None = None
-        self.woken: queue.SimpleQueue[None] = queue.SimpleQueue()
-        self._on_cancel = on_cancel
+        self.had_company = False
+        self._run = run
+        self._is_cancelled = False
+        self._woken: queue.SimpleQueue[None] = queue.SimpleQueue()
 
     def cancel(self) -> None:
-        self.is_cancelled = True
-        self.woken.put(None)
-        self._on_cancel()
+        self._is_cancelled = True
+        self.wake()
+        # A call that hangs gives its place under the cap to those who wait for one.
+        self._run.throttle.wake()
 
     def done(self) -> bool:
         return self.outcome is not None
@@ -51,12 +53,35 @@ class Job:
             raise error
         return result
 
-    def keep(self, function: Callable[[], Any]) -> None:
-        """Call a function, and keep what comes of it as the outcome."""
+    def do(self, work: Coroutine[Any, Any, Any]) -> None:
+        """Do some work, which blocks and never suspends; keep what comes of it as the outcome."""
         try:
-            self.outcome = function(), None
+            work.send(None)
+        except StopIteration as end:
+            self.outcome = end.value, None
         except BaseException as error:  # noqa: BLE001 - raised where the result is consumed
             self.outcome = None, error
+
+    async def call(self, request: Request) -> Any:
+        return await self._run.throttle.call(self, request)
+
+    def is_over(self) -> bool:
+        return self._run.is_closed or self._is_cancelled
+
+    def wake(self) -> None:
+        self._woken.put(None)
+
+    async def wait(self) -> None:
+        self._check()
+        self._woken.get()
+
+    async def make(self, request: Request) -> Any:
+        self._check()
+        return await Call(self._run.client, request).make()
+
+    def _check(self) -> None:
+        if self.is_over():
+            raise Closed
 
 
 class Run:
@@ -73,10 +98,10 @@ class Run:
     ) -> None:
         self.limit = limit
         self.running: set[Job] = set()
-        self._client = client
-        self._throttle = throttle
+        self.client = client
+        self.throttle = throttle
+        self.is_closed = False
         self._plan = plan(self)
-        self._is_closed = False
         self._ids: Iterator[Any] | None = None
         # Not imported by name: gevent may take its place after this import.
         self._events: queue.SimpleQueue[None] = queue.SimpleQueue()
@@ -85,11 +110,11 @@ class Run:
         """Go on with the plan to what it yields for the user; return None at the end."""
         happened: bool | None = None
         try:
-            while not self._is_closed:
+            while not self.is_closed:
                 step = self._plan.send(happened)
                 if isinstance(step, float):
                     happened = self._wait(step)
-                elif not self._is_closed:  # the user's iterable may close it
+                elif not self.is_closed:  # the user's iterable may close it
                     return step
         except (StopIteration, Closed):
             pass
@@ -105,7 +130,7 @@ class Run:
             yield from output.deployment_targets
 
     def close(self) -> None:
-        self._is_closed = True
+        self.is_closed = True
         self._ids = iter(())  # which ends a generator of the user's
         self._events.put(None)
         for job in self.running.copy():
@@ -115,12 +140,9 @@ class Run:
 
     def start(self, work: Work) -> Job:
         """Do a job in a thread of its own; here, if the limit is 1 or none can be started."""
-        # A call that hangs gives its place under the cap to those who wait for one.
-        job = Job(self._throttle.wake)
+        job = Job(self)
         self.running.add(job)
-        is_over, wake = partial(self._is_over, job), partial(job.woken.put, None)
-        steps = work(partial(self._throttle.call, is_over, wake))
-        do = partial(self._do, job, steps)
+        do = partial(self._do, job, work)
         if self.limit > 1:
             do_in_context = partial(_in_context, copy_context(), do)
             # A daemon, so that a process can end while a call hangs.
@@ -133,11 +155,11 @@ class Run:
 
     def read(self, ids: Iterable[Any], count: int) -> Job:
         """Read so many of the user's ids, in the user's thread."""
-        job = Job(self._throttle.wake)
-        job.keep(lambda: self._read(ids, count))
+        job = Job(self)
+        job.do(self._read(ids, count))
         return job
 
-    def _read(self, ids: Iterable[Any], count: int) -> tuple[list[Any], bool]:
+    async def _read(self, ids: Iterable[Any], count: int) -> tuple[list[Any], bool]:
         if self._ids is None:
             self._ids = iter(ids)
         found = []
@@ -147,32 +169,10 @@ class Run:
                 break  # it is refused before more is read, which may take long
         return found, len(found) < count
 
-    def _is_over(self, job: Job) -> bool:
-        return self._is_closed or job.is_cancelled
-
-    def _do(self, job: Job, steps: Steps) -> None:
-        job.keep(lambda: self._take_steps(job, steps))
+    def _do(self, job: Job, work: Work) -> None:
+        job.do(work(job.call))
         self.running.discard(job)
         self._events.put(None)
-
-    def _take_steps(self, job: Job, steps: Steps) -> Any:
-        resume: Callable[[Any], Any] = steps.send
-        value: Any = None
-        while True:
-            try:
-                request = resume(value)
-            except StopIteration as done:
-                return done.value
-            resume, value = steps.send, None
-            try:
-                if request is None:
-                    job.woken.get()
-                elif not self._is_over(job):
-                    value = Call(self._client, request).make()
-                if self._is_over(job):
-                    raise Closed  # noqa: TRY301 - thrown into the steps, which give the place back
-            except BaseException as error:  # noqa: BLE001 - thrown where the request was made
-                resume, value = steps.throw, error
 
     def _wait(self, seconds: float) -> bool:
         """Wait until a job ends, or the run is closed; tell whether that came in time."""

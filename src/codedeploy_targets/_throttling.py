@@ -10,14 +10,14 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Callable
 from contextvars import ContextVar
+from typing import Any, Protocol
 
 from botocore.exceptions import ClientError
 
 from ._errors import is_throttled
 from ._lock import lock
-from ._requests import Request, Steps
+from ._requests import Request
 
 _SPEED = 0.25  # how fast the cap rises: by this much for each `cap` calls that succeed
 # While there is a cap, a call counts as in company for so many seconds after one has succeeded:
@@ -25,18 +25,19 @@ _SPEED = 0.25  # how fast the cap rises: by this much for each `cap` calls that 
 _MEMORY_SECONDS = 2.0
 
 
-# The place of the call that this thread or task is in, whose handlers may make others.
-_outer: ContextVar[Place | None] = ContextVar("codedeploy_targets_place", default=None)
+class Job(Protocol):
+    """What the cap uses of a job, in a thread or a task, which makes one call at a time."""
+
+    had_company: bool  # whether other calls of the client were under way beside its own
+
+    def is_over(self) -> bool: ...  # though its call may hang
+    def wake(self) -> None: ...
+    async def wait(self) -> None: ...
+    async def make(self, request: Request) -> Any: ...
 
 
-class Place:
-    """The place of one call among those of its client."""
-
-    had_company = False
-
-    def __init__(self, is_over: Callable[[], bool], wake: Callable[[], object]) -> None:
-        self.is_over = is_over  # whether the job has ended, though its call may hang
-        self.wake = wake  # called when the call may try again to enter
+# The job of the call that this thread or task is in, whose handlers may make others.
+_outer: ContextVar[Job | None] = ContextVar("codedeploy_targets_job", default=None)
 
 
 class Throttle:
@@ -49,24 +50,21 @@ class Throttle:
         self._process = os.getpid()
         self._cap = self._level = math.inf
         self._succeeded_at = -math.inf
-        self._under_way: list[Place] = []
-        self._waiting: list[Place] = []
+        self._under_way: list[Job] = []
+        self._waiting: list[Job] = []
 
-    def call(
-        self, is_over: Callable[[], bool], wake: Callable[[], object], request: Request
-    ) -> Steps:
+    async def call(self, job: Job, request: Request) -> Any:
         """Make a call as soon as the cap allows it; again, if our own concurrency throttled it."""
         if _outer.get() in self._under_way:  # which ends only after this one
-            return (yield request)
+            return await job.make(request)
         while True:
-            place = Place(is_over, wake)
             try:
-                while not self._enter(place):
-                    yield None
-                _outer.set(place)
-                answer = yield request
+                while not self._enter(job):
+                    await job.wait()
+                _outer.set(job)
+                answer = await job.make(request)
             except ClientError as error:
-                if not (place.had_company and is_throttled(error)):
+                if not (job.had_company and is_throttled(error)):
                     raise
                 self._halve_cap()
             else:
@@ -74,26 +72,26 @@ class Throttle:
                 return answer
             finally:
                 _outer.set(None)
-                self._leave(place)
+                self._leave(job)
 
-    def _enter(self, place: Place) -> bool:
+    def _enter(self, job: Job) -> bool:
         """Let a call begin, or make it wait to be woken; the first to come is the first to go."""
         with lock():
             if self._process != os.getpid():  # a fork: the calls under way are the parent's
                 self._begin()
-            if place not in self._waiting:
-                self._waiting.append(place)
-            # Its own place stays, as it is looked for next.
-            self._waiting = [each for each in self._waiting if each is place or not each.is_over()]
+            if job not in self._waiting:
+                self._waiting.append(job)
+            # This job stays, as it is looked for next.
+            self._waiting = [each for each in self._waiting if each is job or not each.is_over()]
             self._under_way = [each for each in self._under_way if not each.is_over()]
-            if self._waiting[0] is not place or len(self._under_way) + 1 > self._cap:
+            if self._waiting[0] is not job or len(self._under_way) + 1 > self._cap:
                 return False
             self._waiting.pop(0)
             is_recent = time.monotonic() - self._succeeded_at < _MEMORY_SECONDS
-            place.had_company = bool(self._under_way) or (self._cap < math.inf and is_recent)
+            job.had_company = bool(self._under_way) or (self._cap < math.inf and is_recent)
             for each in self._under_way:
                 each.had_company = True
-            self._under_way.append(place)
+            self._under_way.append(job)
         self.wake()  # as there may be room for the next one, too
         return True
 
@@ -110,14 +108,14 @@ class Throttle:
             if self._cap >= self._level:
                 self._cap = self._level = math.inf
 
-    def _leave(self, place: Place) -> None:
+    def _leave(self, job: Job) -> None:
         """End a call, or the wait for one."""
         with lock():
-            self._under_way = [each for each in self._under_way if each is not place]
-            self._waiting = [each for each in self._waiting if each is not place]
+            self._under_way = [each for each in self._under_way if each is not job]
+            self._waiting = [each for each in self._waiting if each is not job]
         self.wake()
 
     def wake(self) -> None:
         """Let all calls that wait try again. Takes no lock, so any thread may do it at any time."""
-        for place in self._waiting.copy():
-            place.wake()
+        for job in self._waiting.copy():
+            job.wake()

@@ -16,9 +16,9 @@ import math
 import random
 import statistics
 import sys
+import types
 from collections import defaultdict
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import closing
 from contextvars import Context, copy_context
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -110,8 +110,37 @@ class Request:
         self.has_failed = False
         self.wakes: list[Callable[[], None]] = []
 
+
+class Over(Exception):  # noqa: N818 - no error: it ends what a failed request still does
+    """The request has failed."""
+
+
+class Job:
+    """One call, as a thread or a task makes it."""
+
+    had_company = False
+
+    def __init__(self, run: Run, request: Request) -> None:
+        assert run.clock.current
+        self._run, self._request = run, request
+        self.wake = partial(run.clock.wake, run.clock.current)
+
     def is_over(self) -> bool:
-        return self.has_failed
+        return self._request.has_failed
+
+    @types.coroutine
+    def wait(self) -> Process:
+        yield None
+        if self.is_over():
+            raise Over
+
+    @types.coroutine
+    def make(self, _: ACall) -> Process:
+        has_succeeded = yield from self._run.call()
+        if self.is_over():
+            raise Over
+        if not has_succeeded:
+            raise THROTTLED
 
 
 class Run:
@@ -146,32 +175,21 @@ class Run:
             yield from call(request)
 
     def _call_in_loop(self, request: Request) -> Process:
-        request.has_failed = not (yield from self._call())
+        request.has_failed = not (yield from self.call())
 
     def _ask(self, request: Request) -> Process:
-        """Take the steps of a call, as both clients do."""
-        assert self.clock.current
-        wake = partial(self.clock.wake, self.clock.current)
-        request.wakes.append(wake)
-        with closing(self._throttle.call(request.is_over, wake, A_CALL)) as steps:
-            try:
-                step = next(steps)
-                while not request.is_over():
-                    if step is None:
-                        yield None
-                        step = next(steps)
-                    elif (yield from self._call()):
-                        step = steps.send("an answer")
-                    else:
-                        step = steps.throw(THROTTLED)
-            except StopIteration:
-                pass
-            except ClientError:
-                request.has_failed = True
-                for wake_another in request.wakes:
-                    wake_another()
+        job = Job(self, request)
+        request.wakes.append(job.wake)
+        try:
+            yield from self._throttle.call(job, A_CALL).__await__()
+        except Over:
+            pass
+        except ClientError:
+            request.has_failed = True
+            for wake_another in request.wakes:
+                wake_another()
 
-    def _call(self) -> Generator[float, None, bool]:
+    def call(self) -> Generator[float, None, bool]:
         """Make one call as botocore does; return whether it succeeded."""
         for attempt in range(1, self._retries.attempts + 1):
             allowed = self._bucket.take()
