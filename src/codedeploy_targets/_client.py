@@ -5,7 +5,6 @@ The async client in `aio.py` has the same outline.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from functools import partial
@@ -177,7 +176,7 @@ class DeploymentTargetsClient(ClientBase):
             ValueError: `delay` or `timeout` is below 0 or no number, or `delay` has no end.
             Others: as in `batch_get_deployment_targets`.
         """
-        watch = Watch(deploymentId, delay, timeout, on_round, time.monotonic)
+        watch = Watch(deploymentId, delay, timeout, on_round)
         run = self._run(watch.plan)
         return DeploymentWatch(run.targets(), run=run, state=watch)
 

@@ -6,6 +6,7 @@ Performs no I/O, and never waits: the clients do both.
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable
 from contextlib import closing
 from http import HTTPStatus
@@ -43,7 +44,6 @@ class Watch:
         delay: float,
         timeout: float | None,
         on_round: Callable[[DeploymentInfo], object] | None,
-        clock: Callable[[], float],
     ) -> None:
         if not 0 <= delay < TIMEOUT_MAX:
             raise ValueError(f"delay must be 0 to {TIMEOUT_MAX:.0f} seconds, not {delay}")
@@ -55,7 +55,6 @@ class Watch:
         self._delay = delay
         self._timeout = math.inf if timeout is None else timeout
         self._on_round = on_round
-        self._clock = clock
         self._deadline = math.inf
         self._last_json: dict[object, str] = {}
         self._last_status: dict[str, str] = {}
@@ -67,7 +66,7 @@ class Watch:
             TimeoutError: the time is up.
             ClientError, BotoCoreError: no trouble that may pass, or trouble for too long.
         """
-        last_success = self._clock()
+        last_success = time.monotonic()
         self._deadline = last_success + self._timeout
         failures, is_first, delay = 0, True, self._delay
         while True:
@@ -75,12 +74,12 @@ class Watch:
                 yield from self._in_time(self._round(run))
             except (ClientError, BotoCoreError) as error:
                 failures += 1
-                is_long = self._clock() - last_success >= _TROUBLE_SECONDS
+                is_long = time.monotonic() - last_success >= _TROUBLE_SECONDS
                 if (is_long and failures >= _TROUBLE_ROUNDS) or is_first or not _may_pass(error):
                     raise
             else:
                 failures, is_first, delay = 0, False, self._delay
-                last_success = self._clock()
+                last_success = time.monotonic()
                 returned = None if self._on_round is None else self._on_round(self.deployment)
                 if run.is_async and isawaitable(returned):
                     yield returned
@@ -104,20 +103,20 @@ class Watch:
                 elif isinstance(step, Output):
                     happened = yield self._note_changes(step)
                 else:
-                    happened = yield max(min(step, self._deadline - self._clock()), 0.0)
+                    happened = yield max(min(step, self._deadline - time.monotonic()), 0.0)
                     self._check_time()
 
     def _check_time(self) -> None:
-        if self._clock() >= self._deadline:
+        if time.monotonic() >= self._deadline:
             raise TimeoutError(f"{self._deployment_id} is not over after {self._timeout} seconds")
 
     def _has_ended(self) -> bool:
         return bool(self.deployment and self.deployment.is_over)
 
     def _pause(self, seconds: float) -> Plan:
-        end = self._clock() + seconds
+        end = time.monotonic() + seconds
         # A wait in full ends it, whatever the clock says: freezegun's stands still.
-        while (left := end - self._clock()) > 0 and (yield left):
+        while (left := end - time.monotonic()) > 0 and (yield left):
             pass
         self._check_time()  # also if the delay is 0
 

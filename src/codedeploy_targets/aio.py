@@ -5,7 +5,6 @@ The same methods, parameters, models, order and errors.
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
 from functools import partial
 
@@ -141,7 +140,7 @@ class AsyncDeploymentTargetsClient(ClientBase):
             ValueError: `delay` or `timeout` is below 0 or no number, or `delay` has no end.
             Others: as in `batch_get_deployment_targets`.
         """
-        watch = Watch(deploymentId, delay, timeout, on_round, time.monotonic)
+        watch = Watch(deploymentId, delay, timeout, on_round)
         return AsyncDeploymentWatch(run=self._run(watch.plan), state=watch)
 
     async def get_deployment(self, *, deploymentId: str) -> DeploymentInfo:
