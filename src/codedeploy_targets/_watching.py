@@ -57,7 +57,9 @@ class Watch:
         self._on_round = on_round
         self._deadline = math.inf
         self._last_json: dict[object, str] = {}
-        self._last_status: dict[str, str] = {}
+        # The last status of each id, or both of a Blue and a Green target that share it. What
+        # vanishes is forgotten, so that it is not asked for again unless it is listed.
+        self._known: dict[str, set[str]] = {}
 
     def plan(self, run: Run) -> Plan:
         """Yield an Output of what has changed, and what `on_round` returns if it can be awaited.
@@ -132,18 +134,16 @@ class Watch:
                 raise
 
     def _ids_to_read(self, run: Run) -> Plan:
-        # A target that vanished is not asked for again unless it is listed.
-        vanished = {*self.missing_target_ids}
-        known = {each: status for each, status in self._last_status.items() if each not in vanished}
         if self._has_ended() or not self._last_json:
             listed = yield from self._list(run)
-            ids = [each for each in [*listed, *known] if known.get(each) not in _SETTLED]
+            settled = {each for each, last in self._known.items() if last <= _SETTLED}
+            ids = [each for each in [*listed, *self._known] if each not in settled]
         else:
             busy = yield from self._list(run, _BUSY)
             failed = yield from self._list(run, _FAILED)
-            newly_failed = [each for each in failed if known.get(each) != "Failed"]
+            newly_failed = [each for each in failed if "Failed" not in self._known.get(each, ())]
             # Read even if not listed: it may have ended, or have a status that the filters lack.
-            was_busy = [each for each in known if known[each] not in {*_SETTLED, "Failed"}]
+            was_busy = [each for each, last in self._known.items() if last - {*_SETTLED, "Failed"}]
             ids = [*busy, *newly_failed, *was_busy]
         return [*dict.fromkeys(ids)]
 
@@ -157,25 +157,23 @@ class Watch:
 
     def _note_changes(self, output: Output) -> Output:
         """Return the targets just read that are new or have changed."""
-        read = {target.target_id for target in output.deployment_targets}
-        missing = [each for each in self.missing_target_ids if each not in read]
-        self.missing_target_ids = [*dict.fromkeys([*missing, *output.missing_target_ids])]
-        changed, statuses = [], dict[str, list[str]]()
+        changed, statuses = [], dict[str, set[str]]()
         for target in output.deployment_targets:
             # As JSON, since the user may change the lists of a model. It also tells targets of a
             # future type apart, which may have their id elsewhere.
             state = target.model_dump_json()
             key: object = state
             if target.target_id is not None:
-                statuses.setdefault(target.target_id, []).append(str(target.status))
+                statuses.setdefault(target.target_id, set()).add(str(target.status))
                 key = target.target_id, getattr(target, "instance_label", None)
             if self._last_json.get(key) != state:
                 self._last_json[key] = state
                 changed.append(target)
-        for target_id, found in statuses.items():
-            # Of a Blue and a Green target of one id, a busy one counts, else one that failed.
-            order = sorted(found, key=lambda status: (status in _SETTLED, status == "Failed"))
-            self._last_status[target_id] = order[0]
+        self._known |= statuses
+        for target_id in output.missing_target_ids:
+            self._known.pop(target_id, None)
+        missing = [each for each in self.missing_target_ids if each not in statuses]
+        self.missing_target_ids = [*dict.fromkeys([*missing, *output.missing_target_ids])]
         return Output.model_construct(deployment_targets=changed)
 
 
