@@ -177,14 +177,12 @@ class Run:
     def _wait(self, seconds: float) -> bool:
         """Wait until a job ends, or the run is closed; tell whether that came in time."""
         while True:
-            try:
+            with suppress(queue.Empty):
                 self._events.get(timeout=min(seconds, _LONGEST_WAIT))
-            except queue.Empty:
-                seconds -= _LONGEST_WAIT
-                if seconds <= 0:
-                    return False
-            else:
                 return True
+            seconds -= _LONGEST_WAIT
+            if seconds <= 0:
+                return False
 
 
 def _in_context(context: Context, work: Callable[[], None]) -> None:

@@ -117,10 +117,10 @@ class Watch:
 
     def _pause(self, seconds: float) -> Plan:
         end = time.monotonic() + seconds
-        # A wait in full ends it, whatever the clock says: freezegun's stands still.
-        while (left := end - time.monotonic()) > 0 and (yield left):
+        # A wait in full ends it, whatever the clock says: freezegun's stands still. There is one
+        # in any case, as `_in_time` looks at the time after each.
+        while (yield end - time.monotonic()):
             pass
-        self._check_time()  # also if the delay is 0
 
     def _round(self, run: Run) -> Plan:
         if not self._has_ended():  # else, this is the last round again, after trouble
