@@ -13,7 +13,7 @@ from collections.abc import Callable, Coroutine, Generator, Iterable, Mapping, S
 from collections.abc import Set as AbstractSet
 from copy import deepcopy
 from functools import partial
-from typing import Any, Literal, NamedTuple, Protocol, cast
+from typing import Any, Literal, NamedTuple, cast
 
 from botocore.exceptions import ClientError, PaginationError
 from typing_extensions import TypedDict
@@ -47,12 +47,17 @@ Work = Callable[[Caller], Coroutine[Any, Any, Any]]
 """What a job does: in a task, or in a thread, where its calls block and never suspend it."""
 
 
-class Run(Protocol):
-    """What a plan uses of the user's request that it is for: jobs, in threads or in tasks."""
+class RunBase:
+    """One request of a user, while it runs: it does jobs, in threads or in tasks."""
 
-    limit: int  # of jobs at once
-    running: set[Any]
-    is_async: bool
+    is_async = False
+
+    def __init__(self, client: Any, throttle: Any, limit: int, plan: Callable[[Any], Plan]) -> None:
+        self.client, self.throttle = client, throttle
+        self.limit = limit  # of jobs at once
+        self.running: set[Any] = set()
+        self.is_closed = False
+        self._plan = plan(self)
 
     def start(self, work: Work) -> Any: ...
     def read(self, ids: Any, count: int) -> Any: ...
@@ -149,7 +154,7 @@ def merge(outputs: Iterable[Output]) -> Output:
     return Output.model_construct(**members or {"deployment_targets": []})
 
 
-def ask(run: Run, work: Work) -> Plan:
+def ask(run: RunBase, work: Work) -> Plan:
     """Start a job, wait for its end, and return its result."""
     job = run.start(work)
     while not job.done():
@@ -157,7 +162,7 @@ def ask(run: Run, work: Work) -> Plan:
     return job.result()
 
 
-def get_deployment(deployment_id: str, run: Run) -> Plan:
+def get_deployment(deployment_id: str, run: RunBase) -> Plan:
     """Yield the answer of GetDeployment."""
     request = Request("get_deployment", {"deploymentId": deployment_id})
     yield (yield from ask(run, lambda call: call(request)))
@@ -196,7 +201,7 @@ class Batches:
         if isinstance(source, list):
             self._add(source, is_last=True)
 
-    def plan(self, run: Run) -> Plan:
+    def plan(self, run: RunBase) -> Plan:
         """Yield the outputs in order; raise the first error in this order."""
         is_listing, read_seconds = isinstance(self._source, Listing), 0.0
         try:
@@ -227,7 +232,7 @@ class Batches:
             for job in self._jobs:
                 job.cancel()
 
-    def _proceed(self, run: Run) -> None:
+    def _proceed(self, run: RunBase) -> None:
         """Take in a page that has come, then start the batches that may start."""
         if self._page and self._page.done():
             page, self._page = self._page, None
@@ -240,10 +245,10 @@ class Batches:
             self._on_start()
             self._jobs.append(run.start(partial(self._get_batch, self.ready.popleft())))
 
-    def _may_read(self, run: Run) -> bool:
+    def _may_read(self, run: RunBase) -> bool:
         return self._source is not None and not self._page and self._has_room(run)
 
-    def _has_room(self, run: Run) -> bool:
+    def _has_room(self, run: RunBase) -> bool:
         """Tell whether a further call may begin; none does after a failure."""
         is_free = len(run.running) < run.limit and len(self._jobs) < self._window
         return is_free and not self._has_failed

@@ -7,25 +7,23 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable
 from contextlib import aclosing, suppress
 from inspect import isawaitable
 from typing import Any
 
 from ._call import AsyncCall
-from ._requests import Plan, Request, Work
-from ._throttling import Throttle
+from ._requests import Request, RunBase, Work
+from ._throttling import JobBase
 
 _LOOK_AGAIN = 0.1  # seconds
 
 
-class Job:
+class Job(JobBase):
     """What one task does. The task keeps an error, as Sentry reports each one that raises."""
 
     def __init__(self, run: Run, work: Work) -> None:
-        self.had_company = False
-        self._run = run
-        self._is_cancelled = False
+        super().__init__(run)
         self._woken = asyncio.Event()
         self.task = asyncio.create_task(self._keep(work))
 
@@ -51,12 +49,6 @@ class Job:
             raise error
         return result
 
-    async def call(self, request: Request) -> Any:
-        return await self._run.throttle.call(self, request)
-
-    def is_over(self) -> bool:
-        return self._run.is_closed
-
     def wake(self) -> None:
         self._woken.set()
 
@@ -74,20 +66,13 @@ class Job:
             return None, error
 
 
-class Run:
+class Run(RunBase):
     """One request of a user, while it runs. Any task may close it."""
 
     is_async = True
 
-    def __init__(
-        self, client: Any, throttle: Throttle, limit: int, plan: Callable[[Run], Plan]
-    ) -> None:
-        self.limit = limit
-        self.running: set[Job] = set()
-        self.client = client
-        self.throttle = throttle
-        self.is_closed = False
-        self._plan = plan(self)
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
         self._is_taken = False  # by a task that waits in `take`
         self._readers: list[Job] = []  # one, if the user's ids are read
         self._wanted: asyncio.Queue[tuple[int, asyncio.Future[Any]]] = asyncio.Queue()

@@ -16,8 +16,8 @@ from typing import Any
 
 from ._call import Call
 from ._models import DeploymentTarget
-from ._requests import Plan, Request, Work
-from ._throttling import Throttle
+from ._requests import Request, RunBase, Work
+from ._throttling import JobBase
 
 # Python notices a signal that comes just before a wait only when the wait ends; on Windows, any
 # signal. So that Ctrl-C is never lost for long, no wait is longer than these seconds.
@@ -28,14 +28,12 @@ class Closed(Exception):  # noqa: N818 - no error: it ends what a closed request
     """The request was closed."""
 
 
-class Job:
+class Job(JobBase):
     """What one thread does. Takes no lock, unlike a Future, so any thread may cancel it."""
 
     def __init__(self, run: Run) -> None:
+        super().__init__(run)
         self.outcome: tuple[Any, BaseException | None] | None = None
-        self.had_company = False
-        self._run = run
-        self._is_cancelled = False
         self._woken: queue.SimpleQueue[None] = queue.SimpleQueue()
 
     def cancel(self) -> None:
@@ -62,12 +60,6 @@ class Job:
         except BaseException as error:  # noqa: BLE001 - raised where the result is consumed
             self.outcome = None, error
 
-    async def call(self, request: Request) -> Any:
-        return await self._run.throttle.call(self, request)
-
-    def is_over(self) -> bool:
-        return self._run.is_closed or self._is_cancelled
-
     def wake(self) -> None:
         self._woken.put(None)
 
@@ -84,24 +76,15 @@ class Job:
             raise Closed
 
 
-class Run:
+class Run(RunBase):
     """One request of a user, while it runs.
 
     Any thread may close it at any time, the garbage collector in a thread that holds a lock
     included. So `close` takes no lock: `SimpleQueue.put` may interrupt even itself.
     """
 
-    is_async = False
-
-    def __init__(
-        self, client: Any, throttle: Throttle, limit: int, plan: Callable[[Run], Plan]
-    ) -> None:
-        self.limit = limit
-        self.running: set[Job] = set()
-        self.client = client
-        self.throttle = throttle
-        self.is_closed = False
-        self._plan = plan(self)
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
         self._ids: Iterator[Any] | None = None
         # Not imported by name: gevent may take its place after this import.
         self._events: queue.SimpleQueue[None] = queue.SimpleQueue()

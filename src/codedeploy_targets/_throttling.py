@@ -11,13 +11,13 @@ import math
 import os
 import time
 from contextvars import ContextVar
-from typing import Any, Protocol
+from typing import Any
 
 from botocore.exceptions import ClientError
 
 from ._errors import is_throttled
 from ._lock import lock
-from ._requests import Request
+from ._requests import Request, RunBase
 
 _SPEED = 0.25  # how fast the cap rises: by this much for each `cap` calls that succeed
 # While there is a cap, a call counts as in company for so many seconds after one has succeeded:
@@ -25,19 +25,29 @@ _SPEED = 0.25  # how fast the cap rises: by this much for each `cap` calls that 
 _MEMORY_SECONDS = 2.0
 
 
-class Job(Protocol):
-    """What the cap uses of a job, in a thread or a task, which makes one call at a time."""
+class JobBase:
+    """A job in a thread or a task, which makes one call at a time."""
 
-    had_company: bool  # whether other calls of the client were under way beside its own
+    had_company = False  # whether other calls of the client were under way beside its own
 
-    def is_over(self) -> bool: ...  # though its call may hang
+    def __init__(self, run: RunBase) -> None:
+        self._run = run
+        self._is_cancelled = False
+
+    async def call(self, request: Request) -> Any:
+        """Make a call when the cap allows it."""
+        return await self._run.throttle.call(self, request)
+
+    def is_over(self) -> bool:  # though its call may hang
+        return self._run.is_closed or self._is_cancelled
+
     def wake(self) -> None: ...
     async def wait(self) -> None: ...
     async def make(self, request: Request) -> Any: ...
 
 
 # The job of the call that this thread or task is in, whose handlers may make others.
-_outer: ContextVar[Job | None] = ContextVar("codedeploy_targets_job", default=None)
+_outer: ContextVar[JobBase | None] = ContextVar("codedeploy_targets_job", default=None)
 
 
 class Throttle:
@@ -50,10 +60,10 @@ class Throttle:
         self._process = os.getpid()
         self._cap = self._level = math.inf
         self._succeeded_at = -math.inf
-        self._under_way: list[Job] = []
-        self._waiting: list[Job] = []
+        self._under_way: list[JobBase] = []
+        self._waiting: list[JobBase] = []
 
-    async def call(self, job: Job, request: Request) -> Any:
+    async def call(self, job: JobBase, request: Request) -> Any:
         """Make a call as soon as the cap allows it; again, if our own concurrency throttled it."""
         if _outer.get() in self._under_way:  # which ends only after this one
             return await job.make(request)
@@ -74,7 +84,7 @@ class Throttle:
                 _outer.set(None)
                 self._leave(job)
 
-    def _enter(self, job: Job) -> bool:
+    def _enter(self, job: JobBase) -> bool:
         """Let a call begin, or make it wait to be woken; the first to come is the first to go."""
         with lock():
             if self._process != os.getpid():  # a fork: the calls under way are the parent's
@@ -108,7 +118,7 @@ class Throttle:
             if self._cap >= self._level:
                 self._cap = self._level = math.inf
 
-    def _leave(self, job: Job) -> None:
+    def _leave(self, job: JobBase) -> None:
         """End a call, or the wait for one."""
         with lock():
             self._under_way = [each for each in self._under_way if each is not job]

@@ -20,7 +20,7 @@ from botocore.exceptions import ConnectionError as BotoCoreConnectionError
 from ._answers import Output
 from ._deployments import DeploymentInfo
 from ._errors import InvalidResponseError, error_code, is_throttled
-from ._requests import Batches, Listing, Plan, Run, TargetFilters, ask, get_deployment
+from ._requests import Batches, Listing, Plan, RunBase, TargetFilters, ask, get_deployment
 
 _BUSY: TargetFilters = {"TargetStatus": ["Pending", "InProgress", "Ready", "Unknown"]}
 _FAILED: TargetFilters = {"TargetStatus": ["Failed"]}
@@ -61,7 +61,7 @@ class Watch:
         # vanishes is forgotten, so that it is not asked for again unless it is listed.
         self._known: dict[str, set[str]] = {}
 
-    def plan(self, run: Run) -> Plan:
+    def plan(self, run: RunBase) -> Plan:
         """Yield an Output of what has changed, and what `on_round` returns if it can be awaited.
 
         Raises:
@@ -122,7 +122,7 @@ class Watch:
         while (yield end - time.monotonic()):
             pass
 
-    def _round(self, run: Run) -> Plan:
+    def _round(self, run: RunBase) -> Plan:
         if not self._has_ended():  # else, this is the last round again, after trouble
             yield from get_deployment(self._deployment_id, run)
         try:
@@ -133,7 +133,7 @@ class Watch:
             if error_code(error) != "DeploymentNotStartedException":
                 raise
 
-    def _ids_to_read(self, run: Run) -> Plan:
+    def _ids_to_read(self, run: RunBase) -> Plan:
         if self._has_ended() or not self._last_json:
             listed = yield from self._list(run)
             settled = {each for each, last in self._known.items() if last <= _SETTLED}
@@ -147,7 +147,7 @@ class Watch:
             ids = [*busy, *newly_failed, *was_busy]
         return [*dict.fromkeys(ids)]
 
-    def _list(self, run: Run, target_filters: TargetFilters | None = None) -> Plan:
+    def _list(self, run: RunBase, target_filters: TargetFilters | None = None) -> Plan:
         listing, ids, is_last = Listing(self._deployment_id, target_filters), [], False
         while not is_last:
             self._check_time()

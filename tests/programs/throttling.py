@@ -178,7 +178,7 @@ class Run:
         request.has_failed = not (yield from self.call())
 
     def _ask(self, request: Request) -> Process:
-        job = Job(self, request)
+        job: Any = Job(self, request)
         request.wakes.append(job.wake)
         try:
             yield from self._throttle.call(job, A_CALL).__await__()
