@@ -10,10 +10,12 @@ import copy
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from http import HTTPStatus
 from typing import Any
 
 from botocore.client import BaseClient
+from botocore.endpoint import Endpoint
 from botocore.exceptions import ClientError
 
 from ._answers import Output, read_body, read_dict, read_listing, read_metadata
@@ -21,7 +23,7 @@ from ._deployments import read_deployment
 from ._errors import InvalidResponseError
 from ._json import NotJSONError, UnreadableError, load
 from ._lock import lock
-from ._observers import has_own_parser, show
+from ._observers import has_own_parser, reader_of, show
 from ._requests import Request
 
 _READERS: dict[str, Callable[[Any], Any]] = {
@@ -45,11 +47,39 @@ def check_client(client: Any, *, asynchronous: bool) -> None:
         raise TypeError(f"client is of {cls.__bases__[0].__module__}: give it to {ours}")
 
 
-class Call:
-    """One call, made on a copy of the client, so that the user's client stays as it is.
+# The call that this thread or task makes.
+_current: ContextVar[Call | None] = ContextVar("codedeploy_targets_call", default=None)
 
-    The endpoint of the copy emits its events through this object, which reads the body before
-    botocore does. A client that hides its endpoint, as a mock or a proxy does, is called itself.
+
+def twin_of(client: Any) -> Any:
+    """Return a twin of a client, whose endpoint emits its events through the call under way.
+
+    It has the client's own attributes, so what a subclass of the user's sets on itself is set on
+    the client. A client that hides its endpoint, as a mock or a proxy does, is returned itself.
+    """
+    cls = type(client)
+    if not issubclass(cls, BaseClient):
+        return client
+    members = {"_endpoint": property(_endpoint_of), "__module__": cls.__module__}
+    twin: Any = object.__new__(type(cls.__name__, (cls,), members))
+    object.__setattr__(twin, "__dict__", vars(client))
+    return twin
+
+
+def _endpoint_of(twin: Any) -> Any:
+    endpoint, call = vars(twin).get("_endpoint"), _current.get()
+    # A proxy or a mock of an endpoint cannot be copied.
+    if call and issubclass(type(endpoint), Endpoint) and hasattr(endpoint, "_event_emitter"):
+        call.emitter = vars(endpoint)["_event_emitter"]
+        return _copy(endpoint, _event_emitter=call)
+    return endpoint
+
+
+class Call:
+    """One call, made by a twin of the client, so that the user's client stays as it is.
+
+    The twin's endpoint emits its events through this object, which reads the body before botocore
+    does. A client that has no twin, such as a mock, is called itself.
     """
 
     _is_async = False
@@ -57,6 +87,7 @@ class Call:
     def __init__(self, client: Any, request: Request) -> None:
         self._client, self._request = client, request
         self._operation = request.method.title().replace("_", "")  # as AWS names it
+        self.emitter: Any = None  # the user's
         self._body: bytes | None = None  # the last one that was seen
         self._error: UnreadableError | None = None
         # Reads the answer from the dict that botocore returns.
@@ -64,22 +95,18 @@ class Call:
 
     async def make(self) -> Any:
         """Return an Output, a page of ids as boto3's dict, or a DeploymentInfo."""
+        # A copy, as a user's handlers may edit what they see.
+        params, outer = copy.deepcopy(self._request.params), _current.get()
+        _current.set(self)
         try:
-            response = self._start()
+            response = getattr(self._client, self._request.method)(**params)
             return self._read(await response if self._is_async else response)
         except ClientError as error:
             if self._error:  # botocore made a ClientError of the status that `_read_body` set
                 self._read(error.response)  # raises InvalidResponseError
             raise
-
-    def _start(self) -> Any:
-        client = self._client
-        endpoint = vars(client).get("_endpoint") if issubclass(type(client), BaseClient) else None
-        self._emitter: Any = getattr(endpoint, "_event_emitter", None)
-        if self._emitter is not None:
-            client = _copy(client, _endpoint=_copy(endpoint, _event_emitter=self))
-        # A copy, as a user's handlers may edit what they see.
-        return getattr(client, self._request.method)(**copy.deepcopy(self._request.params))
+        finally:
+            _current.set(outer)
 
     def _read(self, response: Any) -> Any:
         metadata = read_metadata(response)
@@ -111,12 +138,12 @@ class Call:
 
     def emit(self, event_name: str, **kwargs: Any) -> Any:
         with self._around(event_name, **kwargs):
-            return self._emitter.emit(event_name, **kwargs)
+            return self.emitter.emit(event_name, **kwargs)
 
     @contextmanager
     def _around(self, event_name: str, **kwargs: Any) -> Iterator[None]:
-        # A wrapper may call other operations on this copy of the client: such an event keeps its
-        # suffix, and is none of those below.
+        # A wrapper may call other operations by the twin: such an event keeps its suffix, and is
+        # none of those below.
         event = event_name.removesuffix(f".codedeploy.{self._operation}")
         if event == "request-created":  # the next attempt
             self._error = None
@@ -135,49 +162,53 @@ class Call:
                     _ = _copy(self._client).exceptions
 
     def _read_body(self, response: dict[str, Any], customized: dict[str, Any]) -> None:
+        # Set again, as an earlier attempt may have left the reader of its own answer.
         read = self._reader = _READERS[self._request.method]
-        if has_own_parser(self._client):  # its dict is all there is, as if the client were hidden
-            return
         body = self._body = response["body"]
         # Older versions of botocore have no `resolved_protocol`; they speak JSON to CodeDeploy.
         protocol = getattr(self._client.meta.service_model, "resolved_protocol", "json")
         if protocol != "json":
             return
+        # botocore fails for bytes that are not UTF-8.
+        response["body"] = body.decode(errors="replace").encode()
         if response["status_code"] >= HTTPStatus.MULTIPLE_CHOICES:
-            # botocore fails where the error of a proxy is not UTF-8, or is JSON but no object.
-            response["body"] = body.decode(errors="replace").encode()
+            # It fails for the error of a proxy, too, that is JSON but no object.
             with suppress(UnreadableError):
                 if not isinstance(load(body), dict):
                     response["body"] = b"{}"
             return
-        response["body"] = b""
         try:
-            if read is read_dict:
-                output = read_body(body)
-                # botocore logs what it parses.
-                logging.getLogger("botocore.parsers").debug("Response body:\n%r", body)
-                # Else, a user's handler has put its own there.
-                if "deploymentTargets" not in customized:
-                    self._reader = show(output, self._client, customized)
-            else:
-                # A check alone: botocore would read a cut answer as an empty one, and fail for
-                # bytes that are not UTF-8. A text has U+FFFD for them, but no id is changed.
+            if read is not read_dict:
+                # A check alone: botocore would read a cut answer as an empty one. A text has
+                # U+FFFD for what is not UTF-8, but no id is changed.
                 read(load(body, errors="strict" if read is read_listing else "replace"))
-                response["body"] = body.decode(errors="replace").encode()
+                return
+            output = read_body(body)
+            if has_own_parser(self._client):
+                self._reader = reader_of(output)
+                return
+            response["body"] = b""
+            # botocore logs what it parses.
+            logging.getLogger("botocore.parsers").debug("Response body:\n%r", body)
+            if (
+                "deploymentTargets" not in customized
+            ):  # else, a user's handler has put its own there
+                self._reader = show(output, self._client, customized)
         except UnreadableError as error:
             self._error = error
+            response["body"] = b""
             if isinstance(error, NotJSONError):
                 response["status_code"] = HTTPStatus.INTERNAL_SERVER_ERROR.value
 
 
 class AsyncCall(Call):
-    """One call, made on a copy of an aiobotocore client, whose endpoint awaits its emitter."""
+    """One call by the twin of an aiobotocore client, whose endpoint awaits its emitter."""
 
     _is_async = True
 
     async def emit(self, event_name: str, **kwargs: Any) -> Any:
         with self._around(event_name, **kwargs):
-            return await self._emitter.emit(event_name, **kwargs)
+            return await self.emitter.emit(event_name, **kwargs)
 
 
 def _copy(original: Any, **changes: Any) -> Any:

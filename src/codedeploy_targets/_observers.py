@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from types import FunctionType, MethodType
 from typing import Any
 
@@ -21,13 +21,20 @@ def show(output: Output, client: Any, customized: dict[str, Any]) -> Callable[[A
     if not _is_observed(client):
         return lambda _: output
     customized.update(output.to_boto3())
-    envelopes, targets = [*customized.get("deploymentTargets", [])], output.deployment_targets
+    return reader_of(output, [*customized.get("deploymentTargets", [])])
+
+
+def reader_of(output: Output, envelopes: Iterable[Any] = ()) -> Callable[[Any], Output]:
+    """Return a reader of boto3's dict of an output, which may have been edited since.
+
+    boto3's dict has no place for an unknown target's payload, so all unknown targets look alike:
+    an envelope's identity tells which it was, or its place, if there are as many.
+    """
+    targets = output.deployment_targets
 
     def read(response: Any) -> Output:
-        # boto3's dict has no place for an unknown target's payload, so all unknown targets look
-        # alike: an envelope's identity tells which it was, or its place, if there are as many.
         edited, remaining = read_dict(response), response.get("deploymentTargets") or []
-        originals = dict(zip(map(id, envelopes), targets, strict=True))
+        originals = dict(zip(map(id, envelopes), targets, strict=False))
         if len(remaining) == len(targets):
             originals = dict(zip(map(id, remaining), targets, strict=True)) | originals
         for index, envelope in enumerate(remaining):
@@ -41,20 +48,28 @@ def show(output: Output, client: Any, customized: dict[str, Any]) -> Callable[[A
 
 def has_own_parser(client: Any) -> bool:
     """Tell whether another parser than botocore's own reads the client's answers."""
-    create = getattr(type(client._endpoint._response_parser_factory), "create_parser", None)
-    return not (_is_botocores(create) and _is_botocores(ResponseParser.parse))
+    factory = client._endpoint._response_parser_factory
+    if not _is_botocores(getattr(type(factory), "create_parser", None)):
+        return True
+    parser = factory.create_parser("json")
+    names = "parse", "_do_parse", "_handle_json_body", "_parse_body_as_json"
+    functions = [ResponseParser.parse, *(getattr(parser, name, None) for name in names)]
+    # Datadog's wrapper looks at no answer.
+    return not all(_is_botocores(each) or _is_datadogs(each) for each in functions)
 
 
 def _is_observed(client: Any) -> bool:
     """Tell whether somebody looks at what botocore parses. Nobody does for most calls."""
-    cls, endpoint = type(client), type(client._endpoint)
+    cls, endpoint, events = type(client), type(client._endpoint), client.meta.events
     try:
         # Tracers, caches and subclasses wrap these methods.
         functions = [cls.batch_get_deployment_targets, cls._make_api_call, cls._make_request]
-        functions += [endpoint.make_request, endpoint._send_request]
+        functions += [endpoint.make_request, endpoint._send_request, endpoint._get_response]
+        functions += [endpoint._do_get_response, endpoint._needs_retry]
+        functions += [type(events).emit, type(events._emitter).emit, type(events._emitter)._emit]
         for event in ("response-received", "needs-retry", "after-call"):
             name = f"{event}.codedeploy.BatchGetDeploymentTargets"
-            functions += client.meta.events._emitter._handlers.prefix_search(name)
+            functions += events._emitter._handlers.prefix_search(name)
     except AttributeError:  # if one cannot tell, somebody looks
         return True
     is_recorded = getattr(get_global_history_recorder(), "_enabled", True)
@@ -68,3 +83,8 @@ def _is_botocores(function: Any) -> bool:
     is_plain = type(function) is FunctionType
     module = function.__globals__.get("__name__") if is_plain else type(function).__module__
     return str(module).startswith(("botocore.", "aiobotocore."))
+
+
+def _is_datadogs(function: Any) -> bool:
+    wrapper = getattr(function, "_self_wrapper", None)
+    return str(getattr(wrapper, "__module__", None)).startswith("ddtrace.")

@@ -187,12 +187,19 @@ def replaced(wrapped: Any) -> Any:
     return wrapped
 
 
+def with_a_proxy_of_its_endpoint(wrapped: Any) -> Any:
+    members = vars(wrapped)
+    members["_endpoint"] = pytest.importorskip("wrapt").ObjectProxy(members["_endpoint"])
+    return wrapped
+
+
 PROXIES: dict[str, Any] = {
     "wrapt": lambda wrapped: pytest.importorskip("wrapt").ObjectProxy(wrapped),
     "lazy-object-proxy": lambda it: pytest.importorskip("lazy_object_proxy").Proxy(lambda: it),
     "werkzeug": lambda it: pytest.importorskip("werkzeug.local").LocalProxy(lambda: it),
     "__getattr__": Forwarding,
     "a replaced _make_api_call": replaced,
+    "an endpoint in wrapt": with_a_proxy_of_its_endpoint,
 }
 
 

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.exceptions import ClientError
 from support.clients import AsyncClients, aiobotocore_client
-from support.codedeploy import GET, THROTTLED, CodeDeploy, Step
+from support.codedeploy import GET, READ, THROTTLED, CodeDeploy, Step, cut_short
 from support.endpoint import boto3_client, serve
-from support.pages import ids
+from support.pages import fleet, ids
 
 from codedeploy_targets import DeploymentTargetsClient
 
@@ -92,16 +92,53 @@ def report() -> None:
     assert len(reported) == 1  # Sentry does report
 
 
-@pytest.mark.parametrize("what", [trace, report])
-def test_sentry_gets_spans_with_their_parents_and_no_error_that_is_handled(
-    what: Callable[[], None],
+def measure() -> None:
+    """Trace with Datadog, which wraps botocore's parser, too, but looks at no answer."""
+    import ddtrace
+    from botocore.parsers import BaseJSONParser
+    from ddtrace.trace import TraceFilter, tracer
+
+    class Note(TraceFilter):  # type: ignore[misc, unused-ignore]
+        def process_trace(self, trace: Any) -> None:
+            spans.extend(trace)
+
+    parser: Any = BaseJSONParser
+    spans = list[Any]()
+    ddtrace.patch(botocore=True)
+    tracer.configure(trace_processors=[Note()])
+    unknown = {"deploymentTargetType": "MarsTarget", "marsTarget": {"targetId": "m-1"}}
+    step = Step("Succeeded", [*fleet(a="Failed"), unknown])
+    parser._handle_timestamp = None  # noqa: SLF001 - so botocore can read no target
+    with serve(CodeDeploy(step, instead={READ: [cut_short]})) as endpoint:
+        client = DeploymentTargetsClient(boto3_client(endpoint.url))
+        with tracer.trace("caller") as caller:
+            _, target = client.iter_deployment_targets(deploymentId="d-1")
+    assert target.model_dump()["raw"] == unknown
+    calls = [
+        each.parent_id for each in spans if each.resource == "codedeploy.batchgetdeploymenttargets"
+    ]
+    assert calls == [caller.span_id]
+
+
+@pytest.mark.parametrize(("what", "needed"), [
+    (trace, ["sentry_sdk"]), (report, ["sentry_sdk", "aiobotocore"]), (measure, ["ddtrace"])
+])  # fmt: skip
+def test_a_tracer_gets_spans_with_their_parents_and_no_error_that_is_handled(
+    what: Callable[[], None], needed: list[str]
 ) -> None:
-    pytest.importorskip("sentry_sdk")
-    if what is report:
-        pytest.importorskip("aiobotocore")
+    for name in needed:
+        pytest.importorskip(name)
+    quiet = dict.fromkeys(
+        [
+            "DD_TRACE_STARTUP_LOGS",
+            "DD_INSTRUMENTATION_TELEMETRY_ENABLED",
+            "DD_REMOTE_CONFIGURATION_ENABLED",
+        ],
+        "false",
+    )
     done = subprocess.run(  # noqa: S603
         [sys.executable, __file__, what.__name__],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        env={**os.environ, **quiet, "PYTHONPATH": os.pathsep.join(sys.path)},
         capture_output=True,
         text=True,
         check=False,
@@ -132,4 +169,4 @@ def test_opentelemetry_s_spans_have_the_caller_s_as_their_parent(clients: Client
 
 
 if __name__ == "__main__":
-    {"trace": trace, "report": report}[sys.argv[1]]()
+    {"trace": trace, "report": report, "measure": measure}[sys.argv[1]]()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import importlib
+from inspect import isawaitable
+from operator import attrgetter
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -14,12 +16,11 @@ from botocore.parsers import ResponseParserFactory
 from support.clients import AsyncClients, got
 from support.codedeploy import READ, CodeDeploy, Step, cut_short
 from support.endpoint import Response, aws_response, intercept
-from support.pages import ids, instance, target
+from support.pages import ids, instance, page, target
 
 from codedeploy_targets import (
     BatchGetDeploymentTargetsOutput,
     DeploymentTargetsClient,
-    InvalidResponseError,
     UnknownTarget,
 )
 
@@ -341,9 +342,63 @@ def test_a_parser_of_the_users_own_reads_the_answers() -> None:
     session.register_component("response_parser_factory", Factory())
     keys: Any = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing"}
     wrapped = session.create_client("codedeploy", region_name="us-east-1", **keys)
-    intercept(wrapped, CodeDeploy(instead={READ: [None, cut_short]}), aws_response)
+    intercept(wrapped, CodeDeploy(known=ids(1), instead={READ: [cut_short]}), aws_response)
     client = DeploymentTargetsClient(wrapped)
     output = client.batch_get_deployment_targets(deploymentId="d-1", targetIds=ids(1))
     assert [each.target_id for each in output.deployment_targets] == [f"{ids(1)[0]} of theirs"]
-    with pytest.raises(InvalidResponseError):
-        client.batch_get_deployment_targets(deploymentId="d-1", targetIds=ids(1))
+    assert output.response_metadata[0].retry_attempts == 1
+
+
+INSIDE = {
+    **dict.fromkeys(["_get_response", "_do_get_response", "_needs_retry"], "_endpoint"),
+    "emit": "meta.events",
+    "_emit": "meta.events._emitter",
+    **dict.fromkeys(["parse", "_do_parse"], "_endpoint._response_parser_factory"),
+}
+
+
+@pytest.mark.usefixtures("retry_at_once")
+@pytest.mark.parametrize("name", INSIDE)
+def test_who_traces_botocore_s_inside_sees_the_targets(
+    clients: Clients, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def trace(*args: Any, **kwargs: Any) -> Any:
+        answer = own(*args, **kwargs)
+        return later(answer, args, kwargs) if isawaitable(answer) else note(answer, args, kwargs)
+
+    async def later(answer: Any, *called: Any) -> Any:
+        return note(await answer, *called)
+
+    def note(answer: Any, *called: Any) -> Any:
+        seen.append(f"{called} {answer}")
+        return answer
+
+    seen = list[str]()
+    not_utf_8 = Response(page([{**UNKNOWN, "log": "?"}]).replace(b"?", b"\xff"))
+    answers = [cut_short, None, lambda _: not_utf_8]
+    client = clients.canned(CodeDeploy(STEP, instead={READ: answers}))
+    owner = attrgetter(INSIDE[name])(client.wrapped)
+    cls = type(owner.create_parser("json") if "factory" in INSIDE[name] else owner)
+    own = getattr(cls, name)
+    monkeypatch.setattr(cls, name, trace)
+    output = client.batch_get(WANTED)
+    assert "'targetId': 'i-2'" in " ".join(seen)
+    assert (got(output.deployment_targets), output.missing_target_ids) == (WANTED, [])
+    assert output.response_metadata[0].retry_attempts == 1
+    unknown: Any = client.batch_get(["m-1"]).deployment_targets[0]
+    assert (unknown.target_id, unknown.raw["log"]) == ("m-1", "\ufffd")
+
+
+def test_a_subclass_of_the_user_s_has_its_own_state_and_identity(clients: Clients) -> None:
+    class Counting:
+        def _make_api_call(self, *args: Any) -> Any:
+            vars(self).setdefault("calls", []).append(self)
+            return super()._make_api_call(*args)  # type: ignore[misc]
+
+    wrapped = clients.answered(CodeDeploy(known=100))
+    mine: Any = object.__new__(type("Mine", (Counting, type(wrapped)), {}))
+    vars(mine).update(vars(wrapped))
+    clients.wrap(mine).batch_get(ids(100))
+    assert len(mine.calls) == 4
+    assert len({*mine.calls}) == 1  # so a cache may know the client by its identity
+    assert type(mine.calls[0]).__name__ == "Mine"

@@ -366,3 +366,9 @@ def test_a_client_that_was_not_entered_is_refused(clients: Clients) -> None:
 def test_the_sync_user_needs_no_aiobotocore() -> None:
     script = "import sys; sys.modules['aiobotocore'] = None; import codedeploy_targets"
     subprocess.run([sys.executable, "-c", script], check=True)  # noqa: S603
+
+
+def test_another_client_may_take_its_place(clients: Clients) -> None:
+    client = clients.canned(CodeDeploy())
+    client.typed.client = clients.answered(CodeDeploy(known=["a"]))
+    assert client.batch_get(["a"]).missing_target_ids == []
