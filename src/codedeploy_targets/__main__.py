@@ -58,7 +58,7 @@ def main(argv: list[str] | None = None) -> int:
             step()
         except (Exception, KeyboardInterrupt) as caught:  # noqa: BLE001
             report.error = report.error or caught
-    status, message = _outcome(report)
+    status, message = _outcome(report, args.until)
     message = f"codedeploy-targets: {one_line(message, 2_000)}\n" if message else ""
     for stream, text in (sys.stdout, ""), (sys.stderr, message):
         try:
@@ -76,10 +76,10 @@ def _follow(args: Any, report: Report) -> None:
     client, report.aws, deployment_id = DeploymentTargetsClient(aws), aws.meta, args.deployment_id
     if args.group:
         names = {"applicationName": args.application, "deploymentGroupName": args.group}
-        group = aws.get_deployment_group(**names)["deploymentGroupInfo"]
+        group = aws.get_deployment_group(**names).get("deploymentGroupInfo", {})
         deployment_id = group.get("lastAttemptedDeployment", {}).get("deploymentId")
         if not deployment_id:
-            raise ValueError(f"{args.group} has had no deployment")
+            raise ValueError(f"GetDeploymentGroup names no deployment of {args.group}")
         newest = client.get_deployment(deploymentId=deployment_id)
         if told := newest.rollback_info and newest.rollback_info.rollback_triggering_deployment_id:
             deployment_id, report.rollback = told, f"{deployment_id} {newest.status}"
@@ -89,14 +89,14 @@ def _follow(args: Any, report: Report) -> None:
         report.take(target)
 
 
-def _outcome(report: Report) -> tuple[int, str]:
+def _outcome(report: Report, goal: str | None) -> tuple[int, str]:
     error, deployment = report.error, report.deployment
     if isinstance(error, KeyboardInterrupt):
         return 128 + signal.Signals[str(error)], f"Ended by {error}."
     is_late = isinstance(error, TimeoutError)
     status = 124 if is_late else 2
     if deployment.is_over and (is_late or not isinstance(error, OSError)):
-        status = 0 if deployment.status == "Succeeded" else 1
+        status = 0 if deployment.status in {"Succeeded", goal} else 1
     elif error is None:
         status = 0 if report.has_reached_goal() else 3
     if error is None or isinstance(error, BrokenPipeError):

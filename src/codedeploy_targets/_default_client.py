@@ -32,10 +32,12 @@ def default_client(
     paths = session.get_component("data_loader").search_paths
     loader = _QuickLoader(paths, _QuickFiles(), include_default_search_paths=False)
     session.register_component("data_loader", loader)
-    if config and (credentials := session.get_credentials()):
+    if config:
+        session.set_default_client_config(config)  # of the clients that get credentials, too
         # In this thread: one that ended while it asks for an MFA code would leave a terminal mute.
-        credentials.get_frozen_credentials()
-    return session.create_client("codedeploy", region_name=region, config=config)
+        if credentials := session.get_credentials():
+            credentials.get_frozen_credentials()
+    return session.create_client("codedeploy", region_name=region)
 
 
 class _QuickLoader(Loader):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from typing_extensions import Self
@@ -36,6 +37,10 @@ class _OpenEnum(str, Enum):
         # Declared, so that checkers rule out no value after a comparison: more are to come.
         def __eq__(self, other: object, /) -> bool: ...
         def __hash__(self) -> int: ...
+    else:
+        # In C, as pydantic asks for it while it writes JSON: what a signal's handler raises in
+        # Python code there, such as KeyboardInterrupt, would become pydantic's own error.
+        value = property(attrgetter("_value_"))
 
     @classmethod
     def __get_pydantic_json_schema__(cls, *_: object) -> dict[str, Any]:

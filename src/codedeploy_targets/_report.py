@@ -81,6 +81,7 @@ class Report:
         self._args, self._out = args, sys.stderr if args.json else sys.stdout
         self._new, self._told = deque[DeploymentTarget](), set[str]()
         self._lines, self._printed = list[str](), time.monotonic()
+        self._json = deque[str]()  # lines for stdout
         self._drawn = 0, 0, ""  # columns, lines, and the view
         self._over, self._thread = Event(), Thread(target=self._write_all, daemon=True)
         self._thread.start()
@@ -96,7 +97,8 @@ class Report:
         if not (told.is_over or self.view):
             self._print_new(f"{name} {told.status}")
         while self._new:
-            self._show(self._new.popleft())
+            self._show(self._new[0])
+            self._new.popleft()  # now, so that a signal before it loses nothing
         # Python drops what a signal's handler raises while it finalizes an object.
         if self.error or not self._args.watch or self.has_reached_goal():
             self.watch.close()
@@ -109,7 +111,7 @@ class Report:
 
     def _show(self, target: DeploymentTarget) -> None:
         if self._args.json:
-            print(as_json(target), flush=True)
+            self._json.append(f"{as_json(target)}\n")
         has_failed = target.status == "Failed"
         why = (has_failed and target.diagnostics) or Diagnostics()
         text = _join(" ", target.target_id, target.status, doing(target))
@@ -167,14 +169,14 @@ class Report:
         rows = {"targets": "\n".join(lines), "duration": duration, "script": why.script_name}
         rows |= {"message": why.message, "log": why.log_tail}
         for label, text in rows.items():
-            texts = [*filter(None, map(one_line, (text or "").splitlines()))][-_MOST:]
-            for number, line in enumerate(texts):
+            texts = [*filter(None, map(one_line, (text or "").splitlines()))]
+            for number, line in enumerate(texts if label == "targets" else texts[-_MOST:]):
                 self._print(f"    {'' if number else label:<9} {line}")
 
     def _print_new(self, text: str) -> None:
         if text not in self._told:
-            self._told.add(text)
             self._print(time.strftime("%H:%M:%S"), one_line(text))
+            self._told.add(text)
 
     def _print(self, *words: str | None) -> None:
         self._printed = time.monotonic()
@@ -193,15 +195,20 @@ class Report:
 
     def _write_all(self) -> None:
         # One thread writes, which no signal interrupts.
-        try:
-            while not self._over.wait(_TICK):
-                self._write()
+        while not self._over.wait(_TICK):
             self._write()
+        self._write()
+
+    def _put(self, text: str, stream: Any) -> None:
+        try:
+            print(text, end="", file=stream, flush=True)
         except OSError as error:
             self.error = self.error or error
             self.watch.close()
 
     def _write(self) -> None:
+        while self._json:
+            self._put(self._json.popleft(), sys.stdout)
         is_on, silence = self.deployment.status, time.monotonic() - self._printed
         if is_on and not self.view and silence >= _SIGN_OF_LIFE:
             self._print(time.strftime("%H:%M:%S"), self._summary())
@@ -216,4 +223,4 @@ class Report:
             if old_view and columns < old_columns:  # terminals differ in how they wrap
                 clear, start = "\x1b[2J\x1b[H", min(start, max(end - height, 0))
             lines = "".join(f"{line}\n" for line in self._lines[start:end])
-            print(f"{clear}{lines}{view}", end="", file=self._out, flush=True)
+            self._put(f"{clear}{lines}{view}", self._out)

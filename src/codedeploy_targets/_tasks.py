@@ -16,7 +16,7 @@ from ._call import AsyncCall
 from ._requests import Request, RunBase, Work
 from ._throttling import JobBase
 
-_LOOK_AGAIN = 0.1  # seconds
+_LOOK_AGAIN, _LOOKS = 0.1, 20  # seconds from one to the next
 
 
 class Job(JobBase):
@@ -27,13 +27,14 @@ class Job(JobBase):
         self._woken = asyncio.Event()
         self.task = asyncio.create_task(self._keep(work))
 
-    def cancel(self) -> None:
+    def cancel(self, looks: int = _LOOKS) -> None:
         # Once, whoever does it: a second time would cut its cleanup short and, before Python
         # 3.12, may block a lock for ever that aiobotocore uses in `adaptive` mode.
         if not (self._is_cancelled or self.task.done()):
-            if getattr(self.task, "cancelling", int)():  # new in Python 3.11
-                # By somebody else, who may take it back, as a timeout in the user's iterable does.
-                self.task.get_loop().call_later(_LOOK_AGAIN, self.cancel)
+            if looks and getattr(self.task, "cancelling", int)():  # new in Python 3.11
+                # By somebody else, who may take it back, as a timeout in the user's iterable does,
+                # or has ended it without that, as code does that is older than `Task.uncancel`.
+                self.task.get_loop().call_later(_LOOK_AGAIN, self.cancel, looks - 1)
             else:
                 self._is_cancelled = True
                 self.task.cancel()

@@ -114,6 +114,10 @@ TROUBLES: dict[str, tuple[Answers, str, int, list[str], str]] = {
             "d-1 InProgress: 1 Succeeded, 1 Skipped", GOES_ON[1],
         ], ""
     ),
+    "stopped, as is waited for": (
+        lambda: CodeDeploy(Step("Stopped", [PAST])), f"{FAST} --until Stopped", 0,
+        [HEAD, "i-1 Succeeded", "d-1 Stopped: 1 Succeeded"], ""
+    ),
     "over before": (lambda: CodeDeploy(RUNNING, FAILURE), READY, 1, [
         *BEGIN, "i-1 Succeeded", *WHY, "HEALTH: few left", *END
     ], ""),
@@ -152,6 +156,18 @@ def test_a_second_signal_cuts_no_report(cli: CommandLine, tmp_path: Path) -> Non
     assert ended.status in {130, 143}  # the kernel delivers the lower number first
     assert (ended.lines, ended.err.count("\n")) == (RUN, 1)
     assert json.loads(file.read_bytes())["failures"]
+
+
+def test_a_signal_cuts_no_line_of_json(cli: CommandLine) -> None:
+    failed = [target(each, "Failed", "Install", log_tail="x" * 4_000) for each in ids(100)]
+    cli.answer = CodeDeploy(Step("InProgress", failed))
+    with cli.started("d-1", "--json") as process:
+        process.wait_for(ids(1)[0])
+        time.sleep(0.3)  # until the pipe is full
+        process.send_signal(signal.SIGTERM)
+        ended = process.finish()
+    assert ended.status == 143
+    assert [json.loads(line)["target_id"] for line in ended.out.splitlines()] == ids(100)
 
 
 def test_a_later_signal_ends_a_report_that_hangs(
@@ -371,8 +387,9 @@ def test_the_link_leads_to_the_console_of_the_region(
 @pytest.mark.parametrize(("newest", "status", "lines"), [
     ({"deploymentId": "d-1"}, 1, [HEAD, "d-1 Failed: no targets"]),
     ({"deploymentId": "d-2"}, 1, [HEAD, "Rolled back by d-2 Succeeded", "d-1 Failed: no targets"]),
+    ({}, 2, []),
     (None, 2, []),
-], ids=["a deployment", "a rollback", "none"])  # fmt: skip
+], ids=["a deployment", "a rollback", "none", "a page of a proxy"])  # fmt: skip
 def test_a_group_reports_its_newest_deployment_or_what_that_rolls_back(
     cli: CommandLine, newest: Any, status: int, lines: list[str]
 ) -> None:
@@ -383,15 +400,15 @@ def test_a_group_reports_its_newest_deployment_or_what_that_rolls_back(
     def answer(operation: str, params: Any) -> Response:
         if operation == "GetDeploymentGroup":
             assert params == {"applicationName": "app", "deploymentGroupName": "group"}
-            group = {"lastAttemptedDeployment": newest} if newest else {}
-            return Response(json.dumps({"deploymentGroupInfo": group}).encode())
+            group = {"deploymentGroupInfo": {"lastAttemptedDeployment": newest}}
+            return Response(b"<html>" if newest is None else json.dumps(group).encode())
         asked = rollback if params["deploymentId"] == "d-2" else failed
         return asked(operation, {**params, "deploymentId": "d-1"})
 
     cli.answer = answer
     ended = cli.run_here("--application", "app", "--group", "group")
     assert (ended.status, ended.lines) == (status, lines)
-    assert (": group has had no deployment.\n" in ended.err) is (newest is None)
+    assert (": GetDeploymentGroup names no deployment of group.\n" in ended.err) is (not newest)
 
 
 HELP = [

@@ -24,6 +24,7 @@ from support.endpoint import serve
 from support.pages import ids
 
 from codedeploy_targets import DeploymentTargetsClient
+from codedeploy_targets._default_client import IMPATIENT, default_client
 
 MODEL = Path("codedeploy", "2014-10-06", "service-2.json")
 CREATE = """
@@ -121,18 +122,19 @@ def test_the_garbage_collector_rests_while_a_file_is_read(is_on: bool) -> None: 
         gc.enable()
 
 
+@pytest.mark.parametrize(("config", "read_timeout"), [(None, 60), (IMPATIENT, 5)])
 def test_a_profile_may_assume_a_role(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moto_url: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moto_url: str, config: Any, read_timeout: int
 ) -> None:
-    config = tmp_path / "config"
-    config.write_text(
+    profiles = tmp_path / "config"
+    profiles.write_text(
         "[profile base]\naws_access_key_id = testing\naws_secret_access_key = testing\n"
         "[profile reader]\nsource_profile = base\nregion = eu-west-1\n"
         "role_arn = arn:aws:iam::111111111111:role/reader\n",
         encoding="utf-8",
     )
     monkeypatch.delenv("AWS_DEFAULT_REGION")
-    monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(profiles))
     monkeypatch.setenv("AWS_PROFILE", "reader")
     monkeypatch.setenv("AWS_ENDPOINT_URL", moto_url)
     assumed = []
@@ -142,11 +144,19 @@ def test_a_profile_may_assume_a_role(
         assumed.append(response._get_param("RoleArn"))  # noqa: SLF001
         return assume_role(response)
 
+    def noted_client(*args: Any, **kwargs: Any) -> Any:
+        made.append(create_client(*args, **kwargs))
+        return made[-1]
+
+    made, create_client = list[Any](), Session.create_client
+    monkeypatch.setattr(Session, "create_client", noted_client)
     monkeypatch.setattr(TokenResponse, "assume_role", noted)
-    client = DeploymentTargetsClient().client
+    client = default_client(config=config) if config else DeploymentTargetsClient().client
     assert client.list_applications()["applications"] == []
     assert client.meta.region_name == "eu-west-1"
     assert assumed == ["arn:aws:iam::111111111111:role/reader"]
+    # That of STS is as patient as the other one.
+    assert [each.meta.config.read_timeout for each in made] == [read_timeout] * 2
     client.close()
 
 

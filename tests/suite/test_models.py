@@ -6,6 +6,7 @@ import copy
 import enum
 import json
 import pickle
+import sys
 from datetime import datetime, timedelta
 from types import MappingProxyType, SimpleNamespace
 from typing import Any, get_args
@@ -111,6 +112,24 @@ def test_targets_compare_copy_and_pickle(target: Any) -> None:
         assert copy.deepcopy(same) == copy.copy(same) == same.model_copy() == same
     assert target.model_copy(update={"target_id": "other"}) != target
     assert ANY_TARGET.validate_python(target) is target
+
+
+@each_target
+def test_no_python_code_runs_while_pydantic_writes_json(target: Any) -> None:
+    # A signal comes in Python code. pydantic's own error would replace what its handler raises.
+    called = []
+
+    def note(frame: Any, event: str, _: object) -> None:
+        if event == "call":
+            called.append(frame.f_code.co_name)
+
+    target.model_dump_json()
+    sys.setprofile(note)
+    try:
+        target.model_dump_json()
+    finally:
+        sys.setprofile(None)
+    assert called == ["model_dump_json"]
 
 
 @each_target

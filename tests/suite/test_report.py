@@ -119,6 +119,9 @@ def test_ids_are_wrapped_at_the_width_of_the_terminal_and_never_broken(cli: Comm
     lines = [line[14:] for line in show(cli, failed)[22:-1]]
     assert lines == [*(f"{each}," for each in names[:12]), f"{', '.join(names[12:])}, and 1 more"]
     assert show(cli, failed[:20])[-2].endswith("i-7")
+    long = [f"cluster-{n}:{'service-' * 10}" for n in range(25)]
+    lines = [line[14:] for line in show(cli, [target(each, "Failed") for each in long])[26:-1]]
+    assert lines == [*(f"{each}," for each in long[:20]), "and 5 more"]
     sizes: dict[int, Any] = {84: {}, 26: {"size": (24, 40)}, 20: {"size": (24, 30)}}
     for width, options in sizes.items():
         for last in ("c" * (width - 6), "c" * (width - 5)):

@@ -217,10 +217,14 @@ def test_a_producer_that_cancels_its_task_between_two_ids_ends_the_stream(
 
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="a task cannot take back a cancellation")
 @pytest.mark.parametrize("how", ["closed", "cancelled"])
-def test_closing_while_the_producer_takes_back_a_cancellation(
-    clients: AsyncClients, how: str
+@pytest.mark.parametrize("is_taken_back", [True, False])
+def test_closing_while_the_producer_catches_a_cancellation(
+    clients: AsyncClients,
+    how: str,
+    is_taken_back: bool,  # noqa: FBT001
 ) -> None:
     # As asyncio.timeout does in a producer that polls: its cancellation is not that of the close.
+    # Timeouts that are older than `Task.uncancel` do not take it back.
     async def body() -> None:
         async def produce() -> AsyncIterator[str]:
             yield ids(1)[0]
@@ -228,7 +232,8 @@ def test_closing_while_the_producer_takes_back_a_cancellation(
             polling.set_result(task)
             with pytest.raises(asyncio.CancelledError):
                 await asyncio.sleep(LONG)
-            task.uncancel()
+            if is_taken_back:
+                task.uncancel()
             await asyncio.sleep(LONG)
 
         polling = asyncio.get_running_loop().create_future()
