@@ -203,7 +203,7 @@ class IteratorBase:
     """What the iterators of both clients tell.
 
     A fake of the client passes the first three. The clients pass `run`, their request, and `state`,
-    which has the attributes.
+    the Batches or the Watch that has the attributes.
     """
 
     def __init__(

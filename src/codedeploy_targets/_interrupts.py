@@ -23,8 +23,8 @@ def handle_signals(report: Any) -> None:
         if now < report.ended_at:
             report.ended_at = now
             raise KeyboardInterrupt
-        # `timeout`, and a terminal that closes, signal twice at once. A second later, the report
-        # hangs, as when nobody reads what it writes.
+        # `timeout`, and a terminal that closes, signal twice at once. A signal that comes a second
+        # later finds a report that hangs, as when nobody reads what it writes.
         if now > report.ended_at + 1:
             os._exit(128 + number)
 

@@ -67,7 +67,10 @@ def _past_events(target: DeploymentTarget) -> list[str | None]:
 
 
 class Report:
-    """Shows lines, one a change that a reader can see, and a view below them on a terminal."""
+    """Shows lines, one a change that a reader can see, and a view below them on a terminal.
+
+    `take` keeps a target, `tell` shows after each round what came in it, `explain` tells the end.
+    """
 
     def __init__(self, args: Any) -> None:
         self.aws: Any = None  # what botocore's client tells of itself
@@ -99,7 +102,7 @@ class Report:
         while self._new:
             self._show(self._new[0])
             self._new.popleft()  # now, so that a signal before it loses nothing
-        # Python drops what a signal's handler raises while it finalizes an object.
+        # `error`, as Python drops what a signal's handler raises while it finalizes an object.
         if self.error or not self._args.watch or self.has_reached_goal():
             self.watch.close()
 

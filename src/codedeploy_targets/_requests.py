@@ -220,7 +220,8 @@ class Batches:
                         begin = time.monotonic()
                         self._page = run.read(self._source, BATCH_SIZE - len(self._batch))
                         read_seconds = time.monotonic() - begin
-                # An ended job may be in `run.running` for a moment, and keep a batch from starting.
+                # `ready`, too: a job that has just ended may be in `run.running` for a moment, and
+                # keep the last batch from starting.
                 elif not (self._jobs or self._page or self.ready or self._source is not None):
                     break
                 elif not (yield _PATIENCE if is_listing and self._page else math.inf):

@@ -83,16 +83,16 @@ class Run(RunBase):
         if self._is_taken:
             raise RuntimeError("another task waits for the next target already")
         self._is_taken = True
-        happened: bool | None = None
+        job_ended: bool | None = None
         try:
             while not self.is_closed:
-                step = self._plan.send(happened)
+                step = self._plan.send(job_ended)
                 if isawaitable(step):
                     await step
                 elif not isinstance(step, float):
                     return step
                 else:
-                    happened = await self._wait(step)
+                    job_ended = await self._wait(step)
         except StopIteration:
             pass
         except StopAsyncIteration as error:  # of a mock that runs dry: no end of the targets
@@ -176,7 +176,7 @@ class Run(RunBase):
 
     async def _wait(self, seconds: float) -> bool:
         """Wait until a job ends; tell whether one did in time."""
-        is_pause = not self.running
+        is_pause = not self.running  # of a watch
         if is_pause:  # as a job, so that closing the run ends it as it ends a call
             self.start(lambda _: asyncio.sleep(seconds))
         timeout = None if is_pause or seconds == math.inf else seconds

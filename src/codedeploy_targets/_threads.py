@@ -91,12 +91,12 @@ class Run(RunBase):
 
     def take(self) -> Any:
         """Go on with the plan to what it yields for the user; return None at the end."""
-        happened: bool | None = None
+        job_ended: bool | None = None
         try:
             while not self.is_closed:
-                step = self._plan.send(happened)
+                step = self._plan.send(job_ended)
                 if isinstance(step, float):
-                    happened = self._wait(step)
+                    job_ended = self._wait(step)
                 elif not self.is_closed:  # the user's iterable may close it
                     return step
         except (StopIteration, Closed):

@@ -58,14 +58,15 @@ class Throttle:
 
     def _begin(self) -> None:
         self._process = os.getpid()
-        self._cap = self._level = math.inf
+        self._cap = self._cap_ends_at = math.inf
         self._succeeded_at = -math.inf
         self._under_way: list[JobBase] = []
         self._waiting: list[JobBase] = []
 
     async def call(self, job: JobBase, request: Request) -> Any:
         """Make a call as soon as the cap allows it; again, if our own concurrency throttled it."""
-        if _outer.get() in self._under_way:  # which ends only after this one
+        # A call that a handler makes within another one, which keeps its place until this one ends.
+        if _outer.get() in self._under_way:
             return await job.make(request)
         while True:
             try:
@@ -107,16 +108,16 @@ class Throttle:
 
     def _halve_cap(self) -> None:
         with lock():
-            if self._cap == math.inf:  # it goes once it is back at this level
-                self._level = max(len(self._under_way), 2)
+            if self._cap == math.inf:
+                self._cap_ends_at = max(len(self._under_way), 2)
             self._cap = max(min(self._cap, len(self._under_way)) / 2, 1)
 
     def _raise_cap(self) -> None:
         with lock():
             self._succeeded_at = time.monotonic()
             self._cap += _SPEED / self._cap
-            if self._cap >= self._level:
-                self._cap = self._level = math.inf
+            if self._cap >= self._cap_ends_at:
+                self._cap = self._cap_ends_at = math.inf
 
     def _leave(self, job: JobBase) -> None:
         """End a call, or the wait for one."""

@@ -93,19 +93,19 @@ class Watch:
 
     def _in_time(self, plan: Plan) -> Plan:
         """Go on with a plan until the time is up; note the deployment, yield what has changed."""
-        happened: bool | None = None
-        with closing(plan):
+        job_ended: bool | None = None
+        with closing(plan):  # when the time is up, this cancels the calls of the round
             while True:
                 try:
-                    step = plan.send(happened)
+                    step = plan.send(job_ended)
                 except StopIteration:
                     return
                 if isinstance(step, DeploymentInfo):
                     self.deployment = step
                 elif isinstance(step, Output):
-                    happened = yield self._note_changes(step)
+                    job_ended = yield self._note_changes(step)
                 else:
-                    happened = yield max(min(step, self._deadline - time.monotonic()), 0.0)
+                    job_ended = yield max(min(step, self._deadline - time.monotonic()), 0.0)
                     self._check_time()
 
     def _check_time(self) -> None:

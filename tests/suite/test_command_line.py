@@ -158,18 +158,6 @@ def test_a_second_signal_cuts_no_report(cli: CommandLine, tmp_path: Path) -> Non
     assert json.loads(file.read_bytes())["failures"]
 
 
-def test_a_signal_cuts_no_line_of_json(cli: CommandLine) -> None:
-    failed = [target(each, "Failed", "Install", log_tail="x" * 4_000) for each in ids(100)]
-    cli.answer = CodeDeploy(Step("InProgress", failed))
-    with cli.started("d-1", "--json") as process:
-        process.wait_for(ids(1)[0])
-        time.sleep(0.3)  # until the pipe is full
-        process.send_signal(signal.SIGTERM)
-        ended = process.finish()
-    assert ended.status == 143
-    assert [json.loads(line)["target_id"] for line in ended.out.splitlines()] == ids(100)
-
-
 def test_a_later_signal_ends_a_report_that_hangs(
     cli: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:

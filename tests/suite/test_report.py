@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import sys
 import time
 from datetime import datetime, timedelta, timezone
@@ -225,6 +226,18 @@ def test_what_the_service_sends_steers_nothing(
         assert commands(out) == []
     # All of its texts are there.
     assert (ended.out + ended.err).count("[red]" if evil == EVIL else "add-mask::e") > 20
+
+
+def test_a_signal_cuts_no_line_of_json(cli: CommandLine) -> None:
+    failed = [target(each, "Failed", "Install", log_tail="x" * 4_000) for each in ids(100)]
+    cli.answer = CodeDeploy(Step("InProgress", failed))
+    with cli.started("d-1", "--json") as process:
+        process.wait_for(ids(1)[0])
+        time.sleep(0.3)  # until the pipe is full
+        process.send_signal(signal.SIGTERM)
+        ended = process.finish()
+    assert ended.status == 143
+    assert [json.loads(line)["target_id"] for line in ended.out.splitlines()] == ids(100)
 
 
 def test_json_is_that_of_the_models_and_nothing_is_lost(cli: CommandLine, tmp_path: Path) -> None:
