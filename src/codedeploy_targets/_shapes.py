@@ -2,7 +2,7 @@
 
 from datetime import datetime, timezone
 from functools import cache
-from typing import Any, ClassVar, Literal, get_args, get_origin
+from typing import Any, Literal, get_args, get_origin
 
 from pydantic import VERSION, AwareDatetime, BaseModel, ValidationError
 from pydantic.alias_generators import to_camel
@@ -36,7 +36,6 @@ class Shape(
 ):
     """The base of all models: a structure of AWS's service model."""
 
-    __signature__: ClassVar[Any] = _Signature()
     _aws_name = staticmethod(to_camel)  # AWS's name from an attribute's
 
 
@@ -161,4 +160,6 @@ def end_deferral(base: type[Shape] = Shape) -> None:
         # A class completes on first use, and fails there below 2.14 if two threads are the first.
         if _PYDANTIC < (2, 14):
             cls.model_rebuild()
+        else:  # on each class, as one that is complete would hand its own down
+            setattr(cls, "__signature__", _Signature())  # noqa: B010 - pydantic declares another type
         end_deferral(cls)

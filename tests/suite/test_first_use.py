@@ -14,7 +14,8 @@ from pydantic import TypeAdapter
 PROCESSES = 100 if os.environ.get("HYPOTHESIS_PROFILE") == "prove" else 3
 THREADS = 12
 SIGNATURES = """
-import inspect, codedeploy_targets
+import codedeploy_targets, inspect, pydoc
+pydoc.render_doc(codedeploy_targets.InstanceTarget)
 for each in vars(codedeploy_targets).values():
     fields = getattr(each, "model_fields", None)
     if fields and [*inspect.signature(each).parameters] == [*fields]:
