@@ -1,6 +1,5 @@
 """Change here: how the service's answers become models, in one fast pass or a lenient one."""
 
-from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -41,7 +40,7 @@ class BatchGetDeploymentTargetsOutput(Shape, frozen=True):
         if not isinstance(answer, dict) or answer.get("deploymentTargets") is None:
             raise UnreadableError("expected boto3's dict or the CLI's JSON, with deploymentTargets")
         calls = [read_metadata(answer)] if "ResponseMetadata" in answer else []
-        return read_dict(answer).model_copy(update={"response_metadata": calls})
+        return read_targets(answer).model_copy(update={"response_metadata": calls})
 
     def to_boto3(self) -> dict[str, Any]:
         """Return the dict that boto3 returns, without `ResponseMetadata`."""
@@ -53,23 +52,16 @@ class BatchGetDeploymentTargetsOutput(Shape, frozen=True):
 Output = BatchGetDeploymentTargetsOutput
 
 
-def read_body(body: bytes) -> Output:
-    """Read the bytes that the service sent, or raise UnreadableError."""
-    return _read(body, _ENVELOPES.validate_json, lambda _: mend(load(body)))
-
-
-def read_dict(response: Any) -> Output:
-    """Read the dict that botocore made of a response, or that a stub or a mock made up."""
-    return _read(response, _ENVELOPES.validate_python, mend)
-
-
-def _read(answer: Any, validate: Callable[[Any], Any], parse: Callable[[Any], Any]) -> Output:
+def read_targets(answer: Any) -> Output:
+    """Read the bytes that the service sent, or boto3's dict; raise UnreadableError."""
+    is_json = isinstance(answer, bytes)
+    validate: Any = _ENVELOPES.validate_json if is_json else _ENVELOPES.validate_python
     with suppress(ValidationError):  # the fast pass
         targets = validate(answer)["deploymentTargets"]
         # Without an id, the payload may be absent, or of another shape: the lenient pass can tell.
         if all(target.target_id is not None for target in targets):
             return Output.model_construct(deployment_targets=targets)
-    answer = parse(answer)
+    answer = mend(load(answer))
     check_members(answer, "it", ["deploymentTargets"], "members, but no deploymentTargets")
     envelopes = answer.get("deploymentTargets")
     if envelopes is None:
@@ -97,12 +89,12 @@ def read_metadata(response: Any) -> ResponseMetadata:
     )
 
 
-def read_listing(page: Any) -> Any:
-    """Check a page of ListDeploymentTargets, and return it; raise UnreadableError."""
-    page = mend(page)
+def read_listing(page: Any) -> tuple[list[str], str]:
+    """Read a page of ListDeploymentTargets, in the same way: its ids, and the next token."""
+    page = mend(load(page, errors="strict"))  # no id is changed
     check_members(page, "it", ["targetIds", "nextToken"], "members, but no targetIds")
     given = drop_nulls(page)
     ids, token = given.get("targetIds", []), given.get("nextToken", "")
     if not isinstance(ids, list) or not all(isinstance(text, str) for text in [*ids, token]):
         raise UnreadableError("it is no list of target ids")
-    return page
+    return ids, token

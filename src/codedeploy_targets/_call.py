@@ -7,7 +7,6 @@ is not JSON gets the status 500, so that the client's retry settings apply, as b
 from __future__ import annotations
 
 import copy
-import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
@@ -18,16 +17,17 @@ from botocore.client import BaseClient
 from botocore.endpoint import Endpoint
 from botocore.exceptions import ClientError
 
-from ._answers import Output, read_body, read_dict, read_listing, read_metadata
+from ._answers import Output, read_listing, read_metadata, read_targets
 from ._deployments import read_deployment
 from ._errors import InvalidResponseError
 from ._json import NotJSONError, UnreadableError, load
 from ._lock import lock
-from ._observers import has_own_parser, reader_of, show
+from ._observers import show
 from ._requests import Request
 
+# Each reads the bytes that the service sent, or boto3's dict.
 _READERS: dict[str, Callable[[Any], Any]] = {
-    "batch_get_deployment_targets": read_dict,
+    "batch_get_deployment_targets": read_targets,
     "list_deployment_targets": read_listing,
     "get_deployment": read_deployment,
 }
@@ -90,11 +90,10 @@ class Call:
         self.emitter: Any = None  # the user's
         self._body: bytes | None = None  # the last one that was seen
         self._error: UnreadableError | None = None
-        # Reads the answer from the dict that botocore returns.
         self._reader = _READERS[request.method]
 
     async def make(self) -> Any:
-        """Return an Output, a page of ids as boto3's dict, or a DeploymentInfo."""
+        """Return an Output, ids and the next token, or a DeploymentInfo."""
         # A copy, as a user's handlers may edit what they see.
         params, outer = copy.deepcopy(self._request.params), _current.get()
         _current.set(self)
@@ -146,7 +145,7 @@ class Call:
         # none of those below.
         event = event_name.removesuffix(f".codedeploy.{self._operation}")
         if event == "request-created":  # the next attempt
-            self._error = None
+            self._error, self._reader = None, _READERS[self._request.method]
         elif event == "needs-retry" and self._error:
             # The retry handlers look at the HTTP response, not at what was parsed of it.
             http_response, parsed = kwargs["response"]
@@ -162,8 +161,6 @@ class Call:
                     _ = _copy(self._client).exceptions
 
     def _read_body(self, response: dict[str, Any], customized: dict[str, Any]) -> None:
-        # Set again, as an earlier attempt may have left the reader of its own answer.
-        read = self._reader = _READERS[self._request.method]
         body = self._body = response["body"]
         # Older versions of botocore have no `resolved_protocol`; they speak JSON to CodeDeploy.
         protocol = getattr(self._client.meta.service_model, "resolved_protocol", "json")
@@ -178,22 +175,10 @@ class Call:
                     response["body"] = b"{}"
             return
         try:
-            if read is not read_dict:
-                # A check alone: botocore would read a cut answer as an empty one. A text has
-                # U+FFFD for what is not UTF-8, but no id is changed.
-                read(load(body, errors="strict" if read is read_listing else "replace"))
-                return
-            output = read_body(body)
-            if has_own_parser(self._client):
-                self._reader = reader_of(output)
-                return
-            response["body"] = b""
-            # botocore logs what it parses.
-            logging.getLogger("botocore.parsers").debug("Response body:\n%r", body)
-            if (
-                "deploymentTargets" not in customized
-            ):  # else, a user's handler has put its own there
-                self._reader = show(output, self._client, customized)
+            answer = self._reader(body)
+            # Of others this is a check alone: botocore would read a cut answer as an empty one.
+            if isinstance(answer, Output):
+                self._reader = show(answer, self._client, response, customized)
         except UnreadableError as error:
             self._error = error
             response["body"] = b""

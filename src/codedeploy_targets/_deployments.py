@@ -7,7 +7,7 @@ from pydantic.alias_generators import to_pascal
 from pydantic_core import SchemaValidator
 
 from ._enums import DeploymentStatus
-from ._json import UnreadableError, drop_nulls, load_answer, mend
+from ._json import UnreadableError, drop_nulls, load, load_answer, mend
 from ._shapes import Shape, check_structure, read_structure, structure_schema
 
 
@@ -74,7 +74,7 @@ _ANSWER = SchemaValidator(structure_schema(DeploymentInfo, "deploymentInfo"))
 
 def read_deployment(answer: Any) -> DeploymentInfo:
     """Read an answer to GetDeployment, which has a status at least, or raise UnreadableError."""
-    answer = drop_nulls(mend(answer))
+    answer = drop_nulls(mend(load(answer)))
     info = answer.get("deploymentInfo") if isinstance(answer, dict) else None
     if not isinstance(info, dict) or "status" not in info:
         raise UnreadableError("expected an answer to GetDeployment: deploymentInfo with a status")

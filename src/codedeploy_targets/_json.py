@@ -16,21 +16,26 @@ class NotJSONError(UnreadableError):
     """It is not JSON, or was cut short: another attempt may bring it whole."""
 
 
-def load(text: str | bytes, errors: str = "replace") -> Any:
-    """Parse JSON; bytes that are not UTF-8 become U+FFFD, or are refused if `errors` is strict."""
+def load(answer: Any, errors: str = "replace") -> Any:
+    """Parse an answer that is bytes or text; one that is parsed already is returned as it is.
+
+    Bytes that are not UTF-8 become U+FFFD, or are refused if `errors` is strict.
+    """
     try:
-        # Not pydantic's parser: it refuses lone surrogates.
-        value = json.loads(text if isinstance(text, str) else text.decode(errors=errors))
-        json.dumps(value, allow_nan=False)  # JSON has no infinity and no NaN, but Python reads both
+        if isinstance(answer, bytes):
+            answer = answer.decode(errors=errors)
+        if isinstance(answer, str):
+            answer = json.loads(answer)  # not by pydantic, which refuses lone surrogates
+            json.dumps(answer, allow_nan=False)  # Python reads infinity and NaN, which are no JSON
     except ValueError:
         raise NotJSONError("it is not JSON, or was cut short") from None
     except RecursionError:
         raise UnreadableError("it is nested too deeply") from None
-    return value
+    return answer
 
 
 def load_answer(answer: Any) -> Any:
-    """Parse an answer that is text, as AWS's CLI prints it; others are returned as they are."""
+    """Parse what AWS's CLI printed, as `load` does, whatever its encoding."""
     if isinstance(answer, bytes):  # which PowerShell writes as UTF-16
         answer = answer.decode(json.detect_encoding(answer), errors="replace")
     return load(answer.removeprefix("\ufeff")) if isinstance(answer, str) else answer

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable
 from types import FunctionType, MethodType
 from typing import Any
@@ -9,22 +10,29 @@ from typing import Any
 from botocore.history import get_global_history_recorder
 from botocore.parsers import ResponseParser
 
-from ._answers import Output, read_dict
+from ._answers import Output, read_targets
 from ._models import UnknownTarget
 
 
-def show(output: Output, client: Any, customized: dict[str, Any]) -> Callable[[Any], Output]:
-    """Show an output to a client's observers, if any; return the reader of the dict they leave.
+def show(output: Output, client: Any, response: Any, customized: Any) -> Callable[[Any], Output]:
+    """Leave botocore no body to parse; return the reader of the dict that it returns.
 
-    They see boto3's dict: botocore merges `customized` into its result.
+    That is boto3's if somebody observes the client: botocore merges `customized` into its result.
     """
+    if _has_own_parser(client):
+        return _reader_of(output)
+    # botocore logs what it parses.
+    logging.getLogger("botocore.parsers").debug("Response body:\n%r", response["body"])
+    response["body"] = b""
+    if "deploymentTargets" in customized:  # by a handler of the user's
+        return read_targets
     if not _is_observed(client):
         return lambda _: output
     customized.update(output.to_boto3())
-    return reader_of(output, [*customized.get("deploymentTargets", [])])
+    return _reader_of(output, [*customized.get("deploymentTargets", [])])
 
 
-def reader_of(output: Output, envelopes: Iterable[Any] = ()) -> Callable[[Any], Output]:
+def _reader_of(output: Output, envelopes: Iterable[Any] = ()) -> Callable[[Any], Output]:
     """Return a reader of boto3's dict of an output, which may have been edited since.
 
     boto3's dict has no place for an unknown target's payload, so all unknown targets look alike:
@@ -33,7 +41,7 @@ def reader_of(output: Output, envelopes: Iterable[Any] = ()) -> Callable[[Any], 
     targets = output.deployment_targets
 
     def read(response: Any) -> Output:
-        edited, remaining = read_dict(response), response.get("deploymentTargets") or []
+        edited, remaining = read_targets(response), response.get("deploymentTargets") or []
         originals = dict(zip(map(id, envelopes), targets, strict=False))
         if len(remaining) == len(targets):
             originals = dict(zip(map(id, remaining), targets, strict=True)) | originals
@@ -46,7 +54,7 @@ def reader_of(output: Output, envelopes: Iterable[Any] = ()) -> Callable[[Any], 
     return read
 
 
-def has_own_parser(client: Any) -> bool:
+def _has_own_parser(client: Any) -> bool:
     """Tell whether another parser than botocore's own reads the client's answers."""
     factory = client._endpoint._response_parser_factory
     if not _is_botocores(getattr(type(factory), "create_parser", None)):

@@ -98,12 +98,11 @@ class Listing:
 
     async def next_page(self, call: Caller) -> tuple[list[str], bool]:
         """Return the ids on the next page, and whether it is the last one."""
-        page = await call(Request("list_deployment_targets", self._params))
-        token = page.get("nextToken")
+        ids, token = await call(Request("list_deployment_targets", self._params))
         if token and token == self._params.get("nextToken"):
             raise PaginationError(message=f"The same next token was received twice: {token}")
         self._params = {**self._params, "nextToken": token}
-        return page.get("targetIds") or [], not token
+        return ids, not token
 
 
 async def get_batch(

@@ -30,7 +30,7 @@ from support.loopback import answer, loopback
 from support.pages import ids
 
 from codedeploy_targets import DeploymentTargetsClient
-from codedeploy_targets._answers import read_body
+from codedeploy_targets._answers import read_targets
 from codedeploy_targets.aio import AsyncDeploymentTargetsClient
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def page_read() -> Contestants:
     shape: Any = model.operation_model("BatchGetDeploymentTargets").output_shape
     response = {"body": BODY, "headers": {}, "status_code": 200}
     parser = create_parser("json")
-    return {"boto3": lambda: parser.parse(response, shape), OURS: lambda: read_body(BODY)}
+    return {"boto3": lambda: parser.parse(response, shape), OURS: lambda: read_targets(BODY)}
 
 
 def getters(url: str, stack: ExitStack) -> dict[str, Get]:
