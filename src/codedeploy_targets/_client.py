@@ -10,7 +10,7 @@ from contextlib import closing
 from functools import partial
 from operator import index
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 from botocore.client import BaseClient
 from typing_extensions import Self
@@ -47,8 +47,7 @@ class ClientBase:
     @property
     def exceptions(self) -> Exceptions:
         """The wrapped client's own, for `except client.exceptions.…Exception`."""
-        exceptions: Exceptions = self.client.exceptions
-        return exceptions
+        return cast("Exceptions", self.client.exceptions)
 
     def _twin(self) -> Any:
         if self._twinned[0] is not self.client:  # which a test may have replaced
@@ -192,8 +191,7 @@ class DeploymentTargetsClient(ClientBase):
         Raises what `batch_get_deployment_targets` does.
         """
         with closing(self._run(partial(get_deployment, deploymentId), 1)) as run:
-            deployment: DeploymentInfo = run.take()
-        return deployment
+            return cast("DeploymentInfo", run.take())
 
     def _run(self, plan: Callable[[Run], Plan], limit: int | None = None) -> Run:
         return Run(self._twin(), self._throttle, limit or self._max_concurrency, plan)
@@ -236,10 +234,9 @@ class WatchBase(IteratorBase):
         Raises:
             RuntimeError: no answer has come yet.
         """
-        deployment: DeploymentInfo | None = self._state.deployment
-        if deployment is None:
+        if self._state.deployment is None:
             raise RuntimeError("GetDeployment has not answered yet")
-        return deployment
+        return cast("DeploymentInfo", self._state.deployment)
 
 
 class DeploymentTargetIterator(IteratorBase, Iterator[DeploymentTarget]):

@@ -1,6 +1,6 @@
 """Change here: what GetDeployment tells of a deployment as a whole."""
 
-from typing import Any
+from typing import Any, cast
 
 from pydantic import AwareDatetime
 from pydantic.alias_generators import to_pascal
@@ -79,5 +79,4 @@ def read_deployment(answer: Any) -> DeploymentInfo:
     if not isinstance(info, dict) or "status" not in info:
         raise UnreadableError("expected an answer to GetDeployment: deploymentInfo with a status")
     check_structure(DeploymentInfo, info, "deploymentInfo")
-    deployment: DeploymentInfo = read_structure(_ANSWER, answer, "deploymentInfo")
-    return deployment
+    return cast("DeploymentInfo", read_structure(_ANSWER, answer, "deploymentInfo"))
