@@ -11,7 +11,7 @@ import sys
 import time
 from collections import Counter, deque
 from shutil import get_terminal_size
-from textwrap import wrap
+from textwrap import fill
 from threading import Event, Thread
 from typing import Any
 
@@ -141,9 +141,8 @@ class Report:
             self._print("AWS returned nothing for", _first_ids(missing))
         if cause := info.error_information:
             self._print(_join(": ", cause.code, cause.message))
-        back: Any = info.rollback_info
-        rollback = self.rollback or (back and back.rollback_deployment_id)
-        message = back and back.rollback_message
+        rollback = self.rollback or getattr(info.rollback_info, "rollback_deployment_id", None)
+        message = getattr(info.rollback_info, "rollback_message", None)
         if rollback or message:
             self._print(rollback and "Rolled back by", rollback, message)
         if info.status:
@@ -167,9 +166,9 @@ class Report:
         self._print(_join(": ", head, why.error_code))
         ids = _first_ids([each.target_id or "without id" for each in group.targets])
         width = max((get_terminal_size().columns if self._out.isatty() else 98) - 14, 20)
-        lines = wrap(ids, width, break_long_words=False, break_on_hyphens=False)
+        targets = fill(ids, width, break_long_words=False, break_on_hyphens=False)
         duration = event and event.duration and span(event.duration.total_seconds())
-        rows = {"targets": "\n".join(lines), "duration": duration, "script": why.script_name}
+        rows = {"targets": targets, "duration": duration, "script": why.script_name}
         rows |= {"message": why.message, "log": why.log_tail}
         for label, text in rows.items():
             texts = [*filter(None, map(one_line, (text or "").splitlines()))]
