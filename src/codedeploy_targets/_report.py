@@ -17,7 +17,9 @@ from typing import Any
 
 from pydantic_core import to_jsonable_python
 
-from . import DeploymentInfo, DeploymentTarget, Diagnostics, FailureGroup, group_failures
+from . import DeploymentInfo, DeploymentTarget, DeploymentWatch, Diagnostics
+from ._failures import FailureGroup, group_failures
+from ._shapes import to_aws
 
 DONE = {"Succeeded", "Skipped"}
 _MOST = 20  # groups, ids of one, lines of a log
@@ -74,8 +76,7 @@ class Report:
 
     def __init__(self, args: Any) -> None:
         self.aws: Any = None  # what botocore's client tells of itself
-        self.watch: Any = None
-        self.deployment = DeploymentInfo()  # not known yet
+        self.watch, self.deployment = DeploymentWatch(), DeploymentInfo()  # not known yet
         self.rollback: str | None = None
         self.error: BaseException | None = None  # the first, which ends the run
         self.ended_at = float("inf")  # in seconds of the clock: from then on, it only reports
@@ -132,12 +133,11 @@ class Report:
 
     def explain(self) -> None:
         groups, info = group_failures(self.targets.values()), self.deployment
-        missing = self.watch.missing_target_ids if self.watch else []
         for group in groups[:_MOST]:
             self._print_group(group)
         if rest := sum(len(group.targets) for group in groups[_MOST:]):
             self._print(f"and {rest} more failed, for {len(groups) - _MOST} other reasons")
-        if missing:
+        if missing := self.watch.missing_target_ids:
             self._print("AWS returned nothing for", _first_ids(missing))
         if cause := info.error_information:
             self._print(_join(": ", cause.code, cause.message))
@@ -187,8 +187,7 @@ class Report:
     def counts(self) -> Counter[str]:
         # AWS's own count may have more targets than came so far.
         came = Counter(str(each.status or "without status") for each in [*self.targets.values()])
-        overview = self.deployment.deployment_overview or ()
-        counted = +Counter({name.title().replace("_", ""): count or 0 for name, count in overview})
+        counted = +Counter[str](to_aws(self.deployment.deployment_overview))
         return max(came, counted, key=Counter.total)
 
     def _summary(self) -> str:
