@@ -76,11 +76,7 @@ def _endpoint_of(twin: Any) -> Any:
 
 
 class Call:
-    """One call, made by a twin of the client, so that the user's client stays as it is.
-
-    The twin's endpoint emits its events through this object, which reads the body before botocore
-    does. A client that has no twin, such as a mock, is called itself.
-    """
+    """One call, the emitter of its twin's endpoint: so it sees the body before botocore does."""
 
     _is_async = False
 

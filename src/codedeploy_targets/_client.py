@@ -198,11 +198,7 @@ class DeploymentTargetsClient(ClientBase):
 
 
 class IteratorBase:
-    """What the iterators of both clients tell.
-
-    A fake of the client passes the first three. The clients pass `run`, their request, and `state`,
-    the Batches or the Watch that has the attributes.
-    """
+    """What the iterators of both clients tell; a fake of a client passes the first three."""
 
     def __init__(
         self,
@@ -211,7 +207,7 @@ class IteratorBase:
         missing_target_ids: Sequence[str] = (),
         *,
         run: Any = None,
-        state: Any = None,
+        state: Any = None,  # the Batches or the Watch that `run` follows, for its attributes
     ) -> None:
         self._ready = iter(targets)
         fake = SimpleNamespace(deployment=deployment, missing_target_ids=missing_target_ids)
@@ -231,8 +227,7 @@ class WatchBase(IteratorBase):
     def deployment(self) -> DeploymentInfo:
         """AWS's newest answer to how the deployment stands; at the end, how it ended.
 
-        Raises:
-            RuntimeError: no answer has come yet.
+        Raises RuntimeError before the first one.
         """
         if self._state.deployment is None:
             raise RuntimeError("GetDeployment has not answered yet")

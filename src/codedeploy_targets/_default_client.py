@@ -21,10 +21,7 @@ IMPATIENT = Config(
 def default_client(
     *, profile: str | None = None, region: str | None = None, config: Config | None = None
 ) -> Any:
-    """Return a client of botocore's default session, made with a quicker loader.
-
-    It finds the same files that describe AWS, which take most of the time to a first result.
-    """
+    """Return a client of botocore's default session, made with a quicker loader."""
     # Imported late: users who bring a client of boto3's need not pay for it.
     from botocore.session import Session
 
@@ -40,6 +37,7 @@ def default_client(
     return session.create_client("codedeploy", region_name=region)
 
 
+# It finds the same files that describe AWS, which take most of the time to a first result.
 class _QuickLoader(Loader):
     def list_available_services(self, type_name: str) -> list[str]:  # noqa: ARG002
         # botocore looks into the folders of all services to find out whether one is there.

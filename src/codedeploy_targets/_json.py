@@ -17,10 +17,7 @@ class NotJSONError(UnreadableError):
 
 
 def load(answer: Any, errors: str = "replace") -> Any:
-    """Parse an answer that is bytes or text; one that is parsed already is returned as it is.
-
-    Bytes that are not UTF-8 become U+FFFD, or are refused if `errors` is strict.
-    """
+    """Parse an answer, unless it is parsed already; `errors` is as for `bytes.decode`."""
     try:
         if isinstance(answer, bytes):
             answer = answer.decode(errors=errors)

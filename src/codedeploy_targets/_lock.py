@@ -12,10 +12,7 @@ _locks: dict[int, Any] = {}
 
 
 def lock() -> Any:
-    """Return this process's lock.
-
-    A fork copies a lock that another thread holds, and nobody would release it.
-    """
+    """Return this process's lock: nobody would release one that a fork has copied while held."""
     return _locks.setdefault(os.getpid(), RLock())
 
 

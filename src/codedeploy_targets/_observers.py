@@ -15,10 +15,7 @@ from ._models import UnknownTarget
 
 
 def show(output: Output, client: Any, response: Any, customized: Any) -> Callable[[Any], Output]:
-    """Leave botocore no body to parse; return the reader of the dict that it returns.
-
-    That is boto3's if somebody observes the client: botocore merges `customized` into its result.
-    """
+    """Leave botocore no body to parse; return the reader of the dict that observers leave."""
     if _has_own_parser(client):
         return _reader_of(output)
     # botocore logs what it parses.
@@ -28,6 +25,7 @@ def show(output: Output, client: Any, response: Any, customized: Any) -> Callabl
         return read_targets
     if not _is_observed(client):
         return lambda _: output
+    # They see boto3's own: botocore merges `customized` into its result.
     customized.update(output.to_boto3())
     return _reader_of(output, [*customized.get("deploymentTargets", [])])
 
