@@ -9,7 +9,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from contextvars import ContextVar
 from http import HTTPStatus
 from typing import Any
 
@@ -47,61 +46,68 @@ def check_client(client: Any, *, asynchronous: bool) -> None:
         raise TypeError(f"client is of {cls.__bases__[0].__module__}: give it to {ours}")
 
 
-# The call that this thread or task makes.
-_current: ContextVar[Call | None] = ContextVar("codedeploy_targets_call", default=None)
+class Twins:
+    """Makes twins of a client, one for each call, whose endpoint emits its events through the call.
 
-
-def twin_of(client: Any) -> Any:
-    """Return a twin of a client, whose endpoint emits its events through the call under way.
-
-    It has the client's own attributes, so what a subclass of the user's sets on itself is set on
-    the client. A client that hides its endpoint, as a mock or a proxy does, is returned itself.
+    A twin has the client's own attributes, so what a subclass of the user's sets on itself is set
+    on the client, and it equals the client. A client that hides its endpoint, as a mock or a proxy
+    does, has none.
     """
-    cls = type(client)
-    if not issubclass(cls, BaseClient):
-        return client
-    members = {"_endpoint": property(_endpoint_of), "__module__": cls.__module__}
-    twin: Any = object.__new__(type(cls.__name__, (cls,), members))
-    object.__setattr__(twin, "__dict__", vars(client))
-    return twin
 
+    def __init__(self, client: Any) -> None:
+        self.client, cls = client, type(client)
+        self._cls: Any = None
+        if issubclass(cls, BaseClient) and not hasattr(cls, "_endpoint"):
+            members = {
+                "__slots__": ("_endpoint",),
+                "__module__": cls.__module__,
+                "__eq__": lambda twin, other: vars(twin) is getattr(other, "__dict__", None),
+                "__hash__": lambda _: hash(client),
+            }
+            with suppress(TypeError):  # of a metaclass of the user's
+                self._cls = type(cls.__name__, (cls,), members)
 
-def _endpoint_of(twin: Any) -> Any:
-    endpoint, call = vars(twin).get("_endpoint"), _current.get()
-    # A proxy or a mock of an endpoint cannot be copied.
-    if call and issubclass(type(endpoint), Endpoint) and hasattr(endpoint, "_event_emitter"):
+    def twin(self, call: Call) -> Any:
+        """Return a twin for a call, or else the client itself."""
+        endpoint = self._cls and vars(self.client).get("_endpoint")
+        # A proxy or a mock of an endpoint cannot be copied.
+        if not (issubclass(type(endpoint), Endpoint) and hasattr(endpoint, "_event_emitter")):
+            return self.client
         call.emitter = vars(endpoint)["_event_emitter"]
-        return _copy(endpoint, _event_emitter=call)
-    return endpoint
+        twin = object.__new__(self._cls)
+        object.__setattr__(twin, "__dict__", vars(self.client))
+        object.__setattr__(twin, "_endpoint", _copy(endpoint, _event_emitter=call))
+        return twin
 
 
 class Call:
-    """One call, the emitter of its twin's endpoint: so it sees the body before botocore does."""
+    """One call, made by a twin of the client, whose endpoint emits its events through this object.
+
+    So it sees the body before botocore does. A client without a twin, such as a mock, is called
+    itself.
+    """
 
     _is_async = False
 
-    def __init__(self, client: Any, request: Request) -> None:
-        self._client, self._request = client, request
+    def __init__(self, twins: Twins, request: Request) -> None:
+        self._twins, self._client, self._request = twins, twins.client, request
         self._operation = request.method.title().replace("_", "")  # as AWS names it
         self.emitter: Any = None  # the user's
         self._body: bytes | None = None  # the last one that was seen
         self._error: UnreadableError | None = None
-        self._reader = _READERS[request.method]
+        self._reader = _READERS[request.method]  # of the body first, then of botocore's dict
 
     async def make(self) -> Any:
         """Return an Output, ids and the next token, or a DeploymentInfo."""
         # A copy, as a user's handlers may edit what they see.
-        params, outer = copy.deepcopy(self._request.params), _current.get()
-        _current.set(self)
+        params, twin = copy.deepcopy(self._request.params), self._twins.twin(self)
         try:
-            response = getattr(self._client, self._request.method)(**params)
+            response = getattr(twin, self._request.method)(**params)
             return self._read(await response if self._is_async else response)
         except ClientError as error:
             if self._error:  # botocore made a ClientError of the status that `_read_body` set
                 self._read(error.response)  # raises InvalidResponseError
             raise
-        finally:
-            _current.set(outer)
 
     def _read(self, response: Any) -> Any:
         metadata = read_metadata(response)
@@ -122,12 +128,13 @@ class Call:
         return answer.model_copy(update=update) if isinstance(answer, Output) else answer
 
     def _read_whole(self, response: Any, content_length: str) -> Any:
-        if self._error:
+        # Else, a wrapper may have put an answer of its own in the place of one that is unreadable.
+        if self._error and response.keys() <= {"Error", "ResponseMetadata"}:
             raise self._error
-        # Of a client that hides its endpoint, an empty dict is a cut answer if more came than `{}`.
-        is_longer = content_length.isdecimal() and int(content_length) > len("{}")
-        if self._body is None and is_longer and response.keys() == {"ResponseMetadata"}:
-            raise NotJSONError("it is empty, though more was sent")
+        # Of a client that hides its endpoint, an empty dict is a cut answer, unless `{}` came.
+        is_other = content_length.isdecimal() and int(content_length) != len("{}")
+        if self._body is None and is_other and response.keys() == {"ResponseMetadata"}:
+            raise NotJSONError(f"it is empty, though {content_length} bytes came")
         with lock():
             return self._reader(response)
 
@@ -146,7 +153,7 @@ class Call:
             # The retry handlers look at the HTTP response, not at what was parsed of it.
             http_response, parsed = kwargs["response"]
             http_response.status_code = parsed["ResponseMetadata"]["HTTPStatusCode"]
-        yield  # to the user's handlers, which see the body, and may change it
+        yield  # to the user's handlers: so they see the body, and may change it, before the library
         if event == "before-parse":
             response = kwargs["response_dict"]
             with lock():
@@ -154,6 +161,8 @@ class Call:
                 if response["status_code"] >= HTTPStatus.MULTIPLE_CHOICES:
                     # botocore makes the classes of the exceptions on first use, without a lock: two
                     # threads could get two of one name; `client.exceptions` has only one of them.
+                    # Of a copy, as botocore keeps them on the client.
+                    # Of a copy, as botocore keeps them on the client.
                     _ = _copy(self._client).exceptions
 
     def _read_body(self, response: dict[str, Any], customized: dict[str, Any]) -> None:

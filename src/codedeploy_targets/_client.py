@@ -16,7 +16,7 @@ from botocore.client import BaseClient
 from typing_extensions import Self
 
 from ._answers import Output
-from ._call import check_client, twin_of
+from ._call import Twins, check_client
 from ._default_client import default_client
 from ._deployments import DeploymentInfo
 from ._errors import Exceptions
@@ -40,7 +40,7 @@ class ClientBase:
             raise TypeError("client is a typed client already: use it, or wrap its `client`")
         check_client(client, asynchronous=asynchronous)
         self.client = client
-        self._twinned = client, twin_of(client)
+        self._twins = Twins(client)
         self._max_concurrency = max_concurrency
         self._throttle = Throttle()
 
@@ -49,10 +49,10 @@ class ClientBase:
         """The wrapped client's own, for `except client.exceptions.…Exception`."""
         return cast("Exceptions", self.client.exceptions)
 
-    def _twin(self) -> Any:
-        if self._twinned[0] is not self.client:  # which a test may have replaced
-            self._twinned = self.client, twin_of(self.client)
-        return self._twinned[1]
+    def _current_twins(self) -> Twins:
+        if self._twins.client is not self.client:  # which a test may have replaced
+            self._twins = Twins(self.client)
+        return self._twins
 
     def _stream(
         self, deployment_id: str, target_ids: Any, target_filters: Any, *, skip_missing: bool
@@ -194,7 +194,7 @@ class DeploymentTargetsClient(ClientBase):
             return cast("DeploymentInfo", run.take())
 
     def _run(self, plan: Callable[[Run], Plan], limit: int | None = None) -> Run:
-        return Run(self._twin(), self._throttle, limit or self._max_concurrency, plan)
+        return Run(self._current_twins(), self._throttle, limit or self._max_concurrency, plan)
 
 
 class IteratorBase:

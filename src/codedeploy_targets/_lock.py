@@ -12,7 +12,7 @@ _locks: dict[int, Any] = {}
 
 
 def lock() -> Any:
-    """Return this process's lock: nobody would release one that a fork has copied while held."""
+    """Return this process's lock: nobody would release one that was held when a fork copied it."""
     return _locks.setdefault(os.getpid(), RLock())
 
 

@@ -15,7 +15,10 @@ from ._models import UnknownTarget
 
 
 def show(output: Output, client: Any, response: Any, customized: Any) -> Callable[[Any], Output]:
-    """Leave botocore no body to parse; return the reader of the dict that observers leave."""
+    """Leave botocore no body to parse; return the reader of the dict that it returns.
+
+    That is boto3's if somebody observes the client: botocore merges `customized` into its result.
+    """
     if _has_own_parser(client):
         return _reader_of(output)
     # botocore logs what it parses.

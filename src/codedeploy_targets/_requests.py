@@ -52,8 +52,8 @@ class RunBase:
 
     is_async = False
 
-    def __init__(self, client: Any, throttle: Any, limit: int, plan: Callable[[Any], Plan]) -> None:
-        self.client, self.throttle = client, throttle
+    def __init__(self, twins: Any, throttle: Any, limit: int, plan: Callable[[Any], Plan]) -> None:
+        self.twins, self.throttle = twins, throttle
         self.limit = limit  # of jobs at once
         self.running: set[Any] = set()
         self.is_closed = False

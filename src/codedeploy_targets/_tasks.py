@@ -58,7 +58,7 @@ class Job(JobBase):
         self._woken.clear()
 
     async def make(self, request: Request) -> Any:
-        return await AsyncCall(self._run.client, request).make()
+        return await AsyncCall(self._run.twins, request).make()
 
     async def _keep(self, work: Work) -> tuple[Any, Exception | None]:
         try:

@@ -6,7 +6,7 @@ The async client's `_tasks.py` has the same outline.
 from __future__ import annotations
 
 import queue
-from collections.abc import Callable, Coroutine, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import suppress
 from contextvars import Context, copy_context
 from functools import partial
@@ -51,10 +51,10 @@ class Job(JobBase):
             raise error
         return result
 
-    def do(self, work: Coroutine[Any, Any, Any]) -> None:
+    def do(self, work: Work) -> None:
         """Do some work, which blocks and never suspends; keep what comes of it as the outcome."""
         try:
-            work.send(None)
+            work(self.call).send(None)
         except StopIteration as end:
             self.outcome = end.value, None
         except BaseException as error:  # noqa: BLE001 - raised where the result is consumed
@@ -69,7 +69,7 @@ class Job(JobBase):
 
     async def make(self, request: Request) -> Any:
         self._check()
-        return await Call(self._run.client, request).make()
+        return await Call(self._run.twins, request).make()
 
     def _check(self) -> None:
         if self.is_over():
@@ -139,7 +139,7 @@ class Run(RunBase):
     def read(self, ids: Iterable[Any], count: int) -> Job:
         """Read so many of the user's ids, in the user's thread."""
         job = Job(self)
-        job.do(self._read(ids, count))
+        job.do(lambda _: self._read(ids, count))
         return job
 
     async def _read(self, ids: Iterable[Any], count: int) -> tuple[list[Any], bool]:
@@ -153,7 +153,7 @@ class Run(RunBase):
         return found, len(found) < count
 
     def _do(self, job: Job, work: Work) -> None:
-        job.do(work(job.call))
+        job.do(work)
         self.running.discard(job)
         self._events.put(None)
 

@@ -66,7 +66,8 @@ class Throttle:
     async def call(self, job: JobBase, request: Request) -> Any:
         """Make a call as soon as the cap allows it; again, if our own concurrency throttled it."""
         # A call that a handler makes within another one, which keeps its place until this one ends.
-        if _outer.get() in self._under_way:
+        outer = _outer.get()
+        if outer in self._under_way:
             return await job.make(request)
         while True:
             try:
@@ -82,7 +83,7 @@ class Throttle:
                 self._raise_cap()
                 return answer
             finally:
-                _outer.set(None)
+                _outer.set(outer)
                 self._leave(job)
 
     def _enter(self, job: JobBase) -> bool:

@@ -110,7 +110,8 @@ class Watch:
 
     def _check_time(self) -> None:
         if time.monotonic() >= self._deadline:
-            raise TimeoutError(f"{self._deployment_id} is not over after {self._timeout} seconds")
+            what = "is over, but not read whole," if self._has_ended() else "is not over"
+            raise TimeoutError(f"{self._deployment_id} {what} after {self._timeout} seconds")
 
     def _has_ended(self) -> bool:
         return bool(self.deployment and self.deployment.is_over)

@@ -154,7 +154,7 @@ class AsyncDeploymentTargetsClient(ClientBase):
         return deployment
 
     def _run(self, plan: Callable[[Run], Plan]) -> Run:
-        return Run(self._twin(), self._throttle, self._max_concurrency, plan)
+        return Run(self._current_twins(), self._throttle, self._max_concurrency, plan)
 
 
 class AsyncDeploymentTargetIterator(IteratorBase, AsyncIterator[DeploymentTarget]):

@@ -114,10 +114,9 @@ TROUBLES: dict[str, tuple[Answers, str, int, list[str], str]] = {
             "d-1 InProgress: 1 Succeeded, 1 Skipped", GOES_ON[1],
         ], ""
     ),
-    "stopped, as is waited for": (
-        lambda: CodeDeploy(Step("Stopped", [PAST])), f"{FAST} --until Stopped", 0,
-        [HEAD, "i-1 Succeeded", "d-1 Stopped: 1 Succeeded"], ""
-    ),
+    "stopped, as is awaited": (lambda: CodeDeploy(Step("Stopped")), "--until Stopped", 0, [
+        HEAD, "d-1 Stopped: no targets"
+    ], ""),
     "over before": (lambda: CodeDeploy(RUNNING, FAILURE), READY, 1, [
         *BEGIN, "i-1 Succeeded", *WHY, "HEALTH: few left", *END
     ], ""),
@@ -182,6 +181,8 @@ def test_a_goal_counts_what_is_skipped_and_no_event_without_a_name(cli: CommandL
     skipped, unnamed = target("i-2", "Skipped"), {"status": "Succeeded"}
     cli.answer = CodeDeploy(Step("InProgress", [PAST, skipped]))
     assert cli.run_here("d-1", "--until", "Install").status == 0
+    cli.answer = CodeDeploy(Step("InProgress", [PAST], info={"deploymentOverview": {"Pending": 3}}))
+    assert cli.run_here("d-1", "--until", "Install", "--timeout", "0.3").status == 124
     busy = {"targetId": "i-1", "status": "InProgress", "lifecycleEvents": [unnamed]}
     cli.answer = CodeDeploy(Step("InProgress", [{"instanceTarget": busy}]))
     assert cli.run_here("d-1", "--timeout", "0.3").status == 124

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from functools import partial
-from itertools import repeat
+from itertools import product, repeat
 from typing import TYPE_CHECKING, Any
 from unittest.mock import AsyncMock, MagicMock, create_autospec
 
@@ -210,10 +210,10 @@ def test_a_cut_answer_is_no_empty_one_where_a_proxy_hides_the_client(
     step = Step("Succeeded", fleet(a="Succeeded"))
     client = clients.wrap(PROXIES[how](clients.answered(CodeDeploy(step))))
     assert list(client.watch()) == fleet(a="Succeeded")
-    for operation in OPERATIONS:
-        codedeploy = CodeDeploy(step, instead={operation: [cut_short]})
+    for operation, cut in product(OPERATIONS, [cut_short, lambda _: Response(b"")]):
+        codedeploy = CodeDeploy(step, instead={operation: [cut]})
         client = clients.wrap(PROXIES[how](clients.answered(codedeploy)))
-        with pytest.raises(InvalidResponseError, match=f"{operation} .*though more was sent"):
+        with pytest.raises(InvalidResponseError, match=rf"{operation} .*though \d+ bytes came"):
             list(client.watch())
 
 

@@ -127,10 +127,12 @@ def test_a_call_within_a_throttled_call_waits_for_no_place(clients: Clients) -> 
     async def ask(**_: Any) -> None:
         if not seen:
             seen.append(None)
+            await clients.result(other.typed.get_deployment(deploymentId="d-1"))
             seen.append(await clients.result(client.typed.get_deployment(deploymentId="d-1")))
 
     codedeploy = CodeDeploy(instead={GET: [THROTTLED]})
     client = clients.canned(codedeploy, retries={"total_max_attempts": 1})
+    other = clients.canned(CodeDeploy())
     client.on("after-call", clients.handler(ask))
     with pytest.raises(client.exceptions.ClientError, match="ThrottlingException"):
         client.batch_get(ids(3))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import importlib
+from concurrent.futures import ThreadPoolExecutor
 from inspect import isawaitable
 from operator import attrgetter
 from types import SimpleNamespace
@@ -11,11 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import botocore.session
 import pytest
+from botocore.client import BaseClient
+from botocore.exceptions import ClientError
 from botocore.history import BaseHistoryHandler, get_global_history_recorder
 from botocore.parsers import ResponseParserFactory
 from support.clients import AsyncClients, got
 from support.codedeploy import READ, CodeDeploy, Step, cut_short
-from support.endpoint import Response, aws_response, intercept
+from support.endpoint import Response, aws_response, canned, intercept
 from support.pages import ids, instance, page, target
 
 from codedeploy_targets import (
@@ -389,16 +392,37 @@ def test_who_traces_botocore_s_inside_sees_the_targets(
     assert (unknown.target_id, unknown.raw["log"]) == ("m-1", "\ufffd")
 
 
-def test_a_subclass_of_the_user_s_has_its_own_state_and_identity(clients: Clients) -> None:
-    class Counting:
-        def _make_api_call(self, *args: Any) -> Any:
-            vars(self).setdefault("calls", []).append(self)
-            return super()._make_api_call(*args)  # type: ignore[misc]
+@pytest.mark.usefixtures("retry_at_once")
+def test_a_wrapper_may_make_the_call_in_another_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    def in_a_thread(*args: Any) -> Any:
+        with ThreadPoolExecutor(1) as executor:
+            return executor.submit(own, *args).result(10)
 
-    wrapped = clients.answered(CodeDeploy(known=100))
-    mine: Any = object.__new__(type("Mine", (Counting, type(wrapped)), {}))
-    vars(mine).update(vars(wrapped))
-    clients.wrap(mine).batch_get(ids(100))
-    assert len(mine.calls) == 4
-    assert len({*mine.calls}) == 1  # so a cache may know the client by its identity
-    assert type(mine.calls[0]).__name__ == "Mine"
+    base: Any = BaseClient
+    own = base._make_api_call  # noqa: SLF001
+    monkeypatch.setattr(base, "_make_api_call", in_a_thread)
+    client = DeploymentTargetsClient(canned(CodeDeploy(STEP, instead={READ: [cut_short]})))
+    output = client.batch_get_deployment_targets(**REQUEST)
+    assert (got(output.deployment_targets), output.missing_target_ids) == (WANTED, [])
+
+
+@pytest.mark.usefixtures("retry_at_once")
+def test_a_wrapper_may_answer_in_the_place_of_an_unreadable_answer(
+    clients: Clients, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fall_back(*args: Any) -> Any:
+        try:
+            return await clients.result(own(*args))
+        except ClientError:
+            return plain
+
+    answers: list[Any] = [None, *[cut_short] * 5]
+    client = clients.canned(CodeDeploy(STEP, instead={READ: answers}))
+    plain = client.call("batch_get_deployment_targets", **REQUEST)
+    cls = base_of(client.wrapped)
+    own = cls._make_api_call
+    monkeypatch.setattr(cls, "_make_api_call", as_method(clients, fall_back))
+    assert (
+        client.batch_get(["i-1", "i-2"]).to_boto3()["deploymentTargets"]
+        == plain["deploymentTargets"]
+    )

@@ -15,7 +15,7 @@ import pytest
 from support.clients import Clients
 from support.codedeploy import GET, LIST, PATIENCE, READ, CodeDeploy, Step
 from support.endpoint import serve, unanswered
-from support.pages import fleet
+from support.pages import fleet, ids, target
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,8 +55,8 @@ def test_a_deployment_that_is_stuck_ends_in_a_timeout(
 ) -> None:
     watch = clients.canned(CodeDeploy(stuck)).watch(delay=25, timeout=60)
     clock.set_forward(3600)  # the time counts from the first `next`
-    for target in stuck.targets or ():
-        assert next(watch) == target
+    for each in stuck.targets or ():
+        assert next(watch) == each
     with pytest.raises(TimeoutError, match=r"^d-1 is not over after 60 seconds$"):
         next(watch)
     assert (list(watch), clock.pauses) == ([], [25, 25, 10])
@@ -77,8 +77,9 @@ def test_the_time_is_looked_at_between_two_calls(
 
 
 def test_the_sync_watch_looks_at_the_time_between_two_batches_of_a_round(clock: Clock) -> None:
-    codedeploy = CodeDeploy(before=lambda name, _: clock.set_forward(90 * (name == READ)))
-    with Clients() as clients, pytest.raises(TimeoutError, match="is not over after"):
+    step = Step("Succeeded", [target(each) for each in ids(60)])
+    codedeploy = CodeDeploy(step, before=lambda name, _: clock.set_forward(90 * (name == READ)))
+    with Clients() as clients, pytest.raises(TimeoutError, match="over, but not read whole, after"):
         list(clients.canned(codedeploy, max_concurrency=1).watch(timeout=60))
     assert len(codedeploy.batches) == 1
 

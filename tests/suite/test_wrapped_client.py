@@ -372,3 +372,29 @@ def test_another_client_may_take_its_place(clients: Clients) -> None:
     client = clients.canned(CodeDeploy())
     client.typed.client = clients.answered(CodeDeploy(known=["a"]))
     assert client.batch_get(["a"]).missing_target_ids == []
+
+
+def test_a_subclass_of_the_user_s_has_its_own_state_and_identity(clients: Clients) -> None:
+    class Counting:
+        def _make_api_call(self, *args: Any) -> Any:
+            vars(self).setdefault("calls", []).append(self)
+            return super()._make_api_call(*args)  # type: ignore[misc]
+
+    wrapped = clients.answered(CodeDeploy(known=100))
+    mine: Any = object.__new__(type("Mine", (Counting, type(wrapped)), {}))
+    vars(mine).update(vars(wrapped))
+    clients.wrap(mine).batch_get(ids(100))
+    assert len(mine.calls) == 4
+    assert {*mine.calls} == {mine}  # so a cache may know the client
+    assert type(mine.calls[0]).__name__ == "Mine"
+
+
+def test_a_metaclass_of_the_user_s_may_refuse_subclasses(clients: Clients) -> None:
+    class Final:
+        def __init_subclass__(cls, *, permitted: bool) -> None:
+            pass
+
+    wrapped = clients.answered(CodeDeploy(known=["a"]))
+    final: Any = object.__new__(type("Mine", (type(wrapped), Final), {}, permitted=True))
+    vars(final).update(vars(wrapped))
+    assert got(clients.wrap(final).batch_get(["a"]).deployment_targets) == ["a"]
