@@ -173,6 +173,8 @@ async def check_app(app: Any) -> None:
         assert answer.json() == {"code": "DeploymentDoesNotExistException"}
 
 
+# dask warns where the disk is slow.
+@pytest.mark.filterwarnings("ignore:Creating scratch directories is taking:UserWarning")
 def test_their_many_accounts_are_gathered(
     targets: MockDeploymentTargets, monkeypatch: pytest.MonkeyPatch, moto_url: str
 ) -> None:
