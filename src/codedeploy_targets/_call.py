@@ -64,7 +64,7 @@ class Twins:
                 "__eq__": lambda twin, other: vars(twin) is getattr(other, "__dict__", None),
                 "__hash__": lambda _: hash(client),
             }
-            with suppress(TypeError):  # of a metaclass of the user's
+            with suppress(TypeError):  # of a class that refuses subclasses
                 self._cls = type(cls.__name__, (cls,), members)
 
     def twin(self, call: Call) -> Any:
@@ -161,7 +161,6 @@ class Call:
                 if response["status_code"] >= HTTPStatus.MULTIPLE_CHOICES:
                     # botocore makes the classes of the exceptions on first use, without a lock: two
                     # threads could get two of one name; `client.exceptions` has only one of them.
-                    # Of a copy, as botocore keeps them on the client.
                     # Of a copy, as botocore keeps them on the client.
                     _ = _copy(self._client).exceptions
 

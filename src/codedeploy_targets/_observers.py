@@ -28,7 +28,6 @@ def show(output: Output, client: Any, response: Any, customized: Any) -> Callabl
         return read_targets
     if not _is_observed(client):
         return lambda _: output
-    # They see boto3's own: botocore merges `customized` into its result.
     customized.update(output.to_boto3())
     return _reader_of(output, [*customized.get("deploymentTargets", [])])
 

@@ -16,7 +16,7 @@ from ._call import AsyncCall
 from ._requests import Request, RunBase, Work
 from ._throttling import JobBase
 
-_LOOK_AGAIN, _LOOKS = 0.1, 20  # seconds from one to the next
+_LOOK_AGAIN, _LOOKS = 0.1, 20  # the seconds from one look to the next, and how many
 
 
 class Job(JobBase):

@@ -389,7 +389,7 @@ def test_a_subclass_of_the_user_s_has_its_own_state_and_identity(clients: Client
     assert type(mine.calls[0]).__name__ == "Mine"
 
 
-def test_a_metaclass_of_the_user_s_may_refuse_subclasses(clients: Clients) -> None:
+def test_a_class_that_refuses_subclasses_is_called_itself(clients: Clients) -> None:
     class Final:
         def __init_subclass__(cls, *, permitted: bool) -> None:
             pass
