@@ -8,7 +8,7 @@ from pydantic_core import SchemaValidator
 
 from ._enums import DeploymentStatus
 from ._json import UnreadableError, drop_nulls, load, load_answer, mend
-from ._shapes import Shape, check_structure, read_structure, structure_schema
+from ._shapes import Shape, check_structure, read_structure, structure_schema, writer
 
 
 class ErrorInformation(Shape, frozen=True):
@@ -70,6 +70,7 @@ class DeploymentInfo(Shape, frozen=True):
 
 
 _ANSWER = SchemaValidator(structure_schema(DeploymentInfo, "deploymentInfo"))
+write_deployment = writer(DeploymentInfo)  # as boto3's dict
 
 
 def read_deployment(answer: Any) -> DeploymentInfo:

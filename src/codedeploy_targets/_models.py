@@ -12,7 +12,7 @@ from typing_extensions import Self
 
 from ._enums import LifecycleErrorCode, LifecycleEventStatus, TargetLabel, TargetStatus
 from ._json import UnreadableError, check_members, drop_nulls, mend
-from ._shapes import Shape, check_structure, read_structure, structure_schema, to_aws
+from ._shapes import Shape, check_structure, read_structure, structure_schema, writer
 
 
 class Diagnostics(Shape, frozen=True):
@@ -131,10 +131,9 @@ class _Target(Shape, frozen=True, json_schema_extra=_require_type):
     def to_boto3(self) -> dict[str, Any]:
         """Return the dict that boto3 returns for this target, its envelope included."""
         kind = type(self).model_fields["deployment_target_type"].default
-        envelope = {"deploymentTargetType": kind}
+        envelope: dict[str, Any] = {"deploymentTargetType": kind}
         if self.model_fields_set != {"deployment_target_type"}:  # else, the service sent no payload
-            payload = envelope[_MEMBER_OF_TYPE[kind]] = to_aws(self)
-            payload.pop("deploymentTargetType", None)
+            envelope[_MEMBER_OF_TYPE[kind]] = _WRITER_OF_TYPE[kind](self)
         return envelope
 
 
@@ -223,6 +222,7 @@ DeploymentTargetType = Literal[
 _MEMBERS = ("instanceTarget", "lambdaTarget", "ecsTarget", "cloudFormationTarget")
 _CLASS_OF_MEMBER: dict[Any, Any] = dict(zip(_MEMBERS, get_args(KnownTarget), strict=True))
 _MEMBER_OF_TYPE = {cls.__name__: member for member, cls in _CLASS_OF_MEMBER.items()}
+_WRITER_OF_TYPE = {cls.__name__: writer(cls) for cls in _CLASS_OF_MEMBER.values()}
 
 # One envelope, as AWS sends almost all of them: flattened and read in one pass. It refuses all
 # that needs a second look, which `read_envelope` takes.

@@ -41,6 +41,8 @@ def _reader_of(output: Output, envelopes: Iterable[Any] = ()) -> Callable[[Any],
     targets = output.deployment_targets
 
     def read(response: Any) -> Output:
+        if response.get("deploymentTargets") == output.to_boto3().get("deploymentTargets"):
+            return output
         edited, remaining = read_targets(response), response.get("deploymentTargets") or []
         originals = dict(zip(map(id, envelopes), targets, strict=False))
         if len(remaining) == len(targets):

@@ -18,8 +18,8 @@ from typing import Any
 from pydantic_core import to_jsonable_python
 
 from . import DeploymentInfo, DeploymentTarget, DeploymentWatch, Diagnostics
+from ._deployments import write_deployment
 from ._failures import FailureGroup, group_failures
-from ._shapes import to_aws
 
 DONE = {"Succeeded", "Skipped"}
 _MOST = 20  # groups, ids of one, lines of a log
@@ -189,7 +189,7 @@ class Report:
     def counts(self) -> Counter[str]:
         # AWS's own count may have more targets than came so far.
         came = Counter(str(each.status or "without status") for each in [*self.targets.values()])
-        counted = +Counter[str](to_aws(self.deployment.deployment_overview))
+        counted = +Counter[str](write_deployment(self.deployment).get("deploymentOverview"))
         return max(came, counted, key=Counter.total)
 
     def _summary(self) -> str:

@@ -1,12 +1,13 @@
 """Change here: how AWS writes a structure, that is, its members' names, numbers and times."""
 
+from collections.abc import Callable
 from datetime import datetime, timezone
-from functools import cache
+from functools import cache, partial
 from typing import Any, Literal, get_args, get_origin
 
 from pydantic import VERSION, AwareDatetime, BaseModel, ValidationError
 from pydantic.alias_generators import to_camel
-from pydantic_core import CoreSchema, TzInfo, core_schema
+from pydantic_core import CoreSchema, SchemaSerializer, TzInfo, core_schema
 
 from ._json import UnreadableError, check_members
 
@@ -55,7 +56,12 @@ def structure_schema(cls: type[Shape], *path: str, on_error: Any = "raise") -> C
         place: list[str | int] = [aws_name] if is_label else [*path, aws_name]
         schema = _value_schema(field.annotation)
         schema = core_schema.with_default_schema(schema, default=field.default, on_error=on_error)
-        fields[name] = core_schema.model_field(schema, validation_alias=place)
+        fields[name] = core_schema.model_field(
+            schema,
+            validation_alias=place,
+            serialization_alias=aws_name,
+            serialization_exclude=is_label,
+        )
     # Without this, pydantic takes a number above 2e10 for milliseconds.
     config: Any = {"val_temporal_unit": "seconds"}
     return core_schema.model_schema(cls, core_schema.model_fields_schema(fields), config=config)
@@ -73,7 +79,8 @@ def _value_schema(annotation: Any) -> CoreSchema:
         return _value_schema(inner)
     if issubclass(annotation, Shape):
         return structure_schema(annotation)
-    schema = core_schema.enum_schema(annotation, [*annotation], sub_type="str")
+    plain = core_schema.to_string_ser_schema(when_used="always")
+    schema = core_schema.enum_schema(annotation, [*annotation], sub_type="str", serialization=plain)
     # Set here, not passed: pydantic needs it below 2.14, and warns of the argument from there on.
     return {**schema, "missing": annotation._missing_}
 
@@ -97,20 +104,12 @@ def check_structure(cls: type[Shape], value: Any, place: str) -> None:
         raise UnreadableError(f"{place} has names of the models, not AWS's")
 
 
-def to_aws(value: Any) -> Any:
-    """Return a value as boto3 has it: members that were set, under AWS's names, as plain types."""
-    if isinstance(value, str):
-        return str.__str__(value)
-    if isinstance(value, list):
-        return [to_aws(item) for item in value]
-    if isinstance(value, Shape):
-        names, given = aws_names(type(value)), value.model_fields_set
-        return {
-            names[attribute]: to_aws(member)
-            for attribute, member in vars(value).items()
-            if member is not None and attribute in given
-        }
-    return value
+def writer(cls: type[Shape]) -> Callable[[Any], dict[str, Any]]:
+    """Return what makes boto3's dict of a structure: members that were set, as plain types."""
+    to_python = SchemaSerializer(structure_schema(cls)).to_python
+    options: Any = {"by_alias": True, "exclude_unset": True, "exclude_none": True}
+    # A model that was made without validation may hold anything.
+    return partial(to_python, warnings=False, **options)
 
 
 def _parse_timestamp(value: Any) -> Any:

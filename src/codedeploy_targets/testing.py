@@ -16,8 +16,8 @@ from moto.codedeploy.models import codedeploy_backends
 from moto.codedeploy.responses import CodeDeployResponse
 
 from . import DeploymentInfo, DeploymentTarget, TargetLabel, TargetStatus, UnknownTarget
+from ._deployments import write_deployment
 from ._requests import BATCH_SIZE
-from ._shapes import to_aws
 
 __all__ = ["MockDeploymentTargets", "mock_deployment_targets"]
 
@@ -88,7 +88,7 @@ def _state(deployment_id: str) -> Any:
 
 
 def _tell(state: Any, told: str | DeploymentInfo) -> None:
-    state.info = {**state.info, "status": told} if isinstance(told, str) else to_aws(told)
+    state.info = {**state.info, "status": told} if isinstance(told, str) else write_deployment(told)
     state.deployment.status = state.info.get("status", state.deployment.status)
 
 
