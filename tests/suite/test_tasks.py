@@ -10,7 +10,7 @@ import asyncio
 import gc
 import sys
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from unittest.mock import AsyncMock
 
 import anyio
@@ -110,6 +110,22 @@ def test_cancelling_the_caller_during_a_call_leaves_nothing_behind(
     hang.let_go()
 
 
+class SlowCleanup:
+    """A handler of the user's that hangs, and ends when it is cancelled only after a while."""
+
+    def __init__(self) -> None:
+        self.begun, self.cancelled, self.may_end = (asyncio.Event() for _ in range(3))
+
+    async def __call__(self, **_: Any) -> None:
+        self.begun.set()
+        try:
+            await asyncio.sleep(LONG)
+        except asyncio.CancelledError:
+            self.cancelled.set()
+            await self.may_end.wait()
+            raise
+
+
 @pytest.mark.parametrize("first", [
     "the caller",
     pytest.param("all", marks=pytest.mark.skipif(
@@ -120,34 +136,45 @@ def test_a_second_cancellation_of_the_caller_reaches_no_call(
     clients: AsyncClients, first: str
 ) -> None:
     async def body() -> None:
-        async def before_send(**_: Any) -> None:
-            begun.set()
-            try:
-                await asyncio.sleep(LONG)
-            except asyncio.CancelledError:
-                cancelled.set()
-                await may_end.wait()
-                raise
-
-        begun, cancelled, may_end = asyncio.Event(), asyncio.Event(), asyncio.Event()
-        client.on("before-send", before_send, first=True)
         task = asyncio.ensure_future(follow(client.typed))
-        await begun.wait()
+        await slow.begun.wait()
         [call] = asyncio.all_tasks() - {task, asyncio.current_task()}
         for each in [task] if first == "the caller" else [call, task]:
             each.cancel()
-        await cancelled.wait()
+        await slow.cancelled.wait()
         for _ in range(3):
             task.cancel()
             await asyncio.sleep(0)
         assert not task.done()
         assert not call.done()
-        may_end.set()
+        slow.may_end.set()
         with pytest.raises(asyncio.CancelledError):
             await asyncio.wait_for(task, PATIENCE)
         assert call.done()
 
-    client = clients.canned(CodeDeploy())
+    client, slow = clients.canned(CodeDeploy()), SlowCleanup()
+    client.on("before-send", slow, first=True)
+    clients.finish_alone(body())
+
+
+def test_a_close_that_is_cancelled_waits_for_the_calls_all_the_same(clients: AsyncClients) -> None:
+    async def body() -> None:
+        taking = asyncio.ensure_future(anext(targets))
+        await slow.begun.wait()
+        closing = asyncio.ensure_future(targets.aclose())
+        await slow.cancelled.wait()
+        closing.cancel()
+        await asyncio.sleep(0)
+        assert not closing.done()
+        slow.may_end.set()
+        with pytest.raises(asyncio.CancelledError):
+            await asyncio.wait_for(closing, PATIENCE)
+        with pytest.raises(StopAsyncIteration):
+            await taking
+
+    client, slow = clients.canned(CodeDeploy()), SlowCleanup()
+    client.on("before-send", slow, first=True)
+    targets = client.typed.iter_deployment_targets(deploymentId="d-1")
     clients.finish_alone(body())
 
 
@@ -204,7 +231,8 @@ def test_a_producer_that_cancels_its_task_between_two_ids_ends_the_stream(
         targets = client.iter_deployment_targets(deploymentId="d-1", targetIds=produce())
         first = await anext(targets)
         await asyncio.sleep(0.1)
-        with pytest.raises(BaseException, match=r"cancelled the task|in a TaskGroup") as caught:
+        text = r"^targetIds cancelled the task that reads it, between two ids$|in a TaskGroup"
+        with pytest.raises(BaseException, match=text) as caught:
             await asyncio.wait_for(got(targets), PATIENCE)
         assert first.target_id == ids(1)[0]
         raised = [caught.value, *getattr(caught.value, "exceptions", [])]
@@ -295,6 +323,24 @@ def test_a_cancellation_in_the_moment_in_which_a_call_ends_is_not_lost(
     mock = AsyncMock(list_deployment_targets=list_a_page, batch_get_deployment_targets=read)
     client = clients.wrap(mock).typed
     clients.finish_alone(body())
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="no task begins at once")
+def test_on_round_may_close_the_watch_in_a_task_that_begins_at_once(clients: AsyncClients) -> None:
+    async def body() -> None:
+        factory = cast("Any", asyncio).eager_task_factory  # new in Python 3.12
+        asyncio.get_running_loop().set_task_factory(factory)
+        assert await asyncio.wait_for(got(watch), PATIENCE) == ids(2)
+        await asyncio.gather(*closing)
+
+    closing = list[Any]()
+    client = clients.canned(CodeDeploy(known=2)).typed
+    watch: Any = client.watch_deployment_targets(
+        deploymentId="d-1",
+        delay=LONG,
+        on_round=lambda _: closing.append(asyncio.create_task(watch.aclose())),
+    )
+    clients.finish(body())
 
 
 def test_an_iterable_that_closes_its_stream_leaves_no_task(clients: AsyncClients) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from support.clients import Clients, got
 from support.clock import Clock
-from support.codedeploy import GET, LIST, READ, THROTTLED, CodeDeploy, Gate, TokenBucket
+from support.codedeploy import GET, LIST, READ, THROTTLED, CodeDeploy, Gate, Hang, TokenBucket
 from support.pages import ids
 
 RETRIES = {"mode": "standard", "total_max_attempts": 3}
@@ -79,6 +79,28 @@ def test_a_service_that_allows_nothing_any_more_ends_a_request(
     with pytest.raises(client.exceptions.ClientError, match="ThrottlingException"):
         client.batch_get(ids(1_000))
     assert len(codedeploy.calls) < allowed + 100
+
+
+def test_a_refusal_halves_the_calls_that_were_under_way(clients: Clients) -> None:
+    def before(_: str, params: Any) -> Any:
+        if ids(1)[0] not in params["targetIds"] or refused.is_set():
+            return others()
+        others.wait_for(7)
+        refused.set()
+        return THROTTLED
+
+    refused, others = threading.Event(), Hang()
+    codedeploy = CodeDeploy(before=before, delay=0.02)
+    client = clients.served(codedeploy, retries={"total_max_attempts": 1})
+    targets = client.iterate(ids(200))
+    first = clients.beside(targets)
+    clients.wait_until(refused.is_set)
+    clients.pause(0.05)  # the refusal is on its way, and nothing tells
+    others.let_go()
+    assert got([first(), *targets]) == ids(200)
+    codedeploy.most = 0
+    client.batch_get(ids(200))
+    assert codedeploy.most == 4
 
 
 def test_listings_and_get_deployment_share_the_cap_which_goes(clients: Clients) -> None:
