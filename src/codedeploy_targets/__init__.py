@@ -48,4 +48,4 @@ __all__ = [
     "group_failures",
 ]  # fmt: skip
 
-_end_deferral()  # last: all validators of AWS's shape are built by now
+_end_deferral()  # last: all of AWS's shape is built by now

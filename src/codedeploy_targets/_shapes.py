@@ -28,8 +28,8 @@ class Shape(
     BaseModel,
     frozen=True,
     extra="forbid",
-    # Of a class that is complete, pydantic_core uses the validator, and ignores the schema that it
-    # is given: so the validators of AWS's shape are built first. See `end_deferral`.
+    # Of a class that is complete, pydantic_core uses the validator and the serializer, and ignores
+    # the schema that it is given: so those of AWS's shape are built first. See `end_deferral`.
     defer_build=True,
     json_schema_serialization_defaults_required=True,
     # JSON has no infinite numbers; pydantic would write them as null.
@@ -107,9 +107,8 @@ def check_structure(cls: type[Shape], value: Any, place: str) -> None:
 def writer(cls: type[Shape]) -> Callable[[Any], dict[str, Any]]:
     """Return what makes boto3's dict of a structure: members that were set, as plain types."""
     to_python = SchemaSerializer(structure_schema(cls)).to_python
-    options: Any = {"by_alias": True, "exclude_unset": True, "exclude_none": True}
-    # A model that was made without validation may hold anything.
-    return partial(to_python, warnings=False, **options)
+    # A model that was made without validation may hold anything: so pydantic warns of nothing.
+    return partial(to_python, by_alias=True, exclude_unset=True, exclude_none=True, warnings=False)
 
 
 def _parse_timestamp(value: Any) -> Any:
@@ -152,7 +151,7 @@ _SCALARS: dict[Any, CoreSchema] = {
 
 
 def end_deferral(base: type[Shape] = Shape) -> None:
-    """Let the models be built as pydantic's are, now that the validators of AWS's shape exist."""
+    """Let the models be built as pydantic's are, now that all of AWS's shape exists."""
     for cls in base.__subclasses__():
         # Adapters of a deferred class would be deferred, too; FastAPI's then warn of an alias.
         cls.model_config["defer_build"] = False
