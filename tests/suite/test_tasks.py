@@ -260,6 +260,8 @@ def test_closing_while_the_producer_catches_a_cancellation(
             polling.set_result(task)
             with pytest.raises(asyncio.CancelledError):
                 await asyncio.sleep(LONG)
+            await asyncio.sleep(0.25)
+            cleaned.append(True)
             if is_taken_back:
                 task.uncancel()
             await asyncio.sleep(LONG)
@@ -276,7 +278,9 @@ def test_closing_while_the_producer_catches_a_cancellation(
                 await targets.aclose()
             await asyncio.wait({taking})
         assert task.done()
+        assert cleaned
 
+    cleaned = list[bool]()
     client = clients.canned(CodeDeploy()).typed
     clients.finish_alone(body())
 
