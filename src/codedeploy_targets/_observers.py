@@ -41,9 +41,10 @@ def _reader_of(output: Output, envelopes: Iterable[Any] = ()) -> Callable[[Any],
     targets = output.deployment_targets
 
     def read(response: Any) -> Output:
-        if response.get("deploymentTargets") == output.to_boto3().get("deploymentTargets"):
+        remaining = response.get("deploymentTargets") or []
+        if remaining == [target.to_boto3() for target in targets]:
             return output
-        edited, remaining = read_targets(response), response.get("deploymentTargets") or []
+        edited = read_targets(response)
         originals = dict(zip(map(id, envelopes), targets, strict=False))
         if len(remaining) == len(targets):
             originals = dict(zip(map(id, remaining), targets, strict=True)) | originals
