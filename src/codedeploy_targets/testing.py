@@ -61,11 +61,13 @@ class MockDeploymentTargets:
         _state(deployment_id).targets = _by_id(deployment_id, targets)
 
     def set_status(self, deployment_id: str, status: str) -> None:
-        """Set the status that GetDeployment answers, such as `"Succeeded"`."""
+        """Set the status that GetDeployment answers, such as `"Succeeded"`; it ends a play."""
+        self.play(deployment_id, [])
         _tell(_state(deployment_id), status)
 
     def set_deployment(self, deployment_id: str, deployment: DeploymentInfo) -> None:
-        """Set what GetDeployment answers; what the model leaves open is moto's own."""
+        """Set what GetDeployment answers; the rest is moto's own. It ends a play."""
+        self.play(deployment_id, [])
         _tell(_state(deployment_id), deployment)
 
     def play(self, deployment_id: str, rounds: Iterable[_Round]) -> None:

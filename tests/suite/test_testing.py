@@ -268,9 +268,14 @@ def test_a_deployment_is_played_round_by_round(client: Any, targets: Any) -> Non
     assert info(client, deployment_id)["status"] == "Failed"  # the last round stays
     answer = client.batch_get_deployment_targets(deploymentId=deployment_id, targetIds=["a"])
     assert answer["deploymentTargets"][0]["instanceTarget"]["deploymentId"] == deployment_id
-    targets.play(deployment_id, ROUNDS[:1])
+    targets.play(deployment_id, ROUNDS)
     assert info(client, deployment_id)["status"] == "Created"
     assert refused(client, LIST, deploymentId=deployment_id).startswith("DeploymentNotStarted:")
+    targets.set_status(deployment_id, "Stopped")
+    assert info(client, deployment_id)["status"] == "Stopped"
+    targets.play(deployment_id, ROUNDS)
+    targets.set_deployment(deployment_id, ct.DeploymentInfo(status=ct.DeploymentStatus.READY))
+    assert info(client, deployment_id)["status"] == "Ready"
 
 
 def test_the_async_client_follows_a_deployment(moto_url: str, targets: Any) -> None:
