@@ -13,7 +13,7 @@ from ._report import DONE, Report, doing, one_line, span
 
 def view(report: Report, columns: int, height: int) -> str:
     """Return how far the deployment is, and what each busy target is doing."""
-    counts, targets = report.counts(), [*report.targets.values()]
+    counts, targets = report.counts(), report.present()
     total, done = counts.total(), sum(counts[each] for each in ("Failed", *DONE))
     told = f"{done} of {total} done, {counts['Failed']} failed" if total else "no targets yet"
     head = f"{one_line(report.deployment.status)}  {told}  "

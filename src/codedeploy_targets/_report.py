@@ -24,7 +24,10 @@ from ._failures import FailureGroup, group_failures
 DONE = {"Succeeded", "Skipped"}
 _MOST = 20  # groups, ids of one, lines of a log
 _TICK, _SIGN_OF_LIFE = 0.25, 60  # seconds
-_DOMAINS = {"aws-cn": "amazonaws.cn", "aws-us-gov": "amazonaws-us-gov.com"}  # of AWS's console
+_DOMAINS = {  # of AWS's console, where it is public
+    "aws": "aws.amazon.com", "aws-cn": "amazonaws.cn", "aws-eusc": "amazonaws-eusc.eu",
+    "aws-us-gov": "amazonaws-us-gov.com",
+}  # fmt: skip
 
 
 def one_line(text: object, width: int = 300) -> str:
@@ -93,8 +96,8 @@ class Report:
     def tell(self, told: DeploymentInfo) -> None:
         name, region = told.deployment_id, self.aws.region_name
         if self.deployment.status is None:
-            host = f"{region}.console.{_DOMAINS.get(self.aws.partition, 'aws.amazon.com')}"
-            link = f"https://{host}/codesuite/codedeploy/deployments/{name}?region={region}"
+            domain, path = _DOMAINS.get(self.aws.partition), "codesuite/codedeploy/deployments"
+            link = domain and f"https://{region}.console.{domain}/{path}/{name}?region={region}"
             group = _join("/", told.application_name, told.deployment_group_name)
             self._print(name, _join(" by ", group, told.creator), one_line(told.description), link)
         self.deployment = told
@@ -123,7 +126,7 @@ class Report:
             self._print_new(_join(": ", text, why.message or why.error_code))
 
     def has_reached_goal(self) -> bool:
-        goal, targets = self._args.until, self.targets.values()
+        goal, targets = self._args.until, self.present()
         past = [each.status == "Skipped" or goal in _past_events(each) for each in targets]
         # AWS's own count may have more targets than came so far.
         is_past = bool(past) and all(past) and len(past) >= self.counts().total()
@@ -186,9 +189,14 @@ class Report:
         self._printed = time.monotonic()
         self._lines.append(one_line(_join(" ", *words), 2_000))
 
+    def present(self) -> list[DeploymentTarget]:
+        """Return the targets without those that vanished before their end."""
+        gone, targets = set(self.watch.missing_target_ids), [*self.targets.values()]
+        return [each for each in targets if each.is_terminal or each.target_id not in gone]
+
     def counts(self) -> Counter[str]:
         # AWS's own count may have more targets than came so far.
-        came = Counter(str(each.status or "without status") for each in [*self.targets.values()])
+        came = Counter(str(each.status or "without status") for each in self.present())
         counted = +Counter[str](write_deployment(self.deployment).get("deploymentOverview"))
         return max(came, counted, key=Counter.total)
 

@@ -183,6 +183,9 @@ def test_a_goal_counts_what_is_skipped_and_no_event_without_a_name(cli: CommandL
     assert cli.run_here("d-1", "--until", "Install").status == 0
     cli.answer = CodeDeploy(Step("InProgress", [PAST], info={"deploymentOverview": {"Pending": 3}}))
     assert cli.run_here("d-1", "--until", "Install", "--timeout", "0.3").status == 124
+    cli.answer = CodeDeploy(*(Step("InProgress", each) for each in ([PAST, OTHER], [PAST])))
+    ended = cli.run_here("d-1", *FAST.split(), "--until", "Install", "--timeout", "3")
+    assert ended.lines[-2:] == ["d-1 InProgress: 1 Succeeded", GOES_ON[1]]
     busy = {"targetId": "i-1", "status": "InProgress", "lifecycleEvents": [unnamed]}
     cli.answer = CodeDeploy(Step("InProgress", [{"instanceTarget": busy}]))
     assert cli.run_here("d-1", "--timeout", "0.3").status == 124
@@ -359,18 +362,15 @@ def test_the_advice_to_stop_it_names_the_profile(cli: CommandLine, tmp_path: Pat
     assert told == f"{GOES_ON[1]} --profile 'my own'"
 
 
-@pytest.mark.parametrize(("region", "host"), [
-    ("eu-west-1", "eu-west-1.console.aws.amazon.com"),
-    ("cn-north-1", "cn-north-1.console.amazonaws.cn"),
-    ("us-gov-west-1", "us-gov-west-1.console.amazonaws-us-gov.com"),
+@pytest.mark.parametrize(("region", "domain"), [
+    ("eu-west-1", "aws.amazon.com"), ("cn-north-1", "amazonaws.cn"),
+    ("us-gov-west-1", "amazonaws-us-gov.com"), ("us-iso-east-1", ""),
 ])  # fmt: skip
-def test_the_link_leads_to_the_console_of_the_region(
-    cli: CommandLine, region: str, host: str
-) -> None:
+def test_the_link_leads_to_the_console(cli: CommandLine, region: str, domain: str) -> None:
     cli.answer = CodeDeploy(Step("Succeeded", info={"description": "Release 7\nhotfix"}))
-    link = f"https://{host}/codesuite/codedeploy/deployments/d-1?region={region}"
-    head = f"d-1 app/group by user Release 7 hotfix {link}"
-    assert cli.run_here("d-1", "--region", region).lines[0] == head
+    link = f" https://{LINK}".replace("us-east-1", region).replace("aws.amazon.com", domain)
+    head = cli.run_here("d-1", "--region", region).lines[0]
+    assert head == f"d-1 app/group by user Release 7 hotfix{link if domain else ''}"
 
 
 @pytest.mark.parametrize(("newest", "status", "lines"), [
