@@ -22,6 +22,8 @@ from ._throttling import JobBase
 # Python notices a signal that comes just before a wait only when the wait ends; on Windows, any
 # signal. So that Ctrl-C is never lost for long, no wait is longer than these seconds.
 _LONGEST_WAIT = 1.0
+# Python 3.10 may block for ever where the time is up before it waits.
+_SHORTEST_WAIT = 0.001
 
 
 class Closed(Exception):  # noqa: N818 - no error: it ends what a closed request still does
@@ -161,7 +163,7 @@ class Run(RunBase):
         """Wait until a job ends, or the run is closed; tell whether that came in time."""
         while True:
             with suppress(queue.Empty):
-                self._events.get(timeout=min(seconds, _LONGEST_WAIT))
+                self._events.get(seconds >= _SHORTEST_WAIT, min(seconds, _LONGEST_WAIT))
                 return True
             seconds -= _LONGEST_WAIT
             if seconds <= 0:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import queue
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -322,6 +323,21 @@ def test_a_sync_watch_goes_on_where_the_clock_stands_still(monkeypatch: pytest.M
         with monkeypatch.context() as patch:
             patch.setattr("time.monotonic", lambda: 1e6)  # as freezegun does
             assert [target.target_id for target in watch] == ["a"]
+
+
+def test_a_sync_watch_waits_for_no_time_that_may_be_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Queue(queue.SimpleQueue[Any]):
+        """Refuses what may block for ever on Python 3.10."""
+
+        def get(self, block: bool = True, timeout: float | None = None) -> Any:  # noqa: FBT001, FBT002
+            assert not block or timeout is None or timeout >= 0.001
+            return super().get(block, timeout)
+
+    monkeypatch.setattr("queue.SimpleQueue", Queue)
+    with Clients() as clients:
+        codedeploy = CodeDeploy(*[Step("InProgress", RUNNING)] * 20, Step("Succeeded", ENDED))
+        assert list(clients.canned(codedeploy).watch(timeout=60)) == [*RUNNING, *ENDED]
+        assert len(codedeploy.rounds()) == 21
 
 
 @pytest.mark.parametrize("blue", ["Succeeded", "Failed"])
