@@ -79,8 +79,9 @@ def _value_schema(annotation: Any) -> CoreSchema:
         return _value_schema(inner)
     if issubclass(annotation, Shape):
         return structure_schema(annotation)
-    plain = core_schema.to_string_ser_schema(when_used="always")
-    schema = core_schema.enum_schema(annotation, [*annotation], sub_type="str", serialization=plain)
+    schema = core_schema.enum_schema(
+        annotation, [*annotation], sub_type="str", serialization=_PLAIN
+    )
     # Set here, not passed: pydantic needs it below 2.14, and warns of the argument from there on.
     return {**schema, "missing": annotation._missing_}
 
@@ -127,6 +128,9 @@ def _first_of(*schemas: CoreSchema) -> CoreSchema:
     return core_schema.union_schema([(schema, "") for schema in schemas], mode="left_to_right")
 
 
+# Of a subclass of `str`, too. In C, as what a signal's handler raises in Python code there, such as
+# KeyboardInterrupt, would become pydantic's own error.
+_PLAIN: Any = core_schema.plain_serializer_function_ser_schema(str.__str__)
 _NUMBER = core_schema.float_schema(strict=True, allow_inf_nan=False)
 # From 2000 to 2500, pydantic reads times in UTC as botocore does. All others are botocore's.
 _seconds = core_schema.float_schema(strict=True, ge=_Y2000.timestamp(), lt=_Y2500.timestamp())
@@ -141,7 +145,9 @@ _whole_number = core_schema.chain_schema([_NUMBER, core_schema.int_schema()])
 _SCALARS: dict[Any, CoreSchema] = {
     # From Python, a length makes pydantic refuse a lone surrogate, which the lenient pass mends.
     str: core_schema.json_or_python_schema(
-        core_schema.str_schema(strict=True), core_schema.str_schema(strict=True, min_length=0)
+        core_schema.str_schema(strict=True),
+        core_schema.str_schema(strict=True, min_length=0),
+        serialization=_PLAIN,
     ),
     float: _NUMBER,
     int: _first_of(core_schema.int_schema(strict=True), _whole_number),

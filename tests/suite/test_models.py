@@ -158,6 +158,20 @@ def test_to_boto3_is_plain() -> None:
     assert Output(deployment_targets=[]).to_boto3() == {"deploymentTargets": []}
 
 
+def test_a_string_of_the_user_s_own_kind_is_plain_for_boto3() -> None:
+    class Kind(str, enum.Enum):
+        STACK = "AWS::Lambda::Function"
+
+    class Mine(library.CloudFormationTarget, frozen=True):
+        resource_type: Kind | None = None
+
+    mine = Mine(target_id="t-1", resource_type=Kind.STACK)
+    target = mine.model_copy(update={"status": Kind.STACK})  # which validates nothing
+    payload: Any = target.to_boto3()["cloudFormationTarget"]
+    assert payload == {"targetId": "t-1", "resourceType": Kind.STACK, "status": Kind.STACK}
+    assert {type(each) for each in payload.values()} == {str}
+
+
 # Helpers ----------------------------------------------------------------------------------------
 
 
