@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from types import FunctionType, MethodType
 from typing import Any
 
@@ -39,10 +39,13 @@ def _reader_of(output: Output, envelopes: Iterable[Any] = ()) -> Callable[[Any],
     an envelope's identity tells which it was, or its place, if there are as many.
     """
     targets = output.deployment_targets
+    has_unknown = any(isinstance(target, UnknownTarget) for target in targets)
 
     def read(response: Any) -> Output:
-        remaining = response.get("deploymentTargets") or []
-        if remaining == [target.to_boto3() for target in targets]:
+        # A wrapper may forget its `return`: `read_targets` refuses that.
+        is_dict = isinstance(response, Mapping)
+        remaining = (is_dict and response.get("deploymentTargets")) or []
+        if remaining and not has_unknown and remaining == [each.to_boto3() for each in targets]:
             return output
         edited = read_targets(response)
         originals = dict(zip(map(id, envelopes), targets, strict=False))

@@ -24,6 +24,7 @@ from support.pages import ids, instance, page, target
 from codedeploy_targets import (
     BatchGetDeploymentTargetsOutput,
     DeploymentTargetsClient,
+    InvalidResponseError,
     UnknownTarget,
 )
 
@@ -430,3 +431,26 @@ def test_a_wrapper_may_answer_in_the_place_of_an_unreadable_answer(
         client.batch_get(["i-1", "i-2"]).to_boto3()["deploymentTargets"]
         == plain["deploymentTargets"]
     )
+
+
+@pytest.mark.parametrize("returned", [None, ["i-1"]])
+def test_a_wrapper_that_returns_no_dict_is_told_by_the_library_s_error(
+    clients: Clients, monkeypatch: pytest.MonkeyPatch, returned: Any
+) -> None:
+    async def forget(*args: Any) -> Any:
+        await clients.result(own(*args))
+        return returned
+
+    client = clients.canned(CodeDeploy(known=25))
+    cls = base_of(client.wrapped)
+    own = cls._make_api_call
+    monkeypatch.setattr(cls, "_make_api_call", as_method(clients, forget))
+    with pytest.raises(InvalidResponseError, match="it is no object"):
+        client.batch_get(ids(25))
+
+
+def test_an_order_of_unknown_targets_counts_though_their_dicts_are_equal(clients: Clients) -> None:
+    mars: list[Any] = [{**UNKNOWN, "marsTarget": {"targetId": each}} for each in ("m-1", "m-2")]
+    client = clients.canned(CodeDeploy(Step("Succeeded", mars)))
+    client.on("after-call", lambda parsed, **_: parsed["deploymentTargets"].reverse())
+    assert got(client.batch_get(["m-1", "m-2"]).deployment_targets) == ["m-2", "m-1"]
