@@ -6,6 +6,7 @@ The async client's `_tasks.py` has the same outline.
 from __future__ import annotations
 
 import queue
+import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import suppress
 from contextvars import Context, copy_context
@@ -22,8 +23,6 @@ from ._throttling import JobBase
 # Python notices a signal that comes just before a wait only when the wait ends; on Windows, any
 # signal. So that Ctrl-C is never lost for long, no wait is longer than these seconds.
 _LONGEST_WAIT = 1.0
-# Python 3.10 may block for ever where the time is up before it waits.
-_SHORTEST_WAIT = 0.001
 
 
 class Closed(Exception):  # noqa: N818 - no error: it ends what a closed request still does
@@ -36,6 +35,7 @@ class Job(JobBase):
     def __init__(self, run: Run) -> None:
         super().__init__(run)
         self.outcome: tuple[Any, BaseException | None] | None = None
+        # Not imported by name: gevent may take its place after this import.
         self._woken: queue.SimpleQueue[None] = queue.SimpleQueue()
 
     def cancel(self) -> None:
@@ -82,14 +82,17 @@ class Run(RunBase):
     """One request of a user, while it runs.
 
     Any thread may close it at any time, the garbage collector in a thread that holds a lock
-    included. So `close` takes no lock: `SimpleQueue.put` may interrupt even itself.
+    included. So `close` waits for no lock: `SimpleQueue.put` and `Lock.release` may interrupt even
+    themselves.
     """
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self._ids: Iterator[Any] | None = None
-        # Not imported by name: gevent may take its place after this import.
-        self._events: queue.SimpleQueue[None] = queue.SimpleQueue()
+        # Released when a job ends, or the run is closed. No `SimpleQueue`, whose `get` blocks for
+        # ever below Python 3.13 where a signal's handler goes on after the time is up.
+        self._event = threading.Lock()
+        self._event.acquire()
 
     def take(self) -> Any:
         """Go on with the plan to what it yields for the user; return None at the end."""
@@ -117,7 +120,7 @@ class Run(RunBase):
     def close(self) -> None:
         self.is_closed = True
         self._ids = iter(())  # which ends a generator of the user's
-        self._events.put(None)
+        self._wake()
         for job in self.running.copy():
             job.cancel()
         with suppress(ValueError):  # another thread takes a step of the plan, its last one
@@ -157,17 +160,19 @@ class Run(RunBase):
     def _do(self, job: Job, work: Work) -> None:
         job.do(work)
         self.running.discard(job)
-        self._events.put(None)
+        self._wake()
+
+    def _wake(self) -> None:
+        with suppress(RuntimeError):  # it is released already
+            self._event.release()
 
     def _wait(self, seconds: float) -> bool:
         """Wait until a job ends, or the run is closed; tell whether that came in time."""
-        while True:
-            with suppress(queue.Empty):
-                self._events.get(seconds >= _SHORTEST_WAIT, min(seconds, _LONGEST_WAIT))
-                return True
+        while not self._event.acquire(timeout=min(seconds, _LONGEST_WAIT)):
             seconds -= _LONGEST_WAIT
             if seconds <= 0:
                 return False
+        return True
 
 
 def _in_context(context: Context, work: Callable[[], None]) -> None:

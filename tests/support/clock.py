@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import pytest
 
 _monotonic, _sleep = time.monotonic, asyncio.sleep
+_allocate_lock = threading.Lock
 
 
 class Clock:
@@ -58,24 +58,31 @@ class Clock:
         monkeypatch.setattr("asyncio.sleep", self.sleep_in_task)
         clock = self
 
-        class Queue(SimpleQueue[Any]):
+        class Lock:
             """Python's own waits by the machine's clock, as this one does while a call is made."""
 
-            def get(self, block: bool = True, timeout: float | None = None) -> Any:  # noqa: FBT001, FBT002
-                if timeout is None:
-                    return super().get(block)
+            def __init__(self) -> None:
+                self._own = _allocate_lock()
+                self.release, self.locked = self._own.release, self._own.locked
+
+            def __enter__(self) -> bool:
+                return self._own.__enter__()
+
+            def __exit__(self, *_: object) -> None:
+                self._own.release()
+
+            def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:  # noqa: FBT001, FBT002
+                if timeout < 0:
+                    return self._own.acquire(blocking)
                 while True:
                     is_idle = all(
                         each.name != "codedeploy-targets" for each in threading.enumerate()
                     )
-                    try:
-                        event = super().get(timeout=0 if is_idle else 0.01)
-                    except Empty:
-                        if is_idle:
-                            clock.pause(timeout)
-                            raise
-                    else:
+                    if self._own.acquire(timeout=0 if is_idle else 0.01):
                         clock.go_on()
-                        return event
+                        return True
+                    if is_idle:
+                        clock.pause(timeout)
+                        return False
 
-        monkeypatch.setattr("queue.SimpleQueue", Queue)
+        monkeypatch.setattr("threading.Lock", Lock)
