@@ -79,9 +79,10 @@ def _value_schema(annotation: Any) -> CoreSchema:
         return _value_schema(inner)
     if issubclass(annotation, Shape):
         return structure_schema(annotation)
-    schema = core_schema.enum_schema(
-        annotation, [*annotation], sub_type="str", serialization=_PLAIN
-    )
+    # Of an enum of the user's own, too. `str.__str__` is in C: what a signal's handler raises in
+    # Python code there, such as KeyboardInterrupt, would become pydantic's own error.
+    plain: Any = core_schema.plain_serializer_function_ser_schema(str.__str__)
+    schema = core_schema.enum_schema(annotation, [*annotation], sub_type="str", serialization=plain)
     # Set here, not passed: pydantic needs it below 2.14, and warns of the argument from there on.
     return {**schema, "missing": annotation._missing_}
 
@@ -108,7 +109,7 @@ def check_structure(cls: type[Shape], value: Any, place: str) -> None:
 def writer(cls: type[Shape]) -> Callable[[Any], dict[str, Any]]:
     """Return what makes boto3's dict of a structure: members that were set, as plain types."""
     to_python = SchemaSerializer(structure_schema(cls)).to_python
-    # A model that was made without validation may hold anything: so pydantic warns of nothing.
+    # Without warnings, as a model that was made without validation may hold anything.
     return partial(to_python, by_alias=True, exclude_unset=True, exclude_none=True, warnings=False)
 
 
@@ -128,9 +129,6 @@ def _first_of(*schemas: CoreSchema) -> CoreSchema:
     return core_schema.union_schema([(schema, "") for schema in schemas], mode="left_to_right")
 
 
-# Of a subclass of `str`, too. In C, as what a signal's handler raises in Python code there, such as
-# KeyboardInterrupt, would become pydantic's own error.
-_PLAIN: Any = core_schema.plain_serializer_function_ser_schema(str.__str__)
 _NUMBER = core_schema.float_schema(strict=True, allow_inf_nan=False)
 # From 2000 to 2500, pydantic reads times in UTC as botocore does. All others are botocore's.
 _seconds = core_schema.float_schema(strict=True, ge=_Y2000.timestamp(), lt=_Y2500.timestamp())
@@ -145,9 +143,7 @@ _whole_number = core_schema.chain_schema([_NUMBER, core_schema.int_schema()])
 _SCALARS: dict[Any, CoreSchema] = {
     # From Python, a length makes pydantic refuse a lone surrogate, which the lenient pass mends.
     str: core_schema.json_or_python_schema(
-        core_schema.str_schema(strict=True),
-        core_schema.str_schema(strict=True, min_length=0),
-        serialization=_PLAIN,
+        core_schema.str_schema(strict=True), core_schema.str_schema(strict=True, min_length=0)
     ),
     float: _NUMBER,
     int: _first_of(core_schema.int_schema(strict=True), _whole_number),

@@ -10,6 +10,7 @@ import sys
 from datetime import datetime, timedelta
 from types import MappingProxyType, SimpleNamespace
 from typing import Any, get_args
+from uuid import UUID
 
 import pytest
 from pydantic import TypeAdapter, ValidationError
@@ -158,18 +159,18 @@ def test_to_boto3_is_plain() -> None:
     assert Output(deployment_targets=[]).to_boto3() == {"deploymentTargets": []}
 
 
-def test_a_string_of_the_user_s_own_kind_is_plain_for_boto3() -> None:
-    class Kind(str, enum.Enum):
-        STACK = "AWS::Lambda::Function"
+def test_a_status_of_the_user_s_own_is_plain_for_boto3() -> None:
+    class Status(str, enum.Enum):
+        FAILED = "Failed"
 
-    class Mine(library.CloudFormationTarget, frozen=True):
-        resource_type: Kind | None = None
+    class Mine(library.InstanceTarget, frozen=True):
+        target_arn: Any = None
 
-    mine = Mine(target_id="t-1", resource_type=Kind.STACK)
-    target = mine.model_copy(update={"status": Kind.STACK})  # which validates nothing
-    payload: Any = target.to_boto3()["cloudFormationTarget"]
-    assert payload == {"targetId": "t-1", "resourceType": Kind.STACK, "status": Kind.STACK}
-    assert {type(each) for each in payload.values()} == {str}
+    number = UUID(int=7)
+    mine = Mine(target_id="i-1", target_arn=number).model_copy(update={"status": Status.FAILED})
+    payload: Any = mine.to_boto3()["instanceTarget"]
+    assert payload == {"targetId": "i-1", "targetArn": number, "status": "Failed"}
+    assert type(payload["status"]) is str
 
 
 # Helpers ----------------------------------------------------------------------------------------
