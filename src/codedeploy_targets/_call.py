@@ -129,7 +129,7 @@ class Call:
 
     def _read_whole(self, response: Any, content_length: str) -> Any:
         # Else, a wrapper may have put an answer of its own in the place of one that is unreadable.
-        if self._error and response.keys() <= {"Error", "ResponseMetadata"}:
+        if self._error and {*(response or ())} <= {"Error", "ResponseMetadata"}:
             raise self._error
         # Of a client that hides its endpoint, an empty dict is a cut answer, unless `{}` came.
         is_other = content_length.isdecimal() and int(content_length) != len("{}")

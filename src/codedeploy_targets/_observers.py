@@ -43,11 +43,10 @@ def _reader_of(output: Output, envelopes: Iterable[Any] = ()) -> Callable[[Any],
 
     def read(response: Any) -> Output:
         # A wrapper may forget its `return`: `read_targets` refuses that.
-        is_dict = isinstance(response, Mapping)
-        remaining = (is_dict and response.get("deploymentTargets")) or []
-        if remaining and not has_unknown and remaining == [each.to_boto3() for each in targets]:
+        given = response.get("deploymentTargets") if isinstance(response, Mapping) else None
+        if given and not has_unknown and given == [each.to_boto3() for each in targets]:
             return output
-        edited = read_targets(response)
+        edited, remaining = read_targets(response), given or []
         originals = dict(zip(map(id, envelopes), targets, strict=False))
         if len(remaining) == len(targets):
             originals = dict(zip(map(id, remaining), targets, strict=True)) | originals

@@ -190,15 +190,19 @@ class Report:
         self._lines.append(one_line(_join(" ", *words), 2_000))
 
     def present(self) -> list[DeploymentTarget]:
-        """Return the targets without those that vanished before their end."""
-        gone, targets = set(self.watch.missing_target_ids), [*self.targets.values()]
+        """Return the targets; those that vanished are left out if AWS counts fewer than came."""
+        targets, gone = [*self.targets.values()], {*self.watch.missing_target_ids}
+        if not 0 < self._counted().total() < len(targets):
+            return targets
         return [each for each in targets if each.is_terminal or each.target_id not in gone]
+
+    def _counted(self) -> Counter[str]:
+        return +Counter[str](write_deployment(self.deployment).get("deploymentOverview"))
 
     def counts(self) -> Counter[str]:
         # AWS's own count may have more targets than came so far.
         came = Counter(str(each.status or "without status") for each in self.present())
-        counted = +Counter[str](write_deployment(self.deployment).get("deploymentOverview"))
-        return max(came, counted, key=Counter.total)
+        return max(came, self._counted(), key=Counter.total)
 
     def _summary(self) -> str:
         counts = _join(", ", *(f"{n} {status}" for status, n in self.counts().most_common()))

@@ -55,8 +55,9 @@ class MockDeploymentTargets:
     def put(self, deployment_id: str, targets: Iterable[DeploymentTarget]) -> None:
         """Give a deployment its targets, instead of those that it may have, in this order.
 
-        A target without a `deployment_id` gets it here. Of an `UnknownTarget`, its `raw` is sent.
-        One without a `target_id`, or with that of another, is a ValueError.
+        The next round of a play replaces them. A target without a `deployment_id` gets it here. Of
+        an `UnknownTarget`, its `raw` is sent. One without a `target_id`, or with that of another,
+        is a ValueError.
         """
         _state(deployment_id).targets = _by_id(deployment_id, targets)
 

@@ -1,8 +1,9 @@
-"""The calls in the library's threads and tasks belong to the span of the caller."""
+"""Tracers: calls in threads and tasks belong to the caller's span, and targets are counted."""
 
 from __future__ import annotations
 
 import asyncio
+import importlib
 import os
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from botocore.exceptions import ClientError
-from support.clients import AsyncClients, aiobotocore_client
+from support.clients import AsyncClients, aiobotocore_client, got
 from support.codedeploy import GET, READ, THROTTLED, CodeDeploy, Step, cut_short
 from support.endpoint import boto3_client, serve
 from support.pages import fleet, ids
@@ -166,6 +167,32 @@ def test_opentelemetry_s_spans_have_the_caller_s_as_their_parent(clients: Client
         instrumentor.uninstrument()
     parents = [each.parent for each in spans.get_finished_spans() if each.parent]
     assert parents == [caller.get_span_context()] * (8 + 2 + 8)
+
+
+def test_x_ray_traces_the_number_of_targets(
+    clients: Clients, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorder = pytest.importorskip("aws_xray_sdk.core").xray_recorder
+    utils = importlib.import_module("aws_xray_sdk.ext.boto_utils")
+    client = clients.canned(CodeDeploy(known=3))
+    base = type(client.wrapped).__mro__[1]
+    library = base.__module__.partition(".")[0]
+    # X-Ray cannot undo its patch: pytest does.
+    for each in (base, type(vars(client.wrapped)["_endpoint"])):
+        for name in {"_make_api_call", "prepare_request"} & set(dir(each)):
+            monkeypatch.setattr(each, name, getattr(each, name))
+    monkeypatch.delattr(f"{library}.client._xray_enabled", raising=False)
+    importlib.import_module(f"aws_xray_sdk.ext.{library}.patch").patch()
+    counted = {"response_descriptors": {"deploymentTargets": {"get_count": True, "rename_to": "n"}}}
+    traced = {"operations": {READ: counted}}
+    monkeypatch.setitem(utils.whitelist["services"], "codedeploy", traced)
+    recorder.emitter._socket.close()  # noqa: SLF001 - X-Ray's own tests have no other way
+    recorder.configure(sampling=False)
+    segment = recorder.begin_segment("test")
+    output = client.batch_get(ids(3))
+    recorder.clear_trace_entities()  # without sending them
+    assert [(each.aws["operation"], each.aws["n"]) for each in segment.subsegments] == [(READ, 3)]
+    assert got(output.deployment_targets) == ids(3)
 
 
 if __name__ == "__main__":

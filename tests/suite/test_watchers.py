@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import importlib
 from concurrent.futures import ThreadPoolExecutor
 from inspect import isawaitable, iscoroutinefunction
 from operator import attrgetter
@@ -302,31 +301,6 @@ def test_opentelemetry_s_response_hook_gets_the_targets(clients: Clients) -> Non
     assert output.deployment_targets[1].target_id == "m-1"
 
 
-def test_x_ray_traces_the_number_of_targets(
-    clients: Clients, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    recorder = pytest.importorskip("aws_xray_sdk.core").xray_recorder
-    utils = importlib.import_module("aws_xray_sdk.ext.boto_utils")
-    client = clients.canned(CodeDeploy(STEP))
-    library = base_of(client.wrapped).__module__.partition(".")[0]
-    # X-Ray cannot undo its patch: pytest does.
-    for each in (base_of(client.wrapped), type(vars(client.wrapped)["_endpoint"])):
-        for name in {"_make_api_call", "prepare_request"} & set(dir(each)):
-            monkeypatch.setattr(each, name, getattr(each, name))
-    monkeypatch.delattr(f"{library}.client._xray_enabled", raising=False)
-    importlib.import_module(f"aws_xray_sdk.ext.{library}.patch").patch()
-    counted = {"response_descriptors": {"deploymentTargets": {"get_count": True, "rename_to": "n"}}}
-    traced = {"operations": {READ: counted}}
-    monkeypatch.setitem(utils.whitelist["services"], "codedeploy", traced)
-    recorder.emitter._socket.close()  # noqa: SLF001 - X-Ray's own tests have no other way
-    recorder.configure(sampling=False)
-    segment = recorder.begin_segment("test")
-    output = client.batch_get(WANTED)
-    recorder.clear_trace_entities()  # without sending them
-    assert [(each.aws["operation"], each.aws["n"]) for each in segment.subsegments] == [(READ, 3)]
-    assert output.deployment_targets[1].target_id == "m-1"
-
-
 def test_a_parser_of_the_users_own_reads_the_answers() -> None:
     class Factory(ResponseParserFactory):
         def create_parser(self, protocol_name: str) -> Any:
@@ -434,18 +408,21 @@ def test_a_wrapper_may_answer_in_the_place_of_an_unreadable_answer(
 
 
 @pytest.mark.parametrize("returned", [None, ["i-1"]])
+@pytest.mark.parametrize(("answers", "told"), [
+    ([], "it is no object"), ([Response(b'{"foo": 1}')], "it has members|it is no object")
+])  # fmt: skip
 def test_a_wrapper_that_returns_no_dict_is_told_by_the_library_s_error(
-    clients: Clients, monkeypatch: pytest.MonkeyPatch, returned: Any
+    clients: Clients, monkeypatch: pytest.MonkeyPatch, returned: Any, answers: Any, told: str
 ) -> None:
     async def forget(*args: Any) -> Any:
         await clients.result(own(*args))
         return returned
 
-    client = clients.canned(CodeDeploy(known=25))
+    client = clients.canned(CodeDeploy(known=25, instead={READ: answers}))
     cls = base_of(client.wrapped)
     own = cls._make_api_call
     monkeypatch.setattr(cls, "_make_api_call", as_method(clients, forget))
-    with pytest.raises(InvalidResponseError, match="it is no object"):
+    with pytest.raises(InvalidResponseError, match=told):
         client.batch_get(ids(25))
 
 
