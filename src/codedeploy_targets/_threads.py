@@ -5,14 +5,12 @@ The async client's `_tasks.py` has the same outline.
 
 from __future__ import annotations
 
-import queue
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import suppress
 from contextvars import Context, copy_context
 from functools import partial
 from itertools import islice
-from threading import Thread
 from typing import Any
 
 from ._call import Call
@@ -29,14 +27,34 @@ class Closed(Exception):  # noqa: N818 - no error: it ends what a closed request
     """The request was closed."""
 
 
+class _Event:
+    """An event that any thread may set at any time, even while it sets or waits for it already.
+
+    `threading.Event` would block there. `SimpleQueue.get` blocks for ever, below Python 3.13, where
+    a signal's handler goes on after the time is up.
+    """
+
+    def __init__(self) -> None:
+        # Not imported by name: gevent may take its place after this import.
+        self._lock = threading.Lock()
+        self._lock.acquire()
+
+    def set(self) -> None:
+        with suppress(RuntimeError):  # it is set already
+            self._lock.release()
+
+    def wait(self, seconds: float = -1) -> bool:
+        """Wait until it is set, and clear it; tell whether it was set in time."""
+        return self._lock.acquire(timeout=seconds)
+
+
 class Job(JobBase):
     """What one thread does. Takes no lock, unlike a Future, so any thread may cancel it."""
 
     def __init__(self, run: Run) -> None:
         super().__init__(run)
         self.outcome: tuple[Any, BaseException | None] | None = None
-        # Not imported by name: gevent may take its place after this import.
-        self._woken: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self._woken = _Event()
 
     def cancel(self) -> None:
         self._is_cancelled = True
@@ -63,11 +81,11 @@ class Job(JobBase):
             self.outcome = None, error
 
     def wake(self) -> None:
-        self._woken.put(None)
+        self._woken.set()
 
     async def wait(self) -> None:
         self._check()
-        self._woken.get()
+        self._woken.wait()
 
     async def make(self, request: Request) -> Any:
         self._check()
@@ -82,17 +100,13 @@ class Run(RunBase):
     """One request of a user, while it runs.
 
     Any thread may close it at any time, the garbage collector in a thread that holds a lock
-    included. So `close` waits for no lock: `SimpleQueue.put` and `Lock.release` may interrupt even
-    themselves.
+    included. So `close` waits for no lock.
     """
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self._ids: Iterator[Any] | None = None
-        # Released when a job ends, or the run is closed. No `SimpleQueue`, whose `get` blocks for
-        # ever below Python 3.13 where a signal's handler goes on after the time is up.
-        self._event = threading.Lock()
-        self._event.acquire()
+        self._event = _Event()  # that a job ended, or the run was closed
 
     def take(self) -> Any:
         """Go on with the plan to what it yields for the user; return None at the end."""
@@ -120,7 +134,7 @@ class Run(RunBase):
     def close(self) -> None:
         self.is_closed = True
         self._ids = iter(())  # which ends a generator of the user's
-        self._wake()
+        self._event.set()
         for job in self.running.copy():
             job.cancel()
         with suppress(ValueError):  # another thread takes a step of the plan, its last one
@@ -134,7 +148,7 @@ class Run(RunBase):
         if self.limit > 1:
             do_in_context = partial(_in_context, copy_context(), do)
             # A daemon, so that a process can end while a call hangs.
-            thread = Thread(target=do_in_context, name="codedeploy-targets", daemon=True)
+            thread = threading.Thread(target=do_in_context, name="codedeploy-targets", daemon=True)
             with suppress(RuntimeError):  # no more threads can be started
                 thread.start()
                 return job
@@ -160,15 +174,11 @@ class Run(RunBase):
     def _do(self, job: Job, work: Work) -> None:
         job.do(work)
         self.running.discard(job)
-        self._wake()
-
-    def _wake(self) -> None:
-        with suppress(RuntimeError):  # it is released already
-            self._event.release()
+        self._event.set()
 
     def _wait(self, seconds: float) -> bool:
         """Wait until a job ends, or the run is closed; tell whether that came in time."""
-        while not self._event.acquire(timeout=min(seconds, _LONGEST_WAIT)):
+        while not self._event.wait(min(seconds, _LONGEST_WAIT)):
             seconds -= _LONGEST_WAIT
             if seconds <= 0:
                 return False
