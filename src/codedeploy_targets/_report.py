@@ -128,7 +128,6 @@ class Report:
     def has_reached_goal(self) -> bool:
         goal, targets = self._args.until, self.present()
         past = [each.status == "Skipped" or goal in _past_events(each) for each in targets]
-        # AWS's own count may have more targets than came so far.
         is_past = bool(past) and all(past) and len(past) >= self.counts().total()
         return bool(goal) and (goal == self.deployment.status or is_past)
 

@@ -49,7 +49,7 @@ class _Event:
 
 
 class Job(JobBase):
-    """What one thread does. Takes no lock, unlike a Future, so any thread may cancel it."""
+    """What one thread does. Waits for no lock, unlike a Future: any thread may cancel it."""
 
     def __init__(self, run: Run) -> None:
         super().__init__(run)

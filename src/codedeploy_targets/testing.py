@@ -62,12 +62,12 @@ class MockDeploymentTargets:
         _state(deployment_id).targets = _by_id(deployment_id, targets)
 
     def set_status(self, deployment_id: str, status: str) -> None:
-        """Set the status that GetDeployment answers, such as `"Succeeded"`; it ends a play."""
+        """Set the status that GetDeployment answers, such as `"Succeeded"`. Ends a play."""
         self.play(deployment_id, [])
         _tell(_state(deployment_id), status)
 
     def set_deployment(self, deployment_id: str, deployment: DeploymentInfo) -> None:
-        """Set what GetDeployment answers; the rest is moto's own. It ends a play."""
+        """Set what GetDeployment answers; what the model leaves open is moto's own. Ends a play."""
         self.play(deployment_id, [])
         _tell(_state(deployment_id), deployment)
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from support.clients import Clients
 
+UNKNOWN = {"deploymentTargetType": "MarsTarget", "marsTarget": {"targetId": "m-1"}}
 BATCHES = 60
 ONCE = {"total_max_attempts": 1}
 
@@ -107,14 +108,13 @@ def measure() -> None:
     spans = list[Any]()
     ddtrace.patch(botocore=True)
     tracer.configure(trace_processors=[Note()])
-    unknown = {"deploymentTargetType": "MarsTarget", "marsTarget": {"targetId": "m-1"}}
-    step = Step("Succeeded", [*fleet(a="Failed"), unknown])
+    step = Step("Succeeded", [*fleet(a="Failed"), UNKNOWN])
     parser._handle_timestamp = None  # noqa: SLF001 - so botocore can read no target
     with serve(CodeDeploy(step, instead={READ: [cut_short]})) as endpoint:
         client = DeploymentTargetsClient(boto3_client(endpoint.url))
         with tracer.trace("caller") as caller:
             _, target = client.iter_deployment_targets(deploymentId="d-1")
-    assert target.model_dump()["raw"] == unknown
+    assert target.model_dump()["raw"] == UNKNOWN
     calls = [
         each.parent_id for each in spans if each.resource == "codedeploy.batchgetdeploymenttargets"
     ]
@@ -174,7 +174,8 @@ def test_x_ray_traces_the_number_of_targets(
 ) -> None:
     recorder = pytest.importorskip("aws_xray_sdk.core").xray_recorder
     utils = importlib.import_module("aws_xray_sdk.ext.boto_utils")
-    client = clients.canned(CodeDeploy(known=3))
+    step = Step("Succeeded", [*fleet(a="Failed", b="Failed"), UNKNOWN])
+    client = clients.canned(CodeDeploy(step))
     base = type(client.wrapped).__mro__[1]
     library = base.__module__.partition(".")[0]
     # X-Ray cannot undo its patch: pytest does.
@@ -189,10 +190,10 @@ def test_x_ray_traces_the_number_of_targets(
     recorder.emitter._socket.close()  # noqa: SLF001 - X-Ray's own tests have no other way
     recorder.configure(sampling=False)
     segment = recorder.begin_segment("test")
-    output = client.batch_get(ids(3))
+    output = client.batch_get(["a", "m-1", "b"])
     recorder.clear_trace_entities()  # without sending them
     assert [(each.aws["operation"], each.aws["n"]) for each in segment.subsegments] == [(READ, 3)]
-    assert got(output.deployment_targets) == ids(3)
+    assert got(output.deployment_targets) == ["a", "m-1", "b"]
 
 
 if __name__ == "__main__":

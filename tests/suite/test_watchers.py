@@ -132,7 +132,7 @@ def test_a_watcher_sees_boto3_s_dict_and_nothing_is_spent_where_nobody_looks(
     assert made == []  # botocore's own handlers, as each mode has them, are nobody
     wrapped = watchers.watch(wrapped, lambda answer: seen.append(copy.deepcopy(answer)))
     again = clients.wrap(wrapped).batch_get(WANTED)
-    assert made
+    assert len(made) == 1
     assert again.deployment_targets == output.deployment_targets
     assert again.response_metadata[0].retry_attempts == 1
     assert seen[-1]["deploymentTargets"] == plain["deploymentTargets"]
