@@ -63,7 +63,7 @@ class Clock:
 
             def __init__(self) -> None:
                 self._own = _allocate_lock()
-                self.release = self._own.release
+                self.release, self.locked = self._own.release, self._own.locked
 
             def __enter__(self) -> bool:
                 return self._own.__enter__()
