@@ -1,5 +1,6 @@
 """Change here: what signals do to the command line, also while Python still imports it."""
 
+import atexit
 import os
 import signal
 import sys
@@ -31,3 +32,5 @@ def handle_signals(report: Any) -> None:
     for name in {"SIGHUP", "SIGINT", "SIGTERM"} & {*dir(signal)}:
         if signal.getsignal(number := getattr(signal, name)) != signal.SIG_IGN:  # as under nohup
             signal.signal(number, interrupt)
+            # Python gives up its handlers at its end, where a signal would replace the exit status.
+            atexit.register(signal.signal, number, signal.SIG_IGN)

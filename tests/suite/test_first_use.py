@@ -72,6 +72,12 @@ def test_a_class_has_its_signature_before_its_first_use() -> None:
     assert run("-c", SIGNATURES).split() == [cls.__name__ for cls in MODELS]
 
 
+def test_an_import_of_the_library_brings_nothing_of_the_command_line() -> None:
+    names = "'rich', 'argparse', 'codedeploy_targets._report', 'codedeploy_targets.__main__'"
+    code = f"import codedeploy_targets, sys; print([n for n in ({names}) if n in sys.modules])"
+    assert run("-c", code) == "[]"
+
+
 def run(*arguments: str) -> str:
     done = subprocess.run(  # noqa: S603
         [sys.executable, *arguments], capture_output=True, text=True, check=False, timeout=60
