@@ -95,10 +95,11 @@ def test_a_refusal_halves_the_calls_that_were_under_way(clients: Clients) -> Non
     targets = client.iterate(ids(200))
     first = clients.beside(targets)
     clients.wait_until(refused.is_set)
-    clients.pause(0.05)  # the refusal is on its way, and nothing tells
+    clients.pause(0.5)  # the refusal is on its way, and nothing tells
     others.let_go()
     assert got([first(), *targets]) == ids(200)
     codedeploy.most = 0
+    codedeploy.gather(4)
     client.batch_get(ids(200))
     assert codedeploy.most == 4
 
