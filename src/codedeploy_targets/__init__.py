@@ -18,7 +18,7 @@ from ._enums import (
     TargetStatus,
 )
 from ._errors import InvalidResponseError, error_code
-from ._failures import FailureGroup, group_failures
+from ._failure_groups import FailureGroup, group_failures
 from ._models import (
     CloudFormationTarget,
     DeploymentTarget,

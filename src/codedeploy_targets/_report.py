@@ -19,7 +19,7 @@ from pydantic_core import to_jsonable_python
 
 from . import DeploymentInfo, DeploymentTarget, DeploymentWatch, Diagnostics
 from ._deployments import write_deployment
-from ._failures import FailureGroup, group_failures
+from ._failure_groups import FailureGroup, group_failures
 
 DONE = {"Succeeded", "Skipped"}
 _MOST = 20  # groups, ids of one, lines of a log
