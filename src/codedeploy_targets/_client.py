@@ -190,8 +190,7 @@ class DeploymentTargetsClient(ClientBase):
 
         Raises what `batch_get_deployment_targets` does.
         """
-        with closing(self._run(partial(get_deployment, deploymentId), 1)) as run:
-            return cast("DeploymentInfo", run.take())
+        return cast("DeploymentInfo", self._run(partial(get_deployment, deploymentId), 1).take())
 
     def _run(self, plan: Callable[[Run], Plan], limit: int | None = None) -> Run:
         return Run(self._current_twins(), self._throttle, limit or self._max_concurrency, plan)

@@ -57,6 +57,8 @@ class RunBase:
         self.limit = limit  # of jobs at once
         self.running: set[Any] = set()
         self.is_closed = False
+        # In seconds. Raises TimeoutError if there is none: then no wait and no job begins.
+        self.time_left: Callable[[], float] = lambda: math.inf
         self._plan = plan(self)
 
     def start(self, work: Work) -> Any: ...
@@ -162,17 +164,16 @@ def ask(run: RunBase, work: Work) -> Plan:
 
 
 def get_deployment(deployment_id: str, run: RunBase) -> Plan:
-    """Yield the answer of GetDeployment."""
+    """Return the answer of GetDeployment."""
     request = Request("get_deployment", {"deploymentId": deployment_id})
-    yield (yield from ask(run, lambda call: call(request)))
+    return (yield from ask(run, lambda call: call(request)))
 
 
 class Batches:
     """The batches of one request.
 
     `source` holds the ids, or gives them page by page: a list, a Listing, or an iterable. At most
-    `window` batches are under way or wait to be consumed. `on_start` is called before each batch;
-    what it raises ends the request.
+    `window` batches are under way or wait to be consumed. `on_output` returns what to yield of one.
     """
 
     def __init__(
@@ -182,14 +183,14 @@ class Batches:
         *,
         skip_missing: bool,
         window: float = math.inf,
-        on_start: Callable[[], object] = lambda: None,
+        on_output: Callable[[Output], Output] = lambda output: output,
     ) -> None:
         self.missing_target_ids: list[str] = []
         self.ready: deque[list[str]] = deque()
         self._get = partial(get_batch, deployment_id=deployment_id, skip_missing=skip_missing)
         self._source: Any = source
         self._window = window
-        self._on_start = on_start
+        self._on_output = on_output
         self._jobs: deque[Any] = deque()
         self._page: Any = None
         self._batch: list[str] = []
@@ -211,7 +212,7 @@ class Batches:
                 if self._jobs and self._jobs[0].done():
                     output = self._jobs.popleft().result()
                     self.missing_target_ids += output.missing_target_ids
-                    yield output
+                    yield self._on_output(output)
                 elif self._may_read(run):
                     # Reading the user's ids may block this thread. So the calls under way first
                     # have as long to end as it took the last time.
@@ -242,7 +243,6 @@ class Batches:
             except Exception as error:  # noqa: BLE001 - raised after the outputs before it
                 self._source, self._error = None, error
         while self.ready and self._has_room(run):
-            self._on_start()
             self._jobs.append(run.start(partial(self._get_batch, self.ready.popleft())))
 
     def _may_read(self, run: RunBase) -> bool:

@@ -45,13 +45,8 @@ class Job(JobBase):
         return self.task.done()
 
     def result(self) -> Any:
-        result, error = self.task.result()
-        if error:
-            raise error
-        return result
-
-    def wake(self) -> None:
-        self._woken.set()
+        self.outcome = self.task.result()  # raises if the task was cancelled
+        return super().result()
 
     async def wait(self) -> None:
         await self._woken.wait()
@@ -79,11 +74,11 @@ class Run(RunBase):
         self._wanted: asyncio.Queue[tuple[int, asyncio.Future[Any]]] = asyncio.Queue()
 
     async def take(self) -> Any:
-        """Go on with the plan to what it yields for the user; return None at the end."""
+        """Go on with the plan to what it yields for the user, or to what it returns at the end."""
         if self._is_taken:
             raise RuntimeError("another task waits for the next target already")
         self._is_taken = True
-        job_ended: bool | None = None
+        returned, job_ended = None, None
         try:
             while not self.is_closed:
                 step = self._plan.send(job_ended)
@@ -92,9 +87,9 @@ class Run(RunBase):
                 elif not isinstance(step, float):
                     return step
                 else:
-                    job_ended = await self._wait(step)
-        except StopIteration:
-            pass
+                    job_ended = await self._wait(min(step, self.time_left()))
+        except StopIteration as end:
+            returned = end.value
         except StopAsyncIteration as error:  # of a mock that runs dry: no end of the targets
             await self.close()
             raise RuntimeError("a call raised StopAsyncIteration") from error
@@ -104,7 +99,7 @@ class Run(RunBase):
         finally:
             self._is_taken = False
         await self.close()
-        return None
+        return returned
 
     async def close(self) -> None:
         """Cancel all tasks but the one that asks for it, and wait for their end."""

@@ -6,7 +6,7 @@ The async client's `_tasks.py` has the same outline.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import suppress
 from contextvars import Context, copy_context
 from functools import partial
@@ -53,7 +53,6 @@ class Job(JobBase):
 
     def __init__(self, run: Run) -> None:
         super().__init__(run)
-        self.outcome: tuple[Any, BaseException | None] | None = None
         self._woken = _Event()
 
     def cancel(self) -> None:
@@ -65,12 +64,6 @@ class Job(JobBase):
     def done(self) -> bool:
         return self.outcome is not None
 
-    def result(self) -> Any:
-        result, error = self.outcome or (None, None)
-        if error:
-            raise error
-        return result
-
     def do(self, work: Work) -> None:
         """Do some work, which blocks and never suspends; keep what comes of it as the outcome."""
         try:
@@ -79,9 +72,6 @@ class Job(JobBase):
             self.outcome = end.value, None
         except BaseException as error:  # noqa: BLE001 - raised where the result is consumed
             self.outcome = None, error
-
-    def wake(self) -> None:
-        self._woken.set()
 
     async def wait(self) -> None:
         self._check()
@@ -109,22 +99,24 @@ class Run(RunBase):
         self._event = _Event()  # that a job ended, or the run was closed
 
     def take(self) -> Any:
-        """Go on with the plan to what it yields for the user; return None at the end."""
-        job_ended: bool | None = None
+        """Go on with the plan to what it yields for the user, or to what it returns at the end."""
+        returned, job_ended = None, None
         try:
             while not self.is_closed:
                 step = self._plan.send(job_ended)
                 if isinstance(step, float):
-                    job_ended = self._wait(step)
+                    job_ended = self._wait(min(step, self.time_left()))
                 elif not self.is_closed:  # the user's iterable may close it
                     return step
-        except (StopIteration, Closed):
+        except StopIteration as end:
+            returned = end.value
+        except Closed:
             pass
         except BaseException:
             self.close()
             raise
         self.close()
-        return None
+        return returned
 
     def targets(self) -> Generator[DeploymentTarget]:
         """Yield the targets of all outputs. As a generator, it refuses a second thread in it."""
@@ -144,11 +136,10 @@ class Run(RunBase):
         """Do a job in a thread of its own; here, if the limit is 1 or none can be started."""
         job = Job(self)
         self.running.add(job)
-        do = partial(self._do, job, work)
+        do = partial(self._do, job, work, copy_context())
         if self.limit > 1:
-            do_in_context = partial(_in_context, copy_context(), do)
             # A daemon, so that a process can end while a call hangs.
-            thread = threading.Thread(target=do_in_context, name="codedeploy-targets", daemon=True)
+            thread = threading.Thread(target=do, name="codedeploy-targets", daemon=True)
             with suppress(RuntimeError):  # no more threads can be started
                 thread.start()
                 return job
@@ -171,7 +162,12 @@ class Run(RunBase):
                 break  # it is refused before more is read, which may take long
         return found, len(found) < count
 
-    def _do(self, job: Job, work: Work) -> None:
+    def _do(self, job: Job, work: Work, context: Context) -> None:
+        # Not `context.run(…)`: that would hide what a tracer has set in a new thread already.
+        own = copy_context()
+        for variable, value in context.items():
+            if variable not in own:
+                variable.set(value)
         job.do(work)
         self.running.discard(job)
         self._event.set()
@@ -183,12 +179,3 @@ class Run(RunBase):
             if seconds <= 0:
                 return False
         return True
-
-
-def _in_context(context: Context, work: Callable[[], None]) -> None:
-    # Not `context.run(work)`: that would hide what a tracer has set in the new thread already.
-    own = copy_context()
-    for variable, value in context.items():
-        if variable not in own:
-            variable.set(value)
-    work()

@@ -29,8 +29,11 @@ class JobBase:
     """A job in a thread or a task, which makes one call at a time."""
 
     had_company = False  # whether other calls of the client were under way beside its own
+    outcome: Any = None  # what the work returned, and what it raised, once it is done
+    _woken: Any  # an event
 
     def __init__(self, run: RunBase) -> None:
+        run.time_left()
         self._run = run
         self._is_cancelled = False
 
@@ -41,7 +44,15 @@ class JobBase:
     def is_over(self) -> bool:  # though its call may hang
         return self._run.is_closed or self._is_cancelled
 
-    def wake(self) -> None: ...
+    def result(self) -> Any:
+        returned, error = self.outcome
+        if error:
+            raise error
+        return returned
+
+    def wake(self) -> None:
+        self._woken.set()
+
     async def wait(self) -> None: ...
     async def make(self, request: Request) -> Any: ...
 

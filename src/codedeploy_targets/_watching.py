@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from contextlib import closing
+from functools import partial
 from http import HTTPStatus
 from inspect import isawaitable
 from threading import TIMEOUT_MAX
@@ -55,7 +55,6 @@ class Watch:
         self._delay = delay
         self._timeout = math.inf if timeout is None else timeout
         self._on_round = on_round
-        self._deadline = math.inf
         self._last_json: dict[object, str] = {}
         # The last status of each id, or both of a Blue and a Green target that share it. What
         # vanishes is forgotten, so that it is not asked for again unless it is listed.
@@ -69,11 +68,11 @@ class Watch:
             ClientError, BotoCoreError: no trouble that may pass, or trouble for too long.
         """
         last_success = time.monotonic()
-        self._deadline = last_success + self._timeout
+        run.time_left = partial(self._time_left, last_success + self._timeout)
         failures, is_first, delay = 0, True, self._delay
         while True:
             try:
-                yield from self._in_time(self._round(run))
+                yield from self._round(run)
             except (ClientError, BotoCoreError) as error:
                 failures += 1
                 is_long = time.monotonic() - last_success >= _TROUBLE_SECONDS
@@ -87,48 +86,29 @@ class Watch:
                     yield returned
                 if self._has_ended():
                     return
-            yield from self._in_time(self._pause(delay))
+            end = time.monotonic() + delay
+            # A wait in full ends the pause, whatever the clock says: freezegun's stands still.
+            while (yield max(end - time.monotonic(), 0.0)):
+                pass
             if failures:
                 delay = min(delay * 2, max(_MAX_DELAY, self._delay))
 
-    def _in_time(self, plan: Plan) -> Plan:
-        """Go on with a plan until the time is up; note the deployment, yield what has changed."""
-        job_ended: bool | None = None
-        with closing(plan):  # when the time is up, this cancels the calls of the round
-            while True:
-                try:
-                    step = plan.send(job_ended)
-                except StopIteration:
-                    return
-                if isinstance(step, DeploymentInfo):
-                    self.deployment = step
-                elif isinstance(step, Output):
-                    job_ended = yield self._note_changes(step)
-                else:
-                    job_ended = yield max(min(step, self._deadline - time.monotonic()), 0.0)
-                    self._check_time()
-
-    def _check_time(self) -> None:
-        if time.monotonic() >= self._deadline:
+    def _time_left(self, deadline: float) -> float:
+        seconds = deadline - time.monotonic()
+        if seconds <= 0:
             what = "is over, but not read whole," if self._has_ended() else "is not over"
             raise TimeoutError(f"{self._deployment_id} {what} after {self._timeout} seconds")
+        return seconds
 
     def _has_ended(self) -> bool:
         return bool(self.deployment and self.deployment.is_over)
 
-    def _pause(self, seconds: float) -> Plan:
-        end = time.monotonic() + seconds
-        # A wait in full ends it, whatever the clock says: freezegun's stands still. There is one
-        # in any case, as `_in_time` looks at the time after each.
-        while (yield end - time.monotonic()):
-            pass
-
     def _round(self, run: RunBase) -> Plan:
         if not self._has_ended():  # else, this is the last round again, after trouble
-            yield from get_deployment(self._deployment_id, run)
+            self.deployment = yield from get_deployment(self._deployment_id, run)
         try:
             ids = yield from self._ids_to_read(run)
-            options: Any = {"window": run.limit, "on_start": self._check_time}
+            options: Any = {"window": run.limit, "on_output": self._note_changes}
             yield from Batches(self._deployment_id, ids, skip_missing=True, **options).plan(run)
         except ClientError as error:
             if error_code(error) != "DeploymentNotStartedException":
@@ -151,7 +131,6 @@ class Watch:
     def _list(self, run: RunBase, target_filters: TargetFilters | None = None) -> Plan:
         listing, ids, is_last = Listing(self._deployment_id, target_filters), [], False
         while not is_last:
-            self._check_time()
             page, is_last = yield from ask(run, listing.next_page)
             ids += page
         return ids

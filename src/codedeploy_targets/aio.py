@@ -150,7 +150,6 @@ class AsyncDeploymentTargetsClient(ClientBase):
         """
         run = self._run(partial(get_deployment, deploymentId))
         deployment: DeploymentInfo = await run.take()
-        await run.close()
         return deployment
 
     def _run(self, plan: Callable[[Run], Plan]) -> Run:
