@@ -96,6 +96,7 @@ class Run(RunBase):
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self._ids: Iterator[Any] | None = None
+        self._threads: list[threading.Thread] = []  # the last ones
         self._event = _Event()  # that a job ended, or the run was closed
 
     def take(self) -> Any:
@@ -110,6 +111,8 @@ class Run(RunBase):
                     return step
         except StopIteration as end:
             returned = end.value
+            for thread in self._threads:  # their jobs are done, so each is about to end
+                thread.join()
         except Closed:
             pass
         except BaseException:
@@ -142,6 +145,7 @@ class Run(RunBase):
             thread = threading.Thread(target=do, name="codedeploy-targets", daemon=True)
             with suppress(RuntimeError):  # no more threads can be started
                 thread.start()
+                self._threads = [*filter(threading.Thread.is_alive, self._threads), thread]
                 return job
         do()
         return job

@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 import weakref
 from threading import Event
 from typing import TYPE_CHECKING, Any
@@ -51,6 +52,26 @@ def test_one_call_at_a_time_needs_no_thread(clients: Clients) -> None:
     several.batch_get(ids(25))
     several.typed.get_deployment(deploymentId="d-1")
     assert threads == {threading.current_thread()}
+
+
+def test_no_thread_is_left_when_all_is_read(
+    clients: Clients, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Python 3.15 warns of a fork beside a thread that has not quite ended.
+    def end_slowly(thread: threading.Thread) -> None:
+        run(thread)
+        if thread.name == "codedeploy-targets":
+            left.append(thread)
+            time.sleep(0.1)
+            left.remove(thread)
+
+    run, left = threading.Thread.run, list[threading.Thread]()
+    monkeypatch.setattr(threading.Thread, "run", end_slowly)
+    client = clients.canned(CodeDeploy(known=250))
+    for read in (lambda: client.batch_get(ids(250)), lambda: list(client.iterate())):
+        read()
+        assert left == []
+        assert clients.under_way() == 0
 
 
 def test_calls_overlap_after_a_pause(clients: Clients) -> None:
