@@ -165,4 +165,6 @@ def _may_pass(error: Exception) -> bool:
         return too_many or status >= HTTPStatus.INTERNAL_SERVER_ERROR
     if isinstance(error, InvalidResponseError):
         return error.is_cut_short
+    if isinstance(getattr(error, "kwargs", {}).get("error"), AttributeError):
+        return False  # as of an aiobotocore client that was closed meanwhile
     return isinstance(error, (BotoCoreConnectionError, HTTPClientError, IncompleteReadError))

@@ -159,6 +159,8 @@ class AsyncDeploymentTargetsClient(ClientBase):
 class AsyncDeploymentTargetIterator(IteratorBase, AsyncIterator[DeploymentTarget]):
     """The targets of a deployment, as they arrive: an async iterator, and a context manager.
 
+    A cancelled `anext` closes it, as it closes an async generator: to wait for a while, give
+    `asyncio.wait` a task of it and a timeout, in place of `asyncio.wait_for`.
     A fake of the client makes one by `AsyncDeploymentTargetIterator([target])`.
     """
 

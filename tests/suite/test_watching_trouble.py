@@ -15,6 +15,7 @@ from botocore.exceptions import (
     ClientError,
     ConnectionClosedError,
     EndpointConnectionError,
+    HTTPClientError,
     IncompleteReadError,
     ReadTimeoutError,
 )
@@ -47,6 +48,7 @@ OTHER: dict[str, Response | Exception] = {
     "expired": error("ExpiredTokenException"),
     "unknown deployment": error("DeploymentDoesNotExistException"),
     "another shape": Response(b'{"error": "blocked"}'),
+    "a closed client of aiobotocore's": HTTPClientError(error=AttributeError("'NoneType' …")),
 }
 ENDED = fleet(a="Succeeded", b="Failed", c="Skipped")
 STEPS = [
