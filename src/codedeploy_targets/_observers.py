@@ -79,7 +79,7 @@ def _is_observed(client: Any) -> bool:
         functions = [cls.batch_get_deployment_targets, cls._make_api_call, cls._make_request]
         functions += [endpoint.make_request, endpoint._send_request, endpoint._get_response]
         functions += [endpoint._do_get_response, endpoint._needs_retry]
-        functions += [type(events).emit, type(events._emitter).emit, type(events._emitter)._emit]
+        functions += [events.emit, events._emitter.emit, events._emitter._emit]
         for event in ("response-received", "needs-retry", "after-call"):
             name = f"{event}.codedeploy.BatchGetDeploymentTargets"
             functions += events._emitter._handlers.prefix_search(name)

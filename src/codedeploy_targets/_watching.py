@@ -16,6 +16,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, IncompleteReadError
 from botocore.exceptions import ConnectionError as BotoCoreConnectionError
+from botocore.parsers import ResponseParserError  # as for CBOR that is cut short
 
 from ._answers import Output
 from ._deployments import DeploymentInfo
@@ -73,7 +74,7 @@ class Watch:
         while True:
             try:
                 yield from self._round(run)
-            except (ClientError, BotoCoreError) as error:
+            except (ClientError, BotoCoreError, ResponseParserError) as error:
                 failures += 1
                 is_long = time.monotonic() - last_success >= _TROUBLE_SECONDS
                 if (is_long and failures >= _TROUBLE_ROUNDS) or is_first or not _may_pass(error):
@@ -167,4 +168,5 @@ def _may_pass(error: Exception) -> bool:
         return error.is_cut_short
     if isinstance(getattr(error, "kwargs", {}).get("error"), AttributeError):
         return False  # as of an aiobotocore client that was closed meanwhile
-    return isinstance(error, (BotoCoreConnectionError, HTTPClientError, IncompleteReadError))
+    broken = BotoCoreConnectionError, HTTPClientError, IncompleteReadError, ResponseParserError
+    return isinstance(error, broken)

@@ -13,11 +13,11 @@ from cbor2 import CBORTag, dumps
 from hypothesis import given
 from support.cbor import BOTOCORE_SPEAKS_CBOR, CBOR, in_cbor, read_cbor_request, write_model
 from support.clients import AsyncClients, Clients, got
-from support.codedeploy import LIST, READ, CodeDeploy
+from support.codedeploy import LIST, OPERATIONS, READ, CodeDeploy, Step, cut_short
 from support.doors import REQUEST, UNKNOWN, assert_same, page_of
 from support.endpoint import Response, canned, error
 from support.labels import with_aws_labels
-from support.pages import ids, instance, page
+from support.pages import ids, instance, page, target
 from support.strategies import answers, cbor_answers
 
 from codedeploy_targets import InstanceTarget, InvalidResponseError, UnknownTarget
@@ -195,6 +195,21 @@ def test_a_later_page_in_cbor_that_is_cut_short_is_never_read(cbor_client: MakeC
     )
     with pytest.raises(Exception, match="End of stream"):
         list(client.iterate())
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_a_watch_outlives_cbor_that_is_cut_short(cbor_client: MakeClient, operation: str) -> None:
+    def answer(name: str, params: Any) -> Response:
+        response = speak(name, params)
+        is_second = name == operation and len(service.asked(name)) == 2
+        return cut_short(response) if is_second else response
+
+    busy, over = (target(ids(1)[0], status) for status in ("InProgress", "Succeeded"))
+    service = CodeDeploy(*[Step("InProgress", [busy])] * 2, Step("Succeeded", [over]))
+    speak = in_cbor(service)
+    client = cbor_client(answer, retries={"total_max_attempts": 1})
+    assert [each.status for each in client.watch(delay=0)] == ["InProgress", "Succeeded"]
+    assert len(service.asked(operation)) == 3
 
 
 @pytest.mark.parametrize("status", [5, [], {}, b"bytes", True])

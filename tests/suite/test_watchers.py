@@ -329,7 +329,7 @@ def test_a_parser_of_the_users_own_reads_the_answers() -> None:
 
 INSIDE = {
     **dict.fromkeys(["_get_response", "_do_get_response", "_needs_retry"], "_endpoint"),
-    "emit": "meta.events",
+    **dict.fromkeys(["emit", "emit of this client"], "meta.events"),
     "_emit": "meta.events._emitter",
     **dict.fromkeys(["parse", "_do_parse"], "_endpoint._response_parser_factory"),
 }
@@ -360,6 +360,7 @@ def test_who_traces_botocore_s_inside_sees_the_targets(
     client = clients.canned(CodeDeploy(STEP, instead={READ: answers}))
     owner = attrgetter(INSIDE[name])(client.wrapped)
     cls = type(owner.create_parser("json") if "factory" in INSIDE[name] else owner)
+    cls, name = owner if "client" in name else cls, name.partition(" ")[0]
     own = getattr(cls, name)
     # aiobotocore 2.15 asks which kind of function a parser has.
     monkeypatch.setattr(cls, name, trace_later if iscoroutinefunction(own) else trace)
