@@ -33,7 +33,7 @@ _ADVICE = {
     "OSError ValueError": "",  # the error names what is wrong
     "SSOError TokenRetrievalError": "Run `aws sso login`.",
     "ThrottlingException": "Try again later, with a longer --delay.",
-    "Exception": "Check --region, --profile, the credentials and all names.",
+    "Exception JSONDecodeError": "Check --region, --profile, the credentials and all names.",
 }
 
 
@@ -72,7 +72,9 @@ def main(argv: list[str] | None = None) -> int:
 def _follow(args: Any, report: Report) -> None:
     if args.json_file:
         args.json_file.touch()
-    aws = default_client(profile=args.profile, region=args.region, config=IMPATIENT)
+    # What is empty counts as not given, as in AWS's own CLI.
+    names = {"profile": args.profile or None, "region": args.region or None}
+    aws = default_client(**names, config=IMPATIENT)
     client, report.aws, deployment_id = DeploymentTargetsClient(aws), aws.meta, args.deployment_id
     if args.group:
         names = {"applicationName": args.application, "deploymentGroupName": args.group}

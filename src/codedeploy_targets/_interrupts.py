@@ -5,14 +5,14 @@ import os
 import signal
 import sys
 import time
-from pathlib import Path
-from typing import Any
 
 # Until `__main__`, which Python imports last, handles signals. Other programs are left alone.
 _IS_MODULE = sys.argv[:1] == ["-m"] and "codedeploy_targets" in sys.orig_argv
-_IS_SCRIPT = Path([*sys.argv, ""][0]).name == "codedeploy-targets"
+_IS_SCRIPT = os.path.basename([*sys.argv, ""][0]) == "codedeploy-targets"  # noqa: PTH119
 if (_IS_MODULE or _IS_SCRIPT) and signal.getsignal(signal.SIGINT) == signal.default_int_handler:
     signal.signal(signal.SIGINT, lambda *_: os._exit(130))
+
+from typing import Any  # noqa: E402 - it takes time to import, as does pathlib
 
 
 def handle_signals(report: Any) -> None:

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     Answers = Callable[[], CodeDeploy]
 
 SCRIPT = Path(sys.executable).with_name("codedeploy-targets")
-DEMO = Path(__file__).parents[1] / "programs" / "demo.py"
 BUSY = target("i-1", "InProgress", "Install")
 FAILED = target("i-2", "Failed", "AfterInstall", message="exit 1")
 OVER = [target("i-1"), FAILED]
@@ -240,12 +239,16 @@ NETWORK, OTHER_ADVICE = "Check --region and the network.", "Check --region, --pr
 SSO = (
     "[default]\nsso_start_url=https://x\nsso_region=us-east-1\nsso_account_id=1\nsso_role_name=r\n"
 )
+NO_JSON = "[default]\ncredential_process=echo\n"
 # What brings no answer: arguments, changes to the environment, the endpoint, and the advice.
 NO_ANSWER: dict[str, tuple[str, dict[str, str | None], CodeDeploy, str]] = {
     "no credentials": ("d-1", dict.fromkeys(KEYS), ANY, "Sign in, or name a --profile."),
     "a broken file": ("d-1", {"AWS_SHARED_CREDENTIALS_FILE": "[x"}, ANY, OTHER_ADVICE),
     "an SSO session that is over": (
         "d-1", {**dict.fromkeys(KEYS), "AWS_CONFIG_FILE": SSO}, ANY, "Run `aws sso login`."
+    ),
+    "credentials that are no JSON": (
+        "d-1", {**dict.fromkeys(KEYS), "AWS_CONFIG_FILE": NO_JSON}, ANY, OTHER_ADVICE
     ),
     "no region": ("d-1", {"AWS_DEFAULT_REGION": None}, ANY, "Add --region, or set AWS_DEFAULT_R"),
     "a wrong region": ("d-1 --region a_b!", {}, ANY, "doesn't match a supported format."),
@@ -369,13 +372,14 @@ def test_the_advice_to_stop_it_names_the_profile(cli: CommandLine, tmp_path: Pat
 
 
 @pytest.mark.parametrize(("region", "domain"), [
-    ("eu-west-1", "aws.amazon.com"), ("cn-north-1", "amazonaws.cn"),
+    ("", "aws.amazon.com"), ("eu-west-1", "aws.amazon.com"), ("cn-north-1", "amazonaws.cn"),
     ("us-gov-west-1", "amazonaws-us-gov.com"), ("us-iso-east-1", ""),
 ])  # fmt: skip
 def test_the_link_leads_to_the_console(cli: CommandLine, region: str, domain: str) -> None:
     cli.answer = CodeDeploy(Step("Succeeded", info={"description": "Release 7\nhotfix"}))
-    link = f" https://{LINK}".replace("us-east-1", region).replace("aws.amazon.com", domain)
-    head = cli.run_here("d-1", "--region", region).lines[0]
+    link = f" https://{LINK}".replace("aws.amazon.com", domain)
+    link = link.replace("us-east-1", region or "us-east-1")
+    head = cli.run_here("d-1", "--region", region, "--profile", "").lines[0]
     assert head == f"d-1 app/group by user Release 7 hotfix{link if domain else ''}"
 
 
@@ -430,21 +434,11 @@ def test_help_and_version_are_told(cli: CommandLine) -> None:
     assert (ended.status, statuses in " ".join(ended.out.split())) == (0, True)
 
 
-# Its start, and the demo.
-
-
-def test_the_demo_shows_three_failed_of_sixty(cli: CommandLine) -> None:
-    del cli.env["AWS_ENDPOINT_URL"]
-    ended = cli.run(program=[sys.executable, DEMO])
-    assert (ended.status, ended.err) == (0, "")
-    assert ended.out.endswith(" Failed: 57 Succeeded, 3 Failed\n")
-    assert "\n2 failed in AfterInstall: ScriptFailed\n" in ended.out
-
-
+@pytest.mark.parametrize("module", ["typing", "pydantic"])
 def test_ctrl_c_while_python_still_imports_shows_no_traceback(
-    cli: CommandLine, tmp_path: Path
+    cli: CommandLine, tmp_path: Path, module: str
 ) -> None:
     code = "import os, signal; os.kill(os.getpid(), signal.SIGINT)"
-    (tmp_path / "pydantic.py").write_text(code)
+    (tmp_path / f"{module}.py").write_text(code)
     cli.env["PYTHONPATH"] = f"{tmp_path}{os.pathsep}{cli.env.get('PYTHONPATH', '')}"
     assert cli.run("d-1") == Ended(130, "", "")

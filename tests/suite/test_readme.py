@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import sys
 from http import HTTPStatus
 from pathlib import Path
 from types import SimpleNamespace
@@ -24,6 +25,8 @@ from codedeploy_targets.testing import mock_deployment_targets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from support.command_line import CommandLine
 
     from codedeploy_targets.testing import MockDeploymentTargets
 
@@ -207,3 +210,11 @@ def test_the_first_commands_are_two() -> None:
     commands = blocks(DOCUMENTS[0], "console")[0].splitlines()
     assert len(commands) == 2
     assert all(command.startswith("$ python3 -m venv .venv && ") for command in commands)
+
+
+def test_the_demo_shows_three_failed_of_sixty(cli: CommandLine) -> None:
+    del cli.env["AWS_ENDPOINT_URL"]
+    ended = cli.run(program=[sys.executable, ROOT / "tests/programs/demo.py"])
+    assert (ended.status, ended.err) == (0, "")
+    assert ended.out.endswith(" Failed: 57 Succeeded, 3 Failed\n")
+    assert "\n2 failed in AfterInstall: ScriptFailed\n" in ended.out
