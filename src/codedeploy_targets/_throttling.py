@@ -33,7 +33,7 @@ class JobBase:
     _woken: Any  # an event
 
     def __init__(self, run: RunBase) -> None:
-        run.time_left()
+        run.time_left()  # raises TimeoutError if there is none
         self._run = run
         self._is_cancelled = False
 
