@@ -37,7 +37,7 @@ MODELS = tuple(
     for name in (
         "answers",
         "deployments",
-        "failures",
+        "failure_groups",
         "fastapi",
         "first_use",
         "from_boto3",
