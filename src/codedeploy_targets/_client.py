@@ -171,14 +171,14 @@ class DeploymentTargetsClient(ClientBase):
             delay: the seconds from the end of one round of calls to the next.
             timeout: the seconds after which to give up, counted from the first `next`; by default
                 never. A call that hangs is left to its thread, but with `max_concurrency=1` it
-                ends by the wrapped client's own timeouts.
+                ends by the wrapped client's own timeouts and retries.
             on_round: a function that gets the DeploymentInfo after each round, when its targets
                 are consumed, also where nothing changed. It may close the watch; what it raises
                 is raised.
 
         Raises:
             TimeoutError: the deployment was not over in time.
-            ValueError: `delay` or `timeout` is below 0 or no number, or `delay` has no end.
+            ValueError: `delay` or `timeout` is below 0 or NaN, or `delay` has no end.
             Others: as in `batch_get_deployment_targets`.
         """
         watch = Watch(deploymentId, delay, timeout, on_round)

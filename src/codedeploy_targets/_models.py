@@ -253,6 +253,8 @@ def read_envelope(envelope: Any, place: str) -> DeploymentTarget:
     cls, payload = _CLASS_OF_MEMBER[member], envelope.get(member)
     if payload is not None:
         check_structure(cls, payload, f"{place}.{member}")
+    elif "targetId" in envelope:  # as in what 0.1.0 dumped
+        raise UnreadableError(f"{place} has the payload's members beside the type")
     usual = {"deploymentTargetType": cls.__name__, member: drop_nulls(payload)}
     target: KnownTarget = read_structure(_ENVELOPE, usual, place)
     # `target_id`, set to None, tells `to_boto3` that the payload was empty, not absent.

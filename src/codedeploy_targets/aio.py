@@ -137,7 +137,7 @@ class AsyncDeploymentTargetsClient(ClientBase):
 
         Raises:
             TimeoutError: the deployment was not over in time.
-            ValueError: `delay` or `timeout` is below 0 or no number, or `delay` has no end.
+            ValueError: `delay` or `timeout` is below 0 or NaN, or `delay` has no end.
             Others: as in `batch_get_deployment_targets`.
         """
         watch = Watch(deploymentId, delay, timeout, on_round)

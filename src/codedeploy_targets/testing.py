@@ -1,4 +1,4 @@
-"""Change here: what moto is given (extra `testing`): two operations, and a deployment's course."""
+"""What moto lacks (extra `testing`): two operations, and the course of a deployment."""
 
 from __future__ import annotations
 

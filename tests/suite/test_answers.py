@@ -293,6 +293,8 @@ REFUSED: list[tuple[Any, str]] = [
     # An object of which nothing is known.
     (of("future", {"targetId": "i-1"}), FIRST),
     (page_of(GOOD, GOOD["instanceTarget"]), SECOND),
+    *((page_of({"deploymentTargetType": kind, **GOOD["instanceTarget"]}), f"{FIRST} has the payl")
+      for kind in PAYLOADS),
     *((of(member, {"zone": CONFIDENTIAL}), rf"{FIRST}\.{member}") for member in PAYLOADS.values()),
     *((of("instanceTarget", {name: each}), rf"{FIRST}\.instanceTarget\.{name} ")
       for name in ("targetId", "status") for each in (5, [CONFIDENTIAL], {CONFIDENTIAL: 5})),
