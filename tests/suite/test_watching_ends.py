@@ -62,6 +62,13 @@ def test_a_deployment_that_is_stuck_ends_in_a_timeout(
     assert (list(watch), clock.pauses) == ([], [25, 25, 10])
 
 
+def test_no_call_is_made_if_there_is_no_time(clients: Clients) -> None:
+    codedeploy = CodeDeploy(NOT_OVER)
+    with pytest.raises(TimeoutError, match=r"^d-1 is not over after 0 seconds$"):
+        next(clients.canned(codedeploy).watch(timeout=0))
+    assert codedeploy.calls == []
+
+
 @pytest.mark.parametrize(("operation", "calls"), [(GET, 1), (LIST, 2), (READ, 3)])
 def test_the_time_is_looked_at_between_two_calls(
     clients: Clients, clock: Clock, operation: str, calls: int

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from botocore.exceptions import (
@@ -48,6 +48,8 @@ OTHER: dict[str, Response | Exception] = {
     "expired": error("ExpiredTokenException"),
     "unknown deployment": error("DeploymentDoesNotExistException"),
     "another shape": Response(b'{"error": "blocked"}'),
+    "of a wrapper": ClientError({}, READ),
+    "without a status": ClientError(cast("Any", {"ResponseMetadata": {}}), READ),
     "a closed client of aiobotocore's": HTTPClientError(error=AttributeError("'NoneType' …")),
 }
 ENDED = fleet(a="Succeeded", b="Failed", c="Skipped")
