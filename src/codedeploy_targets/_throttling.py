@@ -11,6 +11,7 @@ import math
 import os
 import time
 from contextvars import ContextVar
+from itertools import filterfalse
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -102,11 +103,10 @@ class Throttle:
         with lock():
             if self._process != os.getpid():  # a fork: the calls under way are the parent's
                 self._begin()
+            self._under_way = [*filterfalse(JobBase.is_over, self._under_way)]
+            self._waiting = [*filterfalse(JobBase.is_over, self._waiting)]
             if job not in self._waiting:
                 self._waiting.append(job)
-            # This job stays, as it is looked for next.
-            self._waiting = [each for each in self._waiting if each is job or not each.is_over()]
-            self._under_way = [each for each in self._under_way if not each.is_over()]
             if self._waiting[0] is not job or len(self._under_way) + 1 > self._cap:
                 return False
             self._waiting.pop(0)
@@ -134,8 +134,9 @@ class Throttle:
     def _leave(self, job: JobBase) -> None:
         """End a call, or the wait for one."""
         with lock():
-            self._under_way = [each for each in self._under_way if each is not job]
-            self._waiting = [each for each in self._waiting if each is not job]
+            for jobs in self._under_way, self._waiting:
+                if job in jobs:
+                    jobs.remove(job)
         self.wake()
 
     def wake(self) -> None:
