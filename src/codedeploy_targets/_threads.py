@@ -96,7 +96,7 @@ class Run(RunBase):
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self._ids: Iterator[Any] | None = None
-        self._threads: list[threading.Thread] = []  # the last ones
+        self._threads: list[tuple[Job, threading.Thread]] = []  # the last ones
         self._event = _Event()  # that a job ended, or the run was closed
 
     def take(self) -> Any:
@@ -111,8 +111,9 @@ class Run(RunBase):
                     return step
         except StopIteration as end:
             returned = end.value
-            for thread in self._threads:  # their jobs are done, so each is about to end
-                thread.join()
+            for job, thread in self._threads:
+                if job.done():  # so it is about to end; else a call hangs, of a round that failed
+                    thread.join()
         except Closed:
             pass
         except BaseException:
@@ -145,7 +146,8 @@ class Run(RunBase):
             thread = threading.Thread(target=do, name="codedeploy-targets", daemon=True)
             with suppress(RuntimeError):  # no more threads can be started
                 thread.start()
-                self._threads = [*filter(threading.Thread.is_alive, self._threads), thread]
+                alive = [each for each in self._threads if each[1].is_alive()]
+                self._threads = [*alive, (job, thread)]
                 return job
         do()
         return job

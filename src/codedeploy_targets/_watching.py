@@ -69,7 +69,7 @@ class Watch:
             ClientError, BotoCoreError: no trouble that may pass, or trouble for too long.
         """
         last_success = time.monotonic()
-        run.time_left = partial(self._time_left, last_success + self._timeout)
+        run.time_left = partial(self._time_left, run, last_success + self._timeout)
         failures, is_first, delay = 0, True, self._delay
         while True:
             try:
@@ -94,12 +94,12 @@ class Watch:
             if failures:
                 delay = min(delay * 2, max(_MAX_DELAY, self._delay))
 
-    def _time_left(self, deadline: float) -> float:
+    def _time_left(self, run: RunBase, deadline: float) -> float:
         seconds = deadline - time.monotonic()
-        if seconds <= 0:
+        if seconds <= 0 and not run.is_closed:  # as `on_round` may close it
             what = "is over, but not read whole," if self._has_ended() else "is not over"
             raise TimeoutError(f"{self._deployment_id} {what} after {self._timeout} seconds")
-        return seconds
+        return max(seconds, 0.0)
 
     def _has_ended(self) -> bool:
         return bool(self.deployment and self.deployment.is_over)

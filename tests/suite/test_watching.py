@@ -20,6 +20,8 @@ from support.pages import fleet, page, target
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from support.clock import Clock
+
     from codedeploy_targets import DeploymentInfo, DeploymentTarget, InstanceTarget
 
 TERMINAL = ["Succeeded", "Failed", "Skipped"]
@@ -274,18 +276,20 @@ def test_on_round_may_be_an_empty_list_and_return_what_only_the_async_client_awa
     assert told.awaited is isinstance(clients, AsyncClients)
 
 
-def test_on_round_may_close_the_watch_or_raise(clients: Clients) -> None:
+def test_on_round_may_close_the_watch_or_raise(clients: Clients, clock: Clock) -> None:
     ready = [Step("InProgress", RUNNING), Step("Ready", RUNNING), Step("Succeeded", ENDED)]
 
     def close(told: DeploymentInfo) -> Any:
-        # What the async client's returns is awaited.
-        return getattr(watch, "aclose", watch.close)() if told.status == "Ready" else None
+        if told.status != "Ready":
+            return None
+        clock.set_forward(90)  # the time is up, which does not matter any more
+        return getattr(watch, "aclose", watch.close)()  # what the async client's returns is awaited
 
     def fail(told: DeploymentInfo) -> None:
         raise ConnectionClosedError(endpoint_url=str(told.status))
 
     codedeploy = CodeDeploy(*ready)
-    watch = clients.canned(codedeploy).watch(on_round=close)
+    watch = clients.canned(codedeploy).watch(on_round=close, timeout=60)
     assert (list(watch), watch.deployment.status) == (RUNNING, "Ready")
     assert len(codedeploy.rounds()) == 2
     # It is the user's error, and no trouble, though botocore's class may say so.

@@ -20,7 +20,7 @@ from botocore.exceptions import (
     ReadTimeoutError,
 )
 from support.clients import Clients
-from support.codedeploy import MISSING, PATIENCE, READ, THROTTLED, CodeDeploy, Step
+from support.codedeploy import MISSING, PATIENCE, READ, THROTTLED, CodeDeploy, Hang, Step
 from support.endpoint import Response, error
 from support.pages import fleet, ids, target
 
@@ -167,6 +167,22 @@ def test_the_calls_of_a_round_that_failed_do_not_go_on() -> None:
     # All threads have ended.
     assert [len(batch) for batch in codedeploy.batches] == [25] * 8
     assert codedeploy.most == 2
+
+
+def test_the_end_waits_for_no_call_of_a_round_that_failed(clients: Clients) -> None:
+    def before(operation: str, params: Any) -> Response | None:
+        if operation == READ and len(codedeploy.rounds()) == 2:
+            if params["targetIds"] == ids(25):
+                hang.wait_for()
+                return Response(b"", 503)
+            hang()
+        return None
+
+    busy, over = ([target(each, status) for each in ids(50)] for status in ("InProgress", "Failed"))
+    codedeploy = CodeDeploy(*[Step("InProgress", busy)] * 2, Step("Failed", over), before=before)
+    hang = Hang()
+    assert list(clients.served(codedeploy, **NO_RETRY).watch(delay=0)) == [*busy, *over]
+    hang.let_go()
 
 
 @pytest.mark.usefixtures("clock")
