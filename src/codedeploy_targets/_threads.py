@@ -51,6 +51,8 @@ class _Event:
 class Job(JobBase):
     """What one thread does. Waits for no lock, unlike a Future: any thread may cancel it."""
 
+    thread: threading.Thread | None = None  # None is the caller's
+
     def __init__(self, run: Run) -> None:
         super().__init__(run)
         self._woken = _Event()
@@ -96,7 +98,7 @@ class Run(RunBase):
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self._ids: Iterator[Any] | None = None
-        self._threads: list[tuple[Job, threading.Thread]] = []  # the last ones
+        self._threads: list[threading.Thread] = []  # the last ones
         self._event = _Event()  # that a job ended, or the run was closed
 
     def take(self) -> Any:
@@ -111,8 +113,10 @@ class Run(RunBase):
                     return step
         except StopIteration as end:
             returned = end.value
-            for job, thread in self._threads:
-                if job.done():  # so it is about to end; else a call hangs, of a round that failed
+            # Of a round of a watch that failed. All others are about to end.
+            hanging = [job.thread for job in self.running.copy() if not job.done()]
+            for thread in self._threads:
+                if thread not in hanging:
                     thread.join()
         except Closed:
             pass
@@ -146,8 +150,8 @@ class Run(RunBase):
             thread = threading.Thread(target=do, name="codedeploy-targets", daemon=True)
             with suppress(RuntimeError):  # no more threads can be started
                 thread.start()
-                alive = [each for each in self._threads if each[1].is_alive()]
-                self._threads = [*alive, (job, thread)]
+                job.thread = thread
+                self._threads = [*filter(threading.Thread.is_alive, self._threads), thread]
                 return job
         do()
         return job
