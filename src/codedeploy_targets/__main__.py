@@ -73,8 +73,8 @@ def _follow(args: Any, report: Report) -> None:
     if args.json_file:
         args.json_file.touch()
     # What is empty counts as not given, as in AWS's own CLI.
-    names = {"profile": args.profile or None, "region": args.region or None}
-    aws = default_client(**names, config=IMPATIENT)
+    profile, region = args.profile or None, args.region or None
+    aws = default_client(profile=profile, region=region, config=IMPATIENT)
     client, report.aws, deployment_id = DeploymentTargetsClient(aws), aws.meta, args.deployment_id
     if args.group:
         names = {"applicationName": args.application, "deploymentGroupName": args.group}
@@ -112,11 +112,7 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser("codedeploy-targets", description=_ABOUT)
     add = parser.add_argument
     add("deployment_id", nargs="?", metavar="DEPLOYMENT", help="its id, like d-EXAMPLE11")
-    add(
-        "--application",
-        metavar="NAME",
-        help="with --group, in place of the id: the newest, or what it undid",
-    )
+    add("--application", metavar="NAME", help="with --group: its newest one, or what it undid")
     add("--group", metavar="NAME", help="the deployment group")
     add("--no-watch", dest="watch", action="store_false", help="tell how it stands, and end")
     add("--until", metavar="GOAL", help="end once it is Ready, or all targets are past an EVENT")

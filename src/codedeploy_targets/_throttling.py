@@ -47,7 +47,7 @@ class JobBase:
 
     def result(self) -> Any:
         returned, error = self.outcome
-        if error:
+        if error is not None:
             raise error
         return returned
 
