@@ -12,6 +12,7 @@ import os
 import time
 from contextvars import ContextVar
 from itertools import filterfalse
+from operator import methodcaller
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -24,6 +25,7 @@ _SPEED = 0.25  # how fast the cap rises: by this much for each `cap` calls that 
 # While there is a cap, a call counts as in company for so many seconds after one has succeeded:
 # earlier concurrency has used up what botocore allows a client in retries.
 _MEMORY_SECONDS = 2.0
+_is_over = methodcaller("is_over")
 
 
 class JobBase:
@@ -103,8 +105,8 @@ class Throttle:
         with lock():
             if self._process != os.getpid():  # a fork: the calls under way are the parent's
                 self._begin()
-            self._under_way = [*filterfalse(JobBase.is_over, self._under_way)]
-            self._waiting = [*filterfalse(JobBase.is_over, self._waiting)]
+            self._under_way = [*filterfalse(_is_over, self._under_way)]
+            self._waiting = [*filterfalse(_is_over, self._waiting)]
             if job not in self._waiting:
                 self._waiting.append(job)
             if self._waiting[0] is not job or len(self._under_way) + 1 > self._cap:
