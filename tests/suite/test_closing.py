@@ -119,3 +119,11 @@ def test_an_interrupt_while_calls_hang_ends_their_request(
         hang.let_go()
         clients.no_thread_is_left()
         assert 1 <= len(codedeploy.asked(operation)) <= 8
+
+
+def test_a_refused_batch_is_not_split_after_a_close() -> None:
+    codedeploy = CodeDeploy(known=ids(24), before=lambda *_: targets.close())
+    with Clients() as clients:
+        targets = clients.canned(codedeploy, max_concurrency=1).iterate(ids(25), skip_missing=True)
+        assert list(targets) == []
+    assert len(codedeploy.calls) == 1
