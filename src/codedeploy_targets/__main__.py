@@ -112,7 +112,7 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser("codedeploy-targets", description=_ABOUT)
     add = parser.add_argument
     add("deployment_id", nargs="?", metavar="DEPLOYMENT", help="its id, like d-EXAMPLE11")
-    add("--application", metavar="NAME", help="with --group: its newest one, or what it undid")
+    add("--application", metavar="NAME", help="its --group's newest deployment, or what it undid")
     add("--group", metavar="NAME", help="the deployment group")
     add("--no-watch", dest="watch", action="store_false", help="tell how it stands, and end")
     add("--until", metavar="GOAL", help="end once it is Ready, or all targets are past an EVENT")

@@ -45,7 +45,7 @@ class Job(JobBase):
         return self.task.done()
 
     def result(self) -> Any:
-        self.outcome = self.task.result()  # raises if the task was cancelled
+        self.task.result()  # raises if the task was cancelled
         return super().result()
 
     async def wait(self) -> None:
@@ -55,11 +55,11 @@ class Job(JobBase):
     async def make(self, request: Request) -> Any:
         return await AsyncCall(self._run.twins, request).make()
 
-    async def _keep(self, work: Work) -> tuple[Any, Exception | None]:
+    async def _keep(self, work: Work) -> None:
         try:
-            return await work(self.call), None
+            self.outcome = await work(self.call), None
         except Exception as error:  # noqa: BLE001 - raised where the result is consumed
-            return None, error
+            self.outcome = None, error
 
 
 class Run(RunBase):

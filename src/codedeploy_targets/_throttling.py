@@ -25,6 +25,7 @@ _SPEED = 0.25  # how fast the cap rises: by this much for each `cap` calls that 
 # While there is a cap, a call counts as in company for so many seconds after one has succeeded:
 # earlier concurrency has used up what botocore allows a client in retries.
 _MEMORY_SECONDS = 2.0
+# In place of a comprehension: in Python 3.13.0, Ctrl-C in one may leave the lock around it locked.
 _is_over = methodcaller("is_over")
 
 

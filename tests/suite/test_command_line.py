@@ -412,7 +412,7 @@ def test_a_group_reports_its_newest_deployment_or_what_that_rolls_back(
 
 HELP = [
     "DEPLOYMENT its id, like d-EXAMPLE11",
-    "--application NAME with --group: its newest one, or what it undid",
+    "--application NAME its --group's newest deployment, or what it undid",
     "--group NAME the deployment group",
     "--no-watch tell how it stands, and end",
     "--until GOAL end once it is Ready, or all targets are past an EVENT",

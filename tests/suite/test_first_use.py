@@ -1,4 +1,4 @@
-"""A process's first use of the models in twelve threads at once: pydantic may finish them then."""
+"""What a process imports, and its first use of the models, which pydantic may finish only then."""
 
 from __future__ import annotations
 
