@@ -12,7 +12,7 @@ from typing_extensions import Self
 
 from ._enums import LifecycleErrorCode, LifecycleEventStatus, TargetLabel, TargetStatus
 from ._json import UnreadableError, check_members, drop_nulls, mend
-from ._shapes import Shape, check_structure, read_structure, structure_schema, writer
+from ._shapes import Shape, aws_names, check_structure, read_structure, structure_schema, writer
 
 
 class Diagnostics(Shape, frozen=True):
@@ -121,7 +121,7 @@ class _Target(Shape, frozen=True, json_schema_extra=_require_type):
         target: Any = read_envelope(mend(envelope), "the envelope")
         if type(target) in cls.__mro__[1:]:  # a user's own subclass
             given = target.model_dump(exclude_unset=True)  # as its own fields may have own classes
-            target = read_structure(cls.__pydantic_validator__, given, "the envelope")
+            target = read_structure(cls.__pydantic_validator__, given, "the envelope", labels=0)
         # Without a type, nor a payload that is known, it is no envelope.
         is_unlabelled = isinstance(target, UnknownTarget) and target.raw_type is None
         if is_unlabelled or not isinstance(target, cls):
@@ -223,6 +223,15 @@ _MEMBERS = ("instanceTarget", "lambdaTarget", "ecsTarget", "cloudFormationTarget
 _CLASS_OF_MEMBER: dict[Any, Any] = dict(zip(_MEMBERS, get_args(KnownTarget), strict=True))
 _MEMBER_OF_TYPE = {cls.__name__: member for member, cls in _CLASS_OF_MEMBER.items()}
 _WRITER_OF_TYPE = {cls.__name__: writer(cls) for cls in _CLASS_OF_MEMBER.values()}
+
+_PARTS = (LifecycleEvent, Diagnostics, LambdaFunctionInfo, ECSTaskSet, TargetGroupInfo)
+# The members of each structure in an answer, as far as the models have them.
+AWS_MEMBERS: dict[str, set[str]] = {
+    cls.__name__: {*aws_names(cls).values()} for cls in (*get_args(KnownTarget), *_PARTS)
+} | {
+    "BatchGetDeploymentTargetsOutput": {"deploymentTargets"},
+    "DeploymentTarget": {"deploymentTargetType", *_MEMBERS},
+}
 
 # One envelope, as AWS sends almost all of them: flattened and read in one pass. It refuses all
 # that needs a second look, which `read_envelope` takes.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from types import FunctionType, MethodType
 from typing import Any
 
@@ -11,7 +12,7 @@ from botocore.history import get_global_history_recorder
 from botocore.parsers import ResponseParser
 
 from ._answers import Output, read_targets
-from ._models import UnknownTarget
+from ._models import AWS_MEMBERS, UnknownTarget
 
 
 def show(output: Output, client: Any, response: Any, customized: Any) -> Callable[[Any], Output]:
@@ -19,21 +20,27 @@ def show(output: Output, client: Any, response: Any, customized: Any) -> Callabl
 
     That is boto3's if somebody observes the client: botocore merges `customized` into its result.
     """
-    if _has_own_parser(client):
-        return _reader_of(output)
+    parser = _parser_of(client)
+    if parser is None:
+        return _reader_of(output, output.to_boto3)
     # botocore logs what it parses.
     logging.getLogger("botocore.parsers").debug("Response body:\n%r", response["body"])
-    response["body"] = b""
+    body, response["body"] = response["body"], b""
     if "deploymentTargets" in customized:  # by a handler of the user's
         return read_targets
     if not _is_observed(client):
         return lambda _: output
-    customized.update(output.to_boto3())
-    return _reader_of(output, [*customized.get("deploymentTargets", [])])
+    shape = client.meta.service_model.operation_model("BatchGetDeploymentTargets").output_shape
+    parse = partial(parser._handle_json_body, body, shape)
+    write = output.to_boto3 if _is_written_alike(parser, shape) else parse
+    customized.update(write())
+    return _reader_of(output, write, [*customized.get("deploymentTargets", [])])
 
 
-def _reader_of(output: Output, envelopes: Iterable[Any] = ()) -> Callable[[Any], Output]:
-    """Return a reader of boto3's dict of an output, which may have been edited since.
+def _reader_of(
+    output: Output, write: Callable[[], Any], envelopes: Iterable[Any] = ()
+) -> Callable[[Any], Output]:
+    """Return a reader of the dict that `write` makes of an output, though it may be edited.
 
     boto3's dict has no place for an unknown target's payload, so all unknown targets look alike:
     an envelope's identity tells which it was, or its place, if there are as many.
@@ -44,31 +51,50 @@ def _reader_of(output: Output, envelopes: Iterable[Any] = ()) -> Callable[[Any],
     def read(response: Any) -> Output:
         # A wrapper may forget its `return`: `read_targets` refuses that.
         given = response.get("deploymentTargets") if isinstance(response, Mapping) else None
-        if given and not has_unknown and given == [each.to_boto3() for each in targets]:
+        written = write().get("deploymentTargets", [])
+        are_same = not has_unknown or [*map(id, given or [])] == [*map(id, envelopes)]
+        if given and given == written and are_same:
             return output
         edited, remaining = read_targets(response), given or []
-        originals = dict(zip(map(id, envelopes), targets, strict=False))
-        if len(remaining) == len(targets):
-            originals = dict(zip(map(id, remaining), targets, strict=True)) | originals
+        pairs = [*zip(targets, written, strict=False)]
+        originals = dict(zip(map(id, envelopes), pairs, strict=False))
+        if len(remaining) == len(pairs):
+            originals = dict(zip(map(id, remaining), pairs, strict=True)) | originals
         for index, envelope in enumerate(remaining):
-            original = originals.get(id(envelope))
-            if isinstance(original, UnknownTarget) and original.to_boto3() == envelope:
-                edited.deployment_targets[index] = original
+            target, unedited = originals.get(id(envelope), (None, None))
+            if target is not None and envelope == unedited:
+                edited.deployment_targets[index] = target
         return edited
 
     return read
 
 
-def _has_own_parser(client: Any) -> bool:
-    """Tell whether another parser than botocore's own reads the client's answers."""
+def _parser_of(client: Any) -> Any:
+    """Return the parser of the client's answers, or None if it is not botocore's own."""
     factory = client._endpoint._response_parser_factory
     if not _is_botocores(getattr(type(factory), "create_parser", None)):
-        return True
+        return None
     parser = factory.create_parser("json")
     names = "parse", "_do_parse", "_handle_json_body", "_parse_body_as_json"
-    functions = [ResponseParser.parse, *(getattr(parser, name, None) for name in names)]
+    functions = [parser, ResponseParser.parse, *(getattr(parser, name, None) for name in names)]
     # Datadog's wrapper looks at no answer.
-    return not all(_is_botocores(each) or _is_datadogs(each) for each in functions)
+    is_own = all(_is_botocores(each) or _is_datadogs(each) for each in functions)
+    return parser if is_own else None
+
+
+def _is_written_alike(parser: Any, shape: Any) -> bool:
+    """Tell whether `to_boto3` writes what the parser makes of a shape.
+
+    It does not if botocore's service model is newer, or if the user has set how times are parsed.
+    """
+    shapes = [shape]
+    for each in shapes:
+        members = getattr(each, "members", {})
+        if not members.keys() <= AWS_MEMBERS.get(each.name, set()):
+            return False
+        shapes += [*members.values(), *filter(None, [getattr(each, "member", None)])]
+    names = "_timestamp_parser", "_handle_timestamp"
+    return all(_is_botocores(getattr(parser, name, None)) for name in names)
 
 
 def _is_observed(client: Any) -> bool:

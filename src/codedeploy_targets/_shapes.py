@@ -87,13 +87,13 @@ def _value_schema(annotation: Any) -> CoreSchema:
     return {**schema, "missing": annotation._missing_}
 
 
-def read_structure(validator: Any, value: Any, place: str) -> Any:
+def read_structure(validator: Any, value: Any, place: str, *, labels: int = 1) -> Any:
     """Read a structure, or raise UnreadableError, which tells the place of what is wrong in it."""
     try:
         return validator.validate_python(value)
     except ValidationError as error:
-        # pydantic's first part is the type, or the structure's own name.
-        parts = [str(part) for part in error.errors()[0]["loc"][1:] if part != ""]
+        # In AWS's shape, pydantic's first part is a label: the type, or the structure's own name.
+        parts = [str(part) for part in error.errors()[0]["loc"][labels:] if part != ""]
         raise UnreadableError(f"{'.'.join([place, *parts])} is not as expected") from None
 
 

@@ -11,13 +11,14 @@ import pytest
 from botocore.exceptions import ClientError
 from cbor2 import CBORTag, dumps
 from hypothesis import given
-from support.cbor import BOTOCORE_SPEAKS_CBOR, CBOR, in_cbor, read_cbor_request, write_model
+from support.cbor import BOTOCORE_SPEAKS_CBOR, CBOR, in_cbor, read_cbor_request
 from support.clients import AsyncClients, Clients, got
 from support.codedeploy import LIST, OPERATIONS, READ, CodeDeploy, Step, cut_short
 from support.doors import REQUEST, UNKNOWN, assert_same, page_of
 from support.endpoint import Response, canned, error
 from support.labels import with_aws_labels
 from support.pages import ids, instance, page, target
+from support.service_model import write_model
 from support.strategies import answers, cbor_answers
 
 from codedeploy_targets import InstanceTarget, InvalidResponseError, UnknownTarget

@@ -6,29 +6,15 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import botocore.parsers
-import botocore.session
 from cbor2 import CBORTag, dumps, loads
 from support.endpoint import Response
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from support.endpoint import Answer
 
 CBOR = "smithy-rpc-v2-cbor"
 BOTOCORE_SPEAKS_CBOR = hasattr(botocore.parsers, "RpcV2CBORParser")
 _TIMES = {"lastUpdatedAt", "startTime", "endTime"}
-
-
-def write_model(data_path: Path, protocols: list[str]) -> str:
-    """Write a copy of botocore's model of CodeDeploy, with other protocols; return `data_path`."""
-    loader: Any = botocore.session.Session().get_component("data_loader")
-    model = loader.load_service_model("codedeploy", "service-2")
-    model["metadata"] |= {"protocol": protocols[0], "protocols": protocols}
-    folder = data_path / "codedeploy" / "2014-10-06"
-    folder.mkdir(parents=True)
-    (folder / "service-2.json").write_text(json.dumps(model), encoding="utf-8")
-    return str(data_path)
 
 
 def read_cbor_request(request: Any) -> tuple[str, dict[str, Any]]:
