@@ -57,7 +57,7 @@ class RunBase:
         self.limit = limit  # of jobs at once
         self.running: set[Any] = set()
         self.is_closed = False
-        # In seconds. Raises TimeoutError if there is none: then no wait and no job begins.
+        # In seconds. Raises TimeoutError if there is none: then no wait and no call begins.
         self.time_left: Callable[[], float] = lambda: math.inf
         self._plan = plan(self)
 

@@ -37,12 +37,12 @@ class JobBase:
     _woken: Any  # an event
 
     def __init__(self, run: RunBase) -> None:
-        run.time_left()  # raises TimeoutError if there is none
         self._run = run
         self._is_cancelled = False
 
     async def call(self, request: Request) -> Any:
-        """Make a call when the cap allows it."""
+        """Make a call when the cap allows it, if there is time left."""
+        self._run.time_left()  # raises TimeoutError if there is none
         return await self._run.throttle.call(self, request)
 
     def is_over(self) -> bool:  # though its call may hang

@@ -36,7 +36,8 @@ class Watch:
     """Follows one deployment: a plan that yields the targets which are new or have changed.
 
     A round is one GetDeployment, listings of the targets that are busy or have failed, and reads
-    of those that may have changed. The first round and the last one list all targets.
+    of those that may have changed. All targets are listed in the last round, and from the first one
+    on until a round has read some without trouble.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class Watch:
         self._timeout = math.inf if timeout is None else timeout
         self._on_round = on_round
         self._last_json: dict[object, str] = {}
+        self._has_read_all = False  # what a round without trouble listed, if anything
         # The last status of each id, or both of a Blue and a Green target that share it. What
         # vanishes is forgotten, so that it is not asked for again unless it is listed.
         self._known: dict[str, set[str]] = {}
@@ -111,12 +113,13 @@ class Watch:
             ids = yield from self._ids_to_read(run)
             options: Any = {"window": run.limit, "on_output": self._note_changes}
             yield from Batches(self._deployment_id, ids, skip_missing=True, **options).plan(run)
+            self._has_read_all = bool(self._last_json)
         except ClientError as error:
             if error_code(error) != "DeploymentNotStartedException":
                 raise
 
     def _ids_to_read(self, run: RunBase) -> Plan:
-        if self._has_ended() or not self._last_json:
+        if self._has_ended() or not self._has_read_all:
             listed = yield from self._list(run)
             settled = {each for each, last in self._known.items() if last <= _SETTLED}
             ids = [each for each in [*listed, *self._known] if each not in settled]

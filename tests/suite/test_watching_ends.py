@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from support.clients import Clients
-from support.codedeploy import GET, LIST, PATIENCE, READ, CodeDeploy, Step
-from support.endpoint import serve, unanswered
+from support.codedeploy import GET, LIST, MISSING, PATIENCE, READ, CodeDeploy, Step
+from support.endpoint import Response, error, serve, unanswered
 from support.pages import fleet, ids, target
 
 if TYPE_CHECKING:
@@ -89,6 +89,19 @@ def test_the_sync_watch_looks_at_the_time_between_two_batches_of_a_round(clock: 
     with Clients() as clients, pytest.raises(TimeoutError, match="over, but not read whole, after"):
         list(clients.canned(codedeploy, max_concurrency=1).watch(timeout=60))
     assert len(codedeploy.batches) == 1
+
+
+def test_the_sync_watch_looks_at_the_time_between_two_calls_of_a_refused_batch(
+    clock: Clock,
+) -> None:
+    def before(name: str, _: object) -> Response | None:
+        clock.set_forward(10)
+        return error(MISSING) if name == READ else None
+
+    codedeploy = CodeDeploy(NOT_OVER, before=before)
+    with Clients() as clients, pytest.raises(TimeoutError):
+        list(clients.canned(codedeploy, max_concurrency=1).watch(timeout=35))
+    assert [name for name, _ in codedeploy.calls] == [GET, LIST, READ, READ]
 
 
 def test_a_watch_that_is_complete_ends_in_no_timeout(clients: Clients, clock: Clock) -> None:

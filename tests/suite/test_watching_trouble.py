@@ -100,6 +100,17 @@ def test_trouble_at_any_call_after_the_first_round_is_outlived(
         assert (clock.pauses.count(20), {*clock.pauses}) == (1, {10, 20})
 
 
+@pytest.mark.usefixtures("clock")
+def test_trouble_in_the_round_that_first_finds_targets_loses_none(clients: Clients) -> None:
+    found = [target(each) for each in ids(60)]
+    step = Step("InProgress", [*found, target("i-busy", "InProgress")])
+    codedeploy = CodeDeploy(
+        Step("Created"), *[step] * 2, STEPS[-1], instead={READ: [None, THROTTLED]}
+    )
+    yielded = codedeploy.yielded(clients.canned(codedeploy, max_concurrency=1, **NO_RETRY).watch())
+    assert [len(each) for each in yielded] == [0, 25, 36, 3]
+
+
 @pytest.mark.parametrize("kind", TROUBLE)
 def test_trouble_in_the_first_round_is_raised_at_once(
     clients: Clients, clock: Clock, kind: str
