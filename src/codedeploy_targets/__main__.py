@@ -43,7 +43,8 @@ def main(argv: list[str] | None = None) -> int:
     # Either stream may be closed, and not every encoding has the characters of every log.
     sys.stderr = sys.stderr or Path(os.devnull).open("w")  # noqa: SIM115
     sys.stdout = sys.stdout or Path(os.devnull).open("w")  # noqa: SIM115
-    cast("Any", sys.stdout).reconfigure(errors="replace")
+    with suppress(AttributeError):  # of a notebook's
+        cast("Any", sys.stdout).reconfigure(errors="replace")
     report = Report(args)
     is_live = args.watch and not args.json and sys.stdout.isatty()
     if is_live and os.environ.get("TERM") not in {"dumb", "unknown"}:

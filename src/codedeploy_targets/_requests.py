@@ -18,8 +18,9 @@ from typing import Any, Literal, NamedTuple, cast
 from botocore.exceptions import ClientError, PaginationError
 from typing_extensions import TypedDict
 
-from . import _enums  # `TargetStatus` in TargetFilters is the name of a key, and hides the enum
 from ._answers import Output, read_metadata
+from ._enums import TargetLabel
+from ._enums import TargetStatus as _TargetStatus  # a key of TargetFilters hides its own name
 from ._errors import MISSING_CODES, error_code
 
 BATCH_SIZE = 25  # AWS's maximum for `targetIds`
@@ -71,9 +72,9 @@ _Status = Literal["Failed", "InProgress", "Pending", "Ready", "Skipped", "Succee
 class TargetFilters(TypedDict, total=False):
     """Which targets ListDeploymentTargets lists: those with one of the values, for each name."""
 
-    TargetStatus: Sequence[_Status | _enums.TargetStatus]
+    TargetStatus: Sequence[_Status | _TargetStatus]
     # Of the instances of a blue/green deployment.
-    ServerInstanceLabel: Sequence[Literal["Blue", "Green"] | _enums.TargetLabel]
+    ServerInstanceLabel: Sequence[Literal["Blue", "Green"] | TargetLabel]
 
 
 # pydantic would drop a filter that is misspelt, and without one a listing has all targets.

@@ -5,6 +5,7 @@ The async client's `_tasks.py` has the same outline.
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import suppress
@@ -145,7 +146,8 @@ class Run(RunBase):
         job = Job(self)
         self.running.add(job)
         do = partial(self._do, job, work, copy_context())
-        if self.limit > 1:
+        # Below Python 3.12, the start of a thread never ends while Python finalizes.
+        if self.limit > 1 and not sys.is_finalizing():
             # A daemon, so that a process can end while a call hangs.
             thread = threading.Thread(target=do, name="codedeploy-targets", daemon=True)
             with suppress(RuntimeError):  # no more threads can be started

@@ -15,8 +15,9 @@ from moto.codedeploy.exceptions import CodeDeployException
 from moto.codedeploy.models import codedeploy_backends
 from moto.codedeploy.responses import CodeDeployResponse
 
-from . import DeploymentInfo, DeploymentTarget, TargetLabel, TargetStatus, UnknownTarget
-from ._deployments import write_deployment
+from ._deployments import DeploymentInfo, write_deployment
+from ._enums import TargetLabel, TargetStatus
+from ._models import DeploymentTarget, UnknownTarget
 from ._requests import BATCH_SIZE
 
 __all__ = ["MockDeploymentTargets", "mock_deployment_targets"]

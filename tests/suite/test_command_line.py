@@ -9,6 +9,7 @@ import signal
 import sys
 import time
 from importlib.metadata import version
+from io import StringIO
 from itertools import repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -322,6 +323,8 @@ def test_a_stream_may_be_closed(
     monkeypatch.setattr(sys, stream, None)
     assert main(["d-1"]) == 0
     getattr(sys, stream).close()
+    monkeypatch.setattr(sys, stream, StringIO())  # which is as bare as a notebook's
+    assert main(["d-1"]) == 0
     shell = ["sh", "-c", f'exec "$0" "$@" {closed}>&-', *PROGRAM]
     assert cli.run("d-1", program=shell).status == 0
 

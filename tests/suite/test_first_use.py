@@ -9,6 +9,7 @@ import threading
 import traceback
 from typing import Any
 
+import pytest
 from pydantic import TypeAdapter
 
 PROCESSES = 100 if os.environ.get("HYPOTHESIS_PROFILE") == "prove" else 3
@@ -20,6 +21,28 @@ for each in vars(codedeploy_targets).values():
     fields = getattr(each, "model_fields", None)
     if fields and [*inspect.signature(each).parameters] == [*fields]:
         print(each.__name__)
+"""
+# One thread imports the package, and another one a part of it before the first has ended.
+TWO_IMPORTS = """
+import importlib, os, sys, threading
+def pause(frame, event, _):
+    if frame.f_code.co_filename.endswith(os.path.join("codedeploy_targets", "__init__.py")):
+        if event == "line" and not second.ident:
+            second.start()
+            second.join(3)  # since Python 3.14, it waits for the first
+        return pause
+def load(name):
+    try:
+        importlib.import_module(name)
+        print("imported")
+    except BaseException as error:
+        print(type(error).__name__, error)
+def first():
+    sys.settrace(pause)
+    load("codedeploy_targets")
+second = threading.Thread(target=load, args=[sys.argv[1]])
+one = threading.Thread(target=first)
+one.start(), one.join(), second.join()
 """
 ENVELOPE = {"instanceTarget": {"targetId": "i-1", "lifecycleEvents": [{"status": "Failed"}]}}
 
@@ -70,6 +93,12 @@ def test_a_class_has_its_signature_before_its_first_use() -> None:
     from support.models import MODELS  # not above, as `main` is the first to use them
 
     assert run("-c", SIGNATURES).split() == [cls.__name__ for cls in MODELS]
+
+
+@pytest.mark.parametrize("module", ["aio", "testing"])
+def test_two_threads_may_import_the_library(module: str) -> None:
+    pytest.importorskip(f"codedeploy_targets.{module}")
+    assert run("-c", TWO_IMPORTS, f"codedeploy_targets.{module}").split() == ["imported"] * 2
 
 
 def test_an_import_of_the_library_brings_nothing_of_the_command_line() -> None:
