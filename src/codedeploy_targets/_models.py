@@ -227,7 +227,8 @@ _WRITER_OF_TYPE = {cls.__name__: writer(cls) for cls in _CLASS_OF_MEMBER.values(
 _PARTS = (LifecycleEvent, Diagnostics, LambdaFunctionInfo, ECSTaskSet, TargetGroupInfo)
 # The members of each structure in an answer, as far as the models have them.
 AWS_MEMBERS: dict[str, set[str]] = {
-    cls.__name__: {*aws_names(cls).values()} for cls in (*get_args(KnownTarget), *_PARTS)
+    cls.__name__: {*aws_names(cls).values()} - {"deploymentTargetType"}
+    for cls in (*get_args(KnownTarget), *_PARTS)
 } | {
     "BatchGetDeploymentTargetsOutput": {"deploymentTargets"},
     "DeploymentTarget": {"deploymentTargetType", *_MEMBERS},

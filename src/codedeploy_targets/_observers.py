@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
-from functools import partial
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from types import FunctionType, MethodType
 from typing import Any
 
@@ -12,7 +12,8 @@ from botocore.history import get_global_history_recorder
 from botocore.parsers import ResponseParser
 
 from ._answers import Output, read_targets
-from ._models import AWS_MEMBERS, UnknownTarget
+from ._json import mend
+from ._models import AWS_MEMBERS, read_envelope
 
 
 def show(output: Output, client: Any, response: Any, customized: Any) -> Callable[[Any], Output]:
@@ -22,7 +23,7 @@ def show(output: Output, client: Any, response: Any, customized: Any) -> Callabl
     """
     parser = _parser_of(client)
     if parser is None:
-        return _reader_of(output, output.to_boto3)
+        return _reader_of(output, output.to_boto3().get("deploymentTargets", []))
     # botocore logs what it parses.
     logging.getLogger("botocore.parsers").debug("Response body:\n%r", response["body"])
     body, response["body"] = response["body"], b""
@@ -31,42 +32,48 @@ def show(output: Output, client: Any, response: Any, customized: Any) -> Callabl
     if not _is_observed(client):
         return lambda _: output
     shape = client.meta.service_model.operation_model("BatchGetDeploymentTargets").output_shape
-    parse = partial(parser._handle_json_body, body, shape)
-    write = output.to_boto3 if _is_written_alike(parser, shape) else parse
-    customized.update(write())
-    return _reader_of(output, write, [*customized.get("deploymentTargets", [])])
+    shown = output.to_boto3()
+    if not _is_written_alike(parser, shape):
+        with suppress(Exception):  # botocore cannot parse all that the library can read
+            shown = parser._handle_json_body(body, shape)
+    customized.update(shown)
+    return _reader_of(output, shown.get("deploymentTargets", []))
 
 
-def _reader_of(
-    output: Output, write: Callable[[], Any], envelopes: Iterable[Any] = ()
-) -> Callable[[Any], Output]:
-    """Return a reader of the dict that `write` makes of an output, though it may be edited.
+def _reader_of(output: Output, shown: list[Any]) -> Callable[[Any], Output]:
+    """Return a reader of the dict that was shown of an output, and may have been edited since.
 
     boto3's dict has no place for an unknown target's payload, so all unknown targets look alike:
     an envelope's identity tells which it was, or its place, if there are as many.
     """
-    targets = output.deployment_targets
-    has_unknown = any(isinstance(target, UnknownTarget) for target in targets)
+    envelopes = [*shown]  # kept, as another dict could else get the identity of one
+    # Copied now, as handlers edit in place.
+    pairs: list[Any] = [*zip(output.deployment_targets, _copy(shown), strict=False)]
 
     def read(response: Any) -> Output:
         # A wrapper may forget its `return`: `read_targets` refuses that.
         given = response.get("deploymentTargets") if isinstance(response, Mapping) else None
-        written = write().get("deploymentTargets", [])
-        are_same = not has_unknown or [*map(id, given or [])] == [*map(id, envelopes)]
-        if given and given == written and are_same:
-            return output
-        edited, remaining = read_targets(response), given or []
-        pairs = [*zip(targets, written, strict=False)]
+        if not given or not isinstance(given, list):
+            return read_targets(response)
         originals = dict(zip(map(id, envelopes), pairs, strict=False))
-        if len(remaining) == len(pairs):
-            originals = dict(zip(map(id, remaining), pairs, strict=True)) | originals
-        for index, envelope in enumerate(remaining):
+        if len(given) == len(pairs):
+            originals = dict(zip(map(id, given), pairs, strict=True)) | originals
+        targets = []
+        for index, envelope in enumerate(given):
             target, unedited = originals.get(id(envelope), (None, None))
-            if target is not None and envelope == unedited:
-                edited.deployment_targets[index] = target
-        return edited
+            if target is None or envelope != unedited:
+                target = read_envelope(mend(envelope), f"deploymentTargets[{index}]")
+            targets.append(target)
+        return Output.model_construct(deployment_targets=targets)
 
     return read
+
+
+def _copy(value: Any) -> Any:
+    # Many times as quick as copy.deepcopy.
+    if type(value) is dict:
+        return {name: _copy(each) for name, each in value.items()}
+    return [*map(_copy, value)] if type(value) is list else value
 
 
 def _parser_of(client: Any) -> Any:
@@ -85,12 +92,13 @@ def _parser_of(client: Any) -> Any:
 def _is_written_alike(parser: Any, shape: Any) -> bool:
     """Tell whether `to_boto3` writes what the parser makes of a shape.
 
-    It does not if botocore's service model is newer, or if the user has set how times are parsed.
+    It does not if the service model is another than the models, as a newer botocore's may be, or
+    if the user has set how times are parsed.
     """
     shapes = [shape]
     for each in shapes:
         members = getattr(each, "members", {})
-        if not members.keys() <= AWS_MEMBERS.get(each.name, set()):
+        if members.keys() != AWS_MEMBERS.get(each.name, set()):
             return False
         shapes += [*members.values(), *filter(None, [getattr(each, "member", None)])]
     names = "_timestamp_parser", "_handle_timestamp"

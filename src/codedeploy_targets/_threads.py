@@ -78,7 +78,8 @@ class Job(JobBase):
 
     async def wait(self) -> None:
         self._check()
-        self._woken.wait()
+        # In the caller's thread, nobody else looks at the time.
+        self._woken.wait(min(self._run.time_left(), _LONGEST_WAIT))
 
     async def make(self, request: Request) -> Any:
         self._check()
@@ -87,6 +88,7 @@ class Job(JobBase):
     def _check(self) -> None:
         if self.is_over():
             raise Closed
+        self._run.time_left()  # raises TimeoutError if there is none
 
 
 class Run(RunBase):

@@ -41,8 +41,7 @@ class JobBase:
         self._is_cancelled = False
 
     async def call(self, request: Request) -> Any:
-        """Make a call when the cap allows it, if there is time left."""
-        self._run.time_left()  # raises TimeoutError if there is none
+        """Make a call when the cap allows it."""
         return await self._run.throttle.call(self, request)
 
     def is_over(self) -> bool:  # though its call may hang

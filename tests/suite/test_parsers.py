@@ -5,13 +5,14 @@ from __future__ import annotations
 import copy
 from datetime import timedelta
 from importlib import import_module
+from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
 import botocore.session
 from botocore.parsers import ResponseParserFactory
 from support.codedeploy import READ, CodeDeploy, Step, cut_short
-from support.endpoint import aws_response, intercept
-from support.pages import ids, instance
+from support.endpoint import Response, aws_response, intercept
+from support.pages import ids, instance, page
 from support.service_model import write_model
 
 from codedeploy_targets import DeploymentTargetsClient
@@ -58,10 +59,25 @@ def test_a_watcher_sees_what_a_newer_service_model_has(clients: Clients, tmp_pat
     assert ours == plain
     assert (plain[0]["instanceTarget"]["zone"], plain[1]) == ("eu-1a", NEW_TYPE)
     assert client.batch_get(WANTED).deployment_targets == unwatched.deployment_targets
-    client.on("after-call", lambda parsed, **_: parsed["deploymentTargets"].pop(0))
-    output = client.batch_get(WANTED)
-    assert output.deployment_targets == unwatched.deployment_targets[1:]
-    assert output.missing_target_ids == ["i-1"]
+
+
+def test_a_watcher_sees_what_an_older_service_model_has(clients: Clients, tmp_path: Path) -> None:
+    data_path = write_model(tmp_path, members={"InstanceTarget": {"status": None}})
+    plain, ours = watched(clients.canned(codedeploy(), data_path=data_path))
+    assert ours == plain
+    assert "status" not in plain[0]["instanceTarget"]
+
+
+def test_what_botocore_cannot_parse_is_read_though_somebody_watches(
+    clients: Clients, tmp_path: Path
+) -> None:
+    odd = {"deploymentTargetType": "EKSTarget", "eksTarget": "none"}
+    service = CodeDeploy(instead={READ: repeat(Response(page([instance("i-1"), odd])))})
+    client = clients.canned(service, data_path=write_model(tmp_path, members=NEWER))
+    unwatched = client.batch_get(WANTED)
+    assert len(unwatched.deployment_targets) == 2
+    client.on("after-call", lambda **_: None)
+    assert client.batch_get(WANTED).deployment_targets == unwatched.deployment_targets
 
 
 def test_a_watcher_sees_the_times_as_the_user_has_botocore_parse_them(
@@ -75,6 +91,10 @@ def test_a_watcher_sees_the_times_as_the_user_has_botocore_parse_them(
     assert ours == plain
     assert plain[0]["instanceTarget"]["lastUpdatedAt"].startswith("at ")
     assert client.batch_get(WANTED).deployment_targets == unwatched.deployment_targets
+    client.on("after-call", lambda parsed, **_: parsed["deploymentTargets"].pop(1))
+    output = client.batch_get(WANTED)
+    assert output.deployment_targets == unwatched.deployment_targets[:1]
+    assert output.missing_target_ids == ["e-1"]
 
 
 def test_a_parser_of_the_users_own_reads_the_answers() -> None:

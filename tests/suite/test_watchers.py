@@ -130,7 +130,7 @@ def test_a_watcher_sees_boto3_s_dict_and_nothing_is_spent_where_nobody_looks(
     assert made == []  # botocore's own handlers, as each mode has them, are nobody
     wrapped = watchers.watch(wrapped, lambda answer: seen.append(copy.deepcopy(answer)))
     again = clients.wrap(wrapped).batch_get(WANTED)
-    assert len(made) == 2  # for the watcher, and to see whether it was edited
+    assert len(made) == 1
     assert again.deployment_targets == output.deployment_targets
     assert again.response_metadata[0].retry_attempts == 1
     assert seen[-1]["deploymentTargets"] == plain["deploymentTargets"]
@@ -156,6 +156,16 @@ EDITS: dict[str, Callable[[dict[str, Any]], object]] = {
     ),
     "emptied": lambda answer: answer["deploymentTargets"].clear(),
 }
+
+
+def test_a_watcher_that_puts_no_list_there_is_told(clients: Clients, watchers: Watchers) -> None:
+    client = clients.wrap(
+        watchers.watch(
+            clients.answered(CodeDeploy(STEP)), lambda answer: answer.update(deploymentTargets=7)
+        )
+    )
+    with pytest.raises(InvalidResponseError, match="deploymentTargets is no list"):
+        client.batch_get(WANTED)
 
 
 @pytest.mark.parametrize("how", EDITS)

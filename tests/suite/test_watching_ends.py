@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from support.clients import Clients
-from support.codedeploy import GET, LIST, MISSING, PATIENCE, READ, CodeDeploy, Step
+from support.codedeploy import GET, LIST, MISSING, PATIENCE, READ, CodeDeploy, Gate, Step
 from support.endpoint import Response, error, serve, unanswered
 from support.pages import fleet, ids, target
 
@@ -102,6 +102,26 @@ def test_the_sync_watch_looks_at_the_time_between_two_calls_of_a_refused_batch(
     with Clients() as clients, pytest.raises(TimeoutError):
         list(clients.canned(codedeploy, max_concurrency=1).watch(timeout=35))
     assert [name for name, _ in codedeploy.calls] == [GET, LIST, READ, READ]
+
+
+def test_the_sync_watch_looks_at_the_time_while_its_call_waits_under_the_cap() -> None:
+    gate = Gate()
+    codedeploy = CodeDeploy(throttle=gate)
+    with Clients() as clients:
+        client = clients.served(codedeploy, max_concurrency=1, retries={"total_max_attempts": 1})
+        codedeploy.gather(2)
+        with pytest.raises(client.exceptions.ClientError, match="ThrottlingException"):
+            clients.at_once([lambda: client.batch_get(ids(1))] * 2)
+        gate.is_open = True
+        hang = codedeploy.hang(READ)
+        targets = client.iterate(ids(1))
+        hanging = clients.beside(targets)
+        hang.wait_for()
+        with pytest.raises(TimeoutError):
+            next(client.watch(timeout=0.3))
+        hang.let_go()
+        assert hanging() is not None
+        targets.close()
 
 
 def test_a_watch_that_is_complete_ends_in_no_timeout(clients: Clients, clock: Clock) -> None:

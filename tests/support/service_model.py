@@ -15,9 +15,10 @@ if TYPE_CHECKING:
 def write_model(
     data_path: Path, protocols: Sequence[str] = (), members: dict[str, Any] | None = None
 ) -> str:
-    """Write botocore's model with other protocols, or more members; return `data_path`.
+    """Write botocore's model with other protocols or members; return `data_path`.
 
-    `members` has those of each structure, which may be a new one, with the names of their shapes.
+    `members` has those of a structure, which may be a new one, with the names of their shapes; None
+    is for a member that it does not have.
     """
     loader: Any = botocore.session.Session().get_component("data_loader")
     model = loader.load_service_model("codedeploy", "service-2")
@@ -25,7 +26,10 @@ def write_model(
         model["metadata"] |= {"protocol": protocols[0], "protocols": protocols}
     for name, shapes in (members or {}).items():
         structure = model["shapes"].setdefault(name, {"type": "structure", "members": {}})
-        structure["members"] |= {member: {"shape": shape} for member, shape in shapes.items()}
+        for member, shape in shapes.items():
+            structure["members"].pop(member, None)
+            if shape:
+                structure["members"][member] = {"shape": shape}
     folder = data_path / "codedeploy" / "2014-10-06"
     folder.mkdir(parents=True)
     (folder / "service-2.json").write_text(json.dumps(model), encoding="utf-8")
