@@ -11,6 +11,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
+from botocore.exceptions import BotoCoreError
+
 from . import DeploymentTargetsClient, __version__
 from ._default_client import IMPATIENT, default_client
 from ._errors import error_code
@@ -98,7 +100,9 @@ def _outcome(report: Report, goal: str | None) -> tuple[int, str]:
         return 128 + signal.Signals[str(error)], f"Ended by {error}."
     is_late = isinstance(error, TimeoutError)
     status = 124 if is_late else 2
-    if deployment.is_over and (is_late or not isinstance(error, OSError)):
+    # An OSError is of what could not be written, unless it is one of botocore's.
+    is_told = is_late or isinstance(error, BotoCoreError) or not isinstance(error, OSError)
+    if deployment.is_over and is_told:
         status = 0 if deployment.status in {"Succeeded", goal} else 1
     elif error is None:
         status = 0 if report.has_reached_goal() else 3
@@ -118,13 +122,14 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
     add("--no-watch", dest="watch", action="store_false", help="tell how it stands, and end")
     add("--until", metavar="GOAL", help="end once it is Ready, or all targets are past an EVENT")
     add("--json", action="store_true", help="write each target as a line of JSON")
-    add("--json-file", type=Path, metavar="FILE", help="where to write all as JSON at the end")
+    add("--json-file", metavar="FILE", help="where to write all as JSON at the end")
     add("--region", help="the AWS region")
     add("--profile", help="the profile in ~/.aws/config")
     add("--delay", type=float, default=5.0, metavar="SECONDS", help="from round to round (5)")
     add("--timeout", type=float, metavar="SECONDS", help="when to give up following (never)")
     add("--version", action="version", version=f"codedeploy-targets {__version__}")
     args = parser.parse_args(argv)
+    args.json_file = args.json_file and Path(args.json_file)
     if bool(args.deployment_id) == bool(args.group) or bool(args.group) != bool(args.application):
         parser.error("name either a DEPLOYMENT, or an --application and its --group")
     return args

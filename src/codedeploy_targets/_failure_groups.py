@@ -47,6 +47,7 @@ def _group(targets: list[DeploymentTarget]) -> FailureGroup:
 
 def _cause(target: DeploymentTarget) -> tuple[str | None, ...]:
     why = target.diagnostics or Diagnostics()
-    events = [each for each in target.lifecycle_events if each.diagnostics is why]
-    event = events[-1] if events else target.failed_event or LifecycleEvent()
+    events = [target.failed_event, *reversed(target.lifecycle_events)]
+    own = (each for each in events if each and each.diagnostics is why)
+    event = next(own, target.failed_event or LifecycleEvent())
     return event.lifecycle_event_name, why.error_code, why.script_name, why.message

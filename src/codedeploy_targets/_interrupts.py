@@ -23,10 +23,11 @@ def handle_signals(report: Any) -> None:
         now = time.monotonic()
         if now < report.ended_at:
             report.ended_at = now
-            raise KeyboardInterrupt
-        # `timeout`, and a terminal that closes, signal twice at once. A signal that comes a second
-        # later finds a report that hangs, as when nobody reads what it writes.
-        if now > report.ended_at + 1:
+            if not report.is_telling:  # else, it ends right after that
+                raise KeyboardInterrupt
+        elif now > report.ended_at + 1:
+            # `timeout`, and a terminal that closes, signal twice at once. A signal that comes a
+            # second later finds a report that hangs, as when nobody reads what it writes.
             os._exit(128 + number)
 
     for name in {"SIGHUP", "SIGINT", "SIGTERM"} & {*dir(signal)}:

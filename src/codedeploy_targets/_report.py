@@ -82,6 +82,7 @@ class Report:
         self.watch, self.deployment = DeploymentWatch(), DeploymentInfo()  # not known yet
         self.rollback: str | None = None
         self.error: BaseException | None = None  # the first, which ends the run
+        self.is_telling = False  # which no signal interrupts: it would be told twice, or in part
         self.ended_at = float("inf")  # in seconds of the clock: from then on, it only reports
         self.targets: dict[object, DeploymentTarget] = {}
         self.view: Any = None
@@ -94,6 +95,7 @@ class Report:
         self._thread.start()
 
     def tell(self, told: DeploymentInfo) -> None:
+        self.is_telling = True
         name, region = told.deployment_id, self.aws.region_name
         if self.deployment.status is None:
             domain, path = _DOMAINS.get(self.aws.partition), "codesuite/codedeploy/deployments"
@@ -104,8 +106,8 @@ class Report:
         if not (told.is_over or self.view):
             self._print_new(f"{name} {told.status}")
         while self._new:
-            self._show(self._new[0])
-            self._new.popleft()  # now, so that a signal before it loses nothing
+            self._show(self._new.popleft())
+        self.is_telling = False
         # `error`, as Python drops what a signal's handler raises while it finalizes an object.
         if self.error or not self._args.watch or self.has_reached_goal():
             self.watch.close()
@@ -180,9 +182,9 @@ class Report:
                 self._print(f"    {'' if number else label:<9} {line}")
 
     def _print_new(self, text: str) -> None:
-        if text not in self._told:
-            self._print(time.strftime("%H:%M:%S"), one_line(text))
-            self._told.add(text)
+        if (line := one_line(text)) not in self._told:
+            self._print(time.strftime("%H:%M:%S"), line)
+            self._told.add(line)
 
     def _print(self, *words: str | None) -> None:
         self._printed = time.monotonic()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import signal
 import sys
 import time
 from datetime import datetime, timedelta, timezone
@@ -171,6 +170,11 @@ def test_a_line_is_told_only_where_a_reader_sees_something_new(cli: CommandLine)
     assert ended.lines[1:4] == ["d-1 InProgress", "i-1 InProgress Install", "i-1 InProgress"]
     assert all(re.match(r"\d\d:\d\d:\d\d ", line) for line in ended.out.splitlines()[1:-1])
     assert ended.lines[4:] == ["i-1 Succeeded", "d-1 Succeeded: 1 Succeeded"]
+    for first, last in ("exit 1", "exit 1\n"), ("exit\x001", "exit 1"), ("x" * 300, "x" * 301):
+        one, other = (target("i-1", "Failed", "Install", message=each) for each in (first, last))
+        cli.answer = CodeDeploy(Step("InProgress", [one]), Step("Failed", [other]))
+        lines = cli.run_here("d-1", "--delay", "0").lines
+        assert sum("i-1 Failed" in line for line in lines) == 1
 
 
 def test_a_sign_of_life_is_told_each_minute(
@@ -226,18 +230,6 @@ def test_what_the_service_sends_steers_nothing(
         assert commands(out) == []
     # All of its texts are there.
     assert (ended.out + ended.err).count("[red]" if evil == EVIL else "add-mask::e") > 20
-
-
-def test_a_signal_cuts_no_line_of_json(cli: CommandLine) -> None:
-    failed = [target(each, "Failed", "Install", log_tail="x" * 4_000) for each in ids(100)]
-    cli.answer = CodeDeploy(Step("InProgress", failed))
-    with cli.started("d-1", "--json") as process:
-        process.wait_for(ids(1)[0])
-        time.sleep(0.3)  # until the pipe is full
-        process.send_signal(signal.SIGTERM)
-        ended = process.finish()
-    assert ended.status == 143
-    assert [json.loads(line)["target_id"] for line in ended.out.splitlines()] == ids(100)
 
 
 def test_json_is_that_of_the_models_and_nothing_is_lost(cli: CommandLine, tmp_path: Path) -> None:
