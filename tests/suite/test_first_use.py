@@ -31,16 +31,10 @@ def pause(frame, event, _):
             second.start()
             second.join(3)  # since Python 3.14, it waits for the first
         return pause
-def load(name):
-    try:
-        importlib.import_module(name)
-        print("imported")
-    except BaseException as error:
-        print(type(error).__name__, error)
 def first():
     sys.settrace(pause)
-    load("codedeploy_targets")
-second = threading.Thread(target=load, args=[sys.argv[1]])
+    import codedeploy_targets
+second = threading.Thread(target=importlib.import_module, args=sys.argv[1:])
 one = threading.Thread(target=first)
 one.start(), one.join(), second.join()
 """
@@ -98,7 +92,7 @@ def test_a_class_has_its_signature_before_its_first_use() -> None:
 @pytest.mark.parametrize("module", ["aio", "testing"])
 def test_two_threads_may_import_the_library(module: str) -> None:
     pytest.importorskip(f"codedeploy_targets.{module}")
-    assert run("-c", TWO_IMPORTS, f"codedeploy_targets.{module}").split() == ["imported"] * 2
+    assert run("-c", TWO_IMPORTS, f"codedeploy_targets.{module}") == ""
 
 
 def test_an_import_of_the_library_brings_nothing_of_the_command_line() -> None:

@@ -5,38 +5,33 @@ from __future__ import annotations
 import copy
 from datetime import timedelta
 from importlib import import_module
-from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
-import botocore.session
-from botocore.parsers import ResponseParserFactory
+import pytest
 from support.codedeploy import READ, CodeDeploy, Step, cut_short
-from support.endpoint import Response, aws_response, intercept
-from support.pages import ids, instance, page
+from support.endpoint import Response
+from support.pages import instance, page
 from support.service_model import write_model
-
-from codedeploy_targets import DeploymentTargetsClient
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import pytest
     from support.clients import Client, Clients
 
 NEW_TYPE = {"deploymentTargetType": "EKSTarget", "eksTarget": {"targetId": "e-1", "pods": "3"}}
 WANTED = ["i-1", "e-1"]
 REQUEST: dict[str, Any] = {"deploymentId": "d-1", "targetIds": WANTED}
-NEWER = {
+NEWER: Any = {
     "InstanceTarget": {"zone": "TargetId"},
     "EKSTarget": {"targetId": "TargetId", "pods": "TargetId"},
     "DeploymentTarget": {"eksTarget": "EKSTarget"},
 }
 
 
-def codedeploy() -> CodeDeploy:
+def codedeploy(*instead: Any) -> CodeDeploy:
     known = instance("i-1")
     known["instanceTarget"]["zone"] = "eu-1a"
-    return CodeDeploy(Step("Succeeded", [known, NEW_TYPE]))
+    return CodeDeploy(Step("Succeeded", [known, NEW_TYPE]), instead={READ: instead})
 
 
 def factory_of(client: Client) -> Any:
@@ -52,28 +47,27 @@ def watched(client: Client) -> list[Any]:
     return [each["deploymentTargets"] for each in seen]
 
 
-def test_a_watcher_sees_what_a_newer_service_model_has(clients: Clients, tmp_path: Path) -> None:
-    client = clients.canned(codedeploy(), data_path=write_model(tmp_path, members=NEWER))
+@pytest.mark.parametrize(("members", "has"), [
+    (NEWER, {"status", "zone"}), ({"InstanceTarget": {"status": None}}, set()),
+], ids=["newer", "older"])  # fmt: skip
+def test_a_watcher_sees_what_another_service_model_has(
+    clients: Clients, tmp_path: Path, members: Any, has: set[str]
+) -> None:
+    client = clients.canned(codedeploy(), data_path=write_model(tmp_path, **members))
     unwatched = client.batch_get(WANTED)
     plain, ours = watched(client)
     assert ours == plain
-    assert (plain[0]["instanceTarget"]["zone"], plain[1]) == ("eu-1a", NEW_TYPE)
+    assert {"status", "zone"} & {*plain[0]["instanceTarget"]} == has
+    assert (plain[1] == NEW_TYPE) == bool(has)
     assert client.batch_get(WANTED).deployment_targets == unwatched.deployment_targets
-
-
-def test_a_watcher_sees_what_an_older_service_model_has(clients: Clients, tmp_path: Path) -> None:
-    data_path = write_model(tmp_path, members={"InstanceTarget": {"status": None}})
-    plain, ours = watched(clients.canned(codedeploy(), data_path=data_path))
-    assert ours == plain
-    assert "status" not in plain[0]["instanceTarget"]
 
 
 def test_what_botocore_cannot_parse_is_read_though_somebody_watches(
     clients: Clients, tmp_path: Path
 ) -> None:
     odd = {"deploymentTargetType": "EKSTarget", "eksTarget": "none"}
-    service = CodeDeploy(instead={READ: repeat(Response(page([instance("i-1"), odd])))})
-    client = clients.canned(service, data_path=write_model(tmp_path, members=NEWER))
+    service = codedeploy(*[Response(page([instance("i-1"), odd]))] * 2)
+    client = clients.canned(service, data_path=write_model(tmp_path, **NEWER))
     unwatched = client.batch_get(WANTED)
     assert len(unwatched.deployment_targets) == 2
     client.on("after-call", lambda **_: None)
@@ -97,46 +91,28 @@ def test_a_watcher_sees_the_times_as_the_user_has_botocore_parse_them(
     assert output.missing_target_ids == ["e-1"]
 
 
-def test_a_parser_of_the_users_own_reads_the_answers() -> None:
-    class Factory(ResponseParserFactory):
-        def create_parser(self, protocol_name: str) -> Any:
-            parser: Any = super().create_parser(protocol_name)
-            parse = parser.parse
-
-            def parse_and_edit(response: Any, shape: Any) -> Any:
-                parsed = parse(response, shape)
-                for envelope in parsed.get("deploymentTargets", []):
-                    envelope["instanceTarget"]["targetId"] += " of theirs"
-                return parsed
-
-            parser.parse = parse_and_edit
-            return parser
-
-    session = botocore.session.Session()
-    session.register_component("response_parser_factory", Factory())
-    keys: Any = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing"}
-    wrapped = session.create_client("codedeploy", region_name="us-east-1", **keys)
-    intercept(wrapped, CodeDeploy(known=ids(1), instead={READ: [cut_short]}), aws_response)
-    client = DeploymentTargetsClient(wrapped)
-    output = client.batch_get_deployment_targets(deploymentId="d-1", targetIds=ids(1))
-    assert [each.target_id for each in output.deployment_targets] == [f"{ids(1)[0]} of theirs"]
-    assert output.response_metadata[0].retry_attempts == 1
-
-
-def test_a_class_of_parsers_of_the_users_own_reads_the_answers(
-    clients: Clients, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.usefixtures("retry_at_once")
+@pytest.mark.parametrize("how", ["a class of parsers", "a class of factories"])
+def test_a_parser_of_the_users_own_reads_the_answers(
+    clients: Clients, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
-    client = clients.canned(codedeploy())
+    client = clients.canned(codedeploy(None, cut_short))
     time = client.batch_get(WANTED).deployment_targets[0].last_updated_at
-    own: Any = type(factory_of(client).create_parser("json"))
+    factory = factory_of(client)
+    own: Any = type(factory.create_parser("json"))
 
     class Parser(own):  # type: ignore[misc, unused-ignore]
         def _handle_timestamp(self, *args: Any) -> Any:
             return super()._handle_timestamp(*args) + timedelta(days=1)
 
-    table = import_module(own.__module__).PROTOCOL_PARSERS
-    monkeypatch.setitem(table, "json", Parser)
+    if how == "a class of parsers":
+        monkeypatch.setitem(import_module(own.__module__).PROTOCOL_PARSERS, "json", Parser)
+    else:
+        cls = type("Factory", (type(factory),), {"create_parser": lambda *_: Parser()})
+        vars(client.wrapped)["_endpoint"]._response_parser_factory = cls()  # noqa: SLF001
+    output = client.batch_get(WANTED)
     assert time
-    assert client.batch_get(WANTED).deployment_targets[0].last_updated_at == time + timedelta(1)
+    assert output.deployment_targets[0].last_updated_at == time + timedelta(days=1)
+    assert output.response_metadata[0].retry_attempts == 1
     plain, ours = watched(client)
     assert ours == plain

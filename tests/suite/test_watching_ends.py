@@ -83,25 +83,18 @@ def test_the_time_is_looked_at_between_two_calls(
     assert len(codedeploy.calls) == calls
 
 
-def test_the_sync_watch_looks_at_the_time_between_two_batches_of_a_round(clock: Clock) -> None:
-    step = Step("Succeeded", [target(each) for each in ids(60)])
-    codedeploy = CodeDeploy(step, before=lambda name, _: clock.set_forward(90 * (name == READ)))
+@pytest.mark.parametrize("answer", [None, error(MISSING)])
+def test_the_sync_watch_looks_at_the_time_between_two_reads_of_a_round(
+    clock: Clock, answer: Response | None
+) -> None:
+    def before(name: str, _: object) -> Response | None:
+        clock.set_forward(90 * (name == READ))
+        return answer if name == READ else None
+
+    codedeploy = CodeDeploy(Step("Succeeded", [target(each) for each in ids(60)]), before=before)
     with Clients() as clients, pytest.raises(TimeoutError, match="over, but not read whole, after"):
         list(clients.canned(codedeploy, max_concurrency=1).watch(timeout=60))
     assert len(codedeploy.batches) == 1
-
-
-def test_the_sync_watch_looks_at_the_time_between_two_calls_of_a_refused_batch(
-    clock: Clock,
-) -> None:
-    def before(name: str, _: object) -> Response | None:
-        clock.set_forward(10)
-        return error(MISSING) if name == READ else None
-
-    codedeploy = CodeDeploy(NOT_OVER, before=before)
-    with Clients() as clients, pytest.raises(TimeoutError):
-        list(clients.canned(codedeploy, max_concurrency=1).watch(timeout=35))
-    assert [name for name, _ in codedeploy.calls] == [GET, LIST, READ, READ]
 
 
 def test_the_sync_watch_looks_at_the_time_while_its_call_waits_under_the_cap() -> None:

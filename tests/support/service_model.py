@@ -12,24 +12,17 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def write_model(
-    data_path: Path, protocols: Sequence[str] = (), members: dict[str, Any] | None = None
-) -> str:
-    """Write botocore's model with other protocols or members; return `data_path`.
-
-    `members` has those of a structure, which may be a new one, with the names of their shapes; None
-    is for a member that it does not have.
-    """
+def write_model(data_path: Path, protocols: Sequence[str] = (), **members: dict[str, Any]) -> str:
+    """Write botocore's model with other protocols, other members of shapes; return `data_path`."""
     loader: Any = botocore.session.Session().get_component("data_loader")
     model = loader.load_service_model("codedeploy", "service-2")
     if protocols:
         model["metadata"] |= {"protocol": protocols[0], "protocols": protocols}
-    for name, shapes in (members or {}).items():
+    for name, shapes in members.items():
         structure = model["shapes"].setdefault(name, {"type": "structure", "members": {}})
-        for member, shape in shapes.items():
-            structure["members"].pop(member, None)
-            if shape:
-                structure["members"][member] = {"shape": shape}
+        changed = {member: shape and {"shape": shape} for member, shape in shapes.items()}
+        all_members = structure["members"] | changed
+        structure["members"] = {member: each for member, each in all_members.items() if each}
     folder = data_path / "codedeploy" / "2014-10-06"
     folder.mkdir(parents=True)
     (folder / "service-2.json").write_text(json.dumps(model), encoding="utf-8")
