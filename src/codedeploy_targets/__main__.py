@@ -56,7 +56,8 @@ def main(argv: list[str] | None = None) -> int:
             report.view = view
 
     handle_signals(report)
-    for step in partial(_follow, args, report), report.tell_rest, report.explain, report.end:
+    follow = partial(_follow, args, report)
+    for step in follow, report.tell_rest, report.explain, report.save, report.end:
         try:
             step()
         except (Exception, KeyboardInterrupt) as caught:  # noqa: BLE001

@@ -118,7 +118,7 @@ class _Target(Shape, frozen=True, json_schema_extra=_require_type):
 
         Raises ValueError for anything else; its text tells where, and shows no data.
         """
-        target: Any = read_envelope(mend(envelope), "the envelope")
+        target: Any = read_envelope(envelope, "the envelope")
         if type(target) in cls.__mro__[1:]:  # a user's own subclass
             given = target.model_dump(exclude_unset=True)  # as its own fields may have own classes
             target = read_structure(cls.__pydantic_validator__, given, "the envelope", labels=0)
@@ -247,7 +247,11 @@ _SHARED = SchemaValidator(structure_schema(_Target, on_error="omit"))
 
 def read_envelope(envelope: Any, place: str) -> DeploymentTarget:
     """Read one envelope, however odd it is, or raise UnreadableError with its place."""
-    known = ("deploymentTargetType", *_CLASS_OF_MEMBER)
+    with suppress(ValidationError):
+        target: KnownTarget = _ENVELOPE.validate_python(envelope)
+        if target.target_id is not None:
+            return target
+    envelope, known = mend(envelope), ("deploymentTargetType", *_CLASS_OF_MEMBER)
     check_members(envelope, place, known, "neither a type nor a payload that AWS knows")
     kind = envelope.get("deploymentTargetType")
     if kind is not None and not isinstance(kind, str):
@@ -266,7 +270,7 @@ def read_envelope(envelope: Any, place: str) -> DeploymentTarget:
     elif "targetId" in envelope:  # as in what 0.1.0 dumped
         raise UnreadableError(f"{place} has the payload's members beside the type")
     usual = {"deploymentTargetType": cls.__name__, member: drop_nulls(payload)}
-    target: KnownTarget = read_structure(_ENVELOPE, usual, place)
+    target = read_structure(_ENVELOPE, usual, place)
     # `target_id`, set to None, tells `to_boto3` that the payload was empty, not absent.
     is_empty = payload is not None and target.model_fields_set == {"deployment_target_type"}
     return target.model_copy(update={"target_id": None}) if is_empty else target

@@ -12,7 +12,6 @@ from botocore.history import get_global_history_recorder
 from botocore.parsers import ResponseParser
 
 from ._answers import Output, read_targets
-from ._json import mend
 from ._models import AWS_MEMBERS, read_envelope
 
 
@@ -43,8 +42,8 @@ def show(output: Output, client: Any, response: Any, customized: Any) -> Callabl
 def _reader_of(output: Output, shown: list[Any]) -> Callable[[Any], Output]:
     """Return a reader of the dict that was shown of an output, and may have been edited since.
 
-    boto3's dict has no place for an unknown target's payload, so all unknown targets look alike:
-    an envelope's identity tells which it was, or its place, if there are as many.
+    boto3's dict has no place for the payload of a type that AWS's model lacks, so such targets look
+    alike: an envelope's identity tells which it was, or its place, if there are as many.
     """
     envelopes = [*shown]  # kept, as another dict could else get the identity of one
     # Copied now, as handlers edit in place.
@@ -53,7 +52,7 @@ def _reader_of(output: Output, shown: list[Any]) -> Callable[[Any], Output]:
     def read(response: Any) -> Output:
         # A wrapper may forget its `return`: `read_targets` refuses that.
         given = response.get("deploymentTargets") if isinstance(response, Mapping) else None
-        if not given or not isinstance(given, list):
+        if not given or not isinstance(given, (list, tuple)):
             return read_targets(response)
         originals = dict(zip(map(id, envelopes), pairs, strict=False))
         if len(given) == len(pairs):
@@ -62,7 +61,7 @@ def _reader_of(output: Output, shown: list[Any]) -> Callable[[Any], Output]:
         for index, envelope in enumerate(given):
             target, unedited = originals.get(id(envelope), (None, None))
             if target is None or envelope != unedited:
-                target = read_envelope(mend(envelope), f"deploymentTargets[{index}]")
+                target = read_envelope(envelope, f"deploymentTargets[{index}]")
             targets.append(target)
         return Output.model_construct(deployment_targets=targets)
 
@@ -92,8 +91,8 @@ def _parser_of(client: Any) -> Any:
 def _is_written_alike(parser: Any, shape: Any) -> bool:
     """Tell whether `to_boto3` writes what the parser makes of a shape.
 
-    It does not if the service model is another than the models, as a newer botocore's may be, or
-    if the user has set how times are parsed.
+    It does not if the service model has other members than the models, as a newer botocore's may
+    have, or if the user has set how times are parsed.
     """
     shapes = [shape]
     for each in shapes:

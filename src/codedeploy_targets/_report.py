@@ -74,7 +74,8 @@ def _past_events(target: DeploymentTarget) -> list[str | None]:
 class Report:
     """Shows lines, one a change that a reader can see, and a view below them on a terminal.
 
-    `take` keeps a target, `tell` shows after each round what came in it, `explain` tells the end.
+    `take` keeps a target, `tell` shows after each round what came in it, `explain` tells the end,
+    and `save` writes the document.
     """
 
     def __init__(self, args: Any) -> None:
@@ -157,10 +158,22 @@ class Report:
             options = ["--deployment-id", str(info.deployment_id), "--region", self.aws.region_name]
             options += ["--profile", self._args.profile] if self._args.profile else []
             self._print("It goes on. To stop it: aws deploy stop-deployment", shlex.join(options))
-        if self._args.json_file:  # last, as it may fail
-            told: Any = {"deployment": info.status and info, "targets": [*self.targets.values()]}
-            told |= {"failures": groups, "missing_target_ids": missing}
+
+    def save(self) -> None:
+        if not self._args.json_file:
+            return
+        told = {
+            "deployment": self.deployment.status and self.deployment,
+            "targets": [*self.targets.values()],
+            "failures": group_failures(self.targets.values()),
+            "missing_target_ids": self.watch.missing_target_ids,
+        }
+        try:
             self._args.json_file.write_text(f"{as_json(told)}\n", encoding="utf-8")
+        except OSError as error:
+            if self.error and str(self.error) != str(error):  # which alone is told at the end
+                self._print(str(error))
+            raise
 
     def end(self) -> None:
         self._over.set()

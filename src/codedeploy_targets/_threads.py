@@ -77,18 +77,17 @@ class Job(JobBase):
             self.outcome = None, error
 
     async def wait(self) -> None:
-        self._check()
         # In the caller's thread, nobody else looks at the time.
-        self._woken.wait(min(self._run.time_left(), _LONGEST_WAIT))
+        self._woken.wait(min(self._time_left(), _LONGEST_WAIT))
 
     async def make(self, request: Request) -> Any:
-        self._check()
+        self._time_left()
         return await Call(self._run.twins, request).make()
 
-    def _check(self) -> None:
+    def _time_left(self) -> float:
         if self.is_over():
             raise Closed
-        self._run.time_left()  # raises TimeoutError if there is none
+        return self._run.time_left()  # raises TimeoutError if there is none
 
 
 class Run(RunBase):

@@ -182,6 +182,9 @@ def test_a_file_that_cannot_be_written_costs_no_reason(cli: CommandLine, tmp_pat
     ended = cli.run_here("d-1", "--json-file", str(tmp_path))
     assert (ended.status, "Is a directory" in ended.err) == (2, True)
     assert ended.lines[-1:] == END
+    cli.answer = CodeDeploy(FAILURE, instead={LIST: [DENIED]})
+    ended = cli.run_here("d-1", "--json-file", str(tmp_path))
+    assert (ended.status, "Allow" in ended.err, "Is a directory" in ended.out) == (1, True, True)
     assert cli.run_here("d-1", "--json-file", "").status == 1  # as a CI's variable that is not set
 
 

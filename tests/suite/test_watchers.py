@@ -155,6 +155,9 @@ EDITS: dict[str, Callable[[dict[str, Any]], object]] = {
         deploymentTargetType="VenusTarget"
     ),
     "emptied": lambda answer: answer["deploymentTargets"].clear(),
+    "made a tuple": lambda answer: answer.update(
+        deploymentTargets=tuple(answer["deploymentTargets"])
+    ),
 }
 
 
