@@ -9,6 +9,7 @@ import asyncio
 import math
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable
 from contextlib import aclosing, suppress
+from contextvars import ContextVar
 from inspect import isawaitable
 from typing import Any
 
@@ -17,6 +18,8 @@ from ._requests import Request, RunBase, Work
 from ._throttling import JobBase
 
 _LOOK_AGAIN, _LOOKS = 0.1, 20  # the seconds from one look to the next, and how many
+# The jobs that this task is in, or was started in, as by asyncio.gather: they may wait for it.
+_within: ContextVar[tuple[Any, ...]] = ContextVar("codedeploy_targets_within", default=())
 
 
 class Job(JobBase):
@@ -56,6 +59,7 @@ class Job(JobBase):
         return await AsyncCall(self._run.twins, request).make()
 
     async def _keep(self, work: Work) -> None:
+        _within.set((*_within.get(), self))
         try:
             self.outcome = await work(self.call), None
         except Exception as error:  # noqa: BLE001 - raised where the result is consumed
@@ -102,7 +106,7 @@ class Run(RunBase):
         return returned
 
     async def close(self) -> None:
-        """Cancel all tasks but the one that asks for it, and wait for their end."""
+        """Cancel all tasks but the one that asks for it, and wait for the end of all that can."""
         self.is_closed = True
         with suppress(ValueError):  # a step of the plan asks for it, its last one
             self._plan.close()
@@ -110,7 +114,8 @@ class Run(RunBase):
         for job in others:
             job.cancel()
         error = None
-        while pending := [job.task for job in others if not job.done()]:
+        waited_for = [job for job in others if job not in _within.get()]
+        while pending := [job.task for job in waited_for if not job.done()]:
             try:
                 await asyncio.wait(pending)
             except asyncio.CancelledError as caught:  # once more: that leaves no task behind, too

@@ -79,15 +79,16 @@ class Throttle:
 
     async def call(self, job: JobBase, request: Request) -> Any:
         """Make a call as soon as the cap allows it; again, if our own concurrency throttled it."""
-        # A call that a handler makes within another one, which keeps its place until this one ends.
+        # A call that a handler makes within another one, which keeps its place until this one ends;
+        # or that a signal's handler makes in the thread of one that waits.
         outer = _outer.get()
-        if outer in self._under_way:
+        if outer in self._under_way or outer in self._waiting:
             return await job.make(request)
         while True:
             try:
+                _outer.set(job)
                 while not self._enter(job):
                     await job.wait()
-                _outer.set(job)
                 answer = await job.make(request)
             except ClientError as error:
                 if not (job.had_company and is_throttled(error)):

@@ -5,12 +5,13 @@ The fixture `clients` asserts at the end of each test that no thread or task is 
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support.clients import Clients
+from support.clients import AsyncClients, Clients
 from support.codedeploy import GET, LIST, READ, CodeDeploy, Gate, Step
 from support.pages import fleet, ids
 
@@ -127,3 +128,15 @@ def test_a_refused_batch_is_not_split_after_a_close() -> None:
         targets = clients.canned(codedeploy, max_concurrency=1).iterate(ids(25), skip_missing=True)
         assert list(targets) == []
     assert len(codedeploy.calls) == 1
+
+
+def test_a_handler_may_close_its_stream_in_another_task() -> None:
+    async def close(**_: object) -> None:
+        await asyncio.gather(targets.unblocked.aclose())
+
+    pytest.importorskip("aiobotocore")
+    with AsyncClients() as clients:
+        client = clients.canned(CodeDeploy())
+        client.on("after-call", close)
+        targets = client.iterate(ids(200))
+        assert list(targets) == []

@@ -8,6 +8,7 @@ from __future__ import annotations
 import gc
 import itertools
 import os
+import signal
 import threading
 from collections import deque
 from typing import Any
@@ -162,6 +163,26 @@ def test_a_call_within_a_throttled_call_waits_for_no_place(clients: Clients) -> 
     seen.clear()
     assert got(client.batch_get(ids(60)).deployment_targets) == ids(60)
     assert len(seen) == 2
+
+
+def test_a_signal_s_handler_may_ask_while_its_thread_waits_for_a_place() -> None:
+    def ask(*_: object) -> None:
+        seen.append(client.typed.get_deployment(deploymentId="d-1").status)
+        hang.let_go()
+
+    gate, seen = Gate(), list[Any]()
+    codedeploy = CodeDeploy(throttle=gate)
+    with Clients() as clients:
+        client = clients.capped(codedeploy, gate)
+        hang = codedeploy.hang(READ, ids(1)[0])
+        other = clients.beside(client.iterate(ids(1)))
+        hang.wait_for()
+        usual = signal.signal(signal.SIGALRM, ask)
+        signal.setitimer(signal.ITIMER_REAL, 0.1)
+        assert got(client.batch_get(ids(20)[1:]).deployment_targets) == ids(20)[1:]
+        signal.signal(signal.SIGALRM, usual)
+        assert other().target_id == ids(1)[0]
+    assert seen == ["InProgress"]
 
 
 @pytest.mark.parametrize("how", ["closed", "given up"])
