@@ -59,11 +59,14 @@ class Job(JobBase):
         return await AsyncCall(self._run.twins, request).make()
 
     async def _keep(self, work: Work) -> None:
-        _within.set((*_within.get(), self))
+        outer = _within.get()
+        _within.set((*outer, self))
         try:
             self.outcome = await work(self.call), None
         except Exception as error:  # noqa: BLE001 - raised where the result is consumed
             self.outcome = None, error
+        finally:  # else, an answer would wait for the garbage collector
+            _within.set(outer)
 
 
 class Run(RunBase):
