@@ -247,7 +247,7 @@ _SHARED = SchemaValidator(structure_schema(_Target, on_error="omit"))
 
 def read_envelope(envelope: Any, place: str) -> DeploymentTarget:
     """Read one envelope, however odd it is, or raise UnreadableError with its place."""
-    with suppress(ValidationError):
+    with suppress(ValidationError):  # the fast pass; without an id, the other one can tell
         target: KnownTarget = _ENVELOPE.validate_python(envelope)
         if target.target_id is not None:
             return target

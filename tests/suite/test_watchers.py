@@ -161,16 +161,6 @@ EDITS: dict[str, Callable[[dict[str, Any]], object]] = {
 }
 
 
-def test_a_watcher_that_puts_no_list_there_is_told(clients: Clients, watchers: Watchers) -> None:
-    client = clients.wrap(
-        watchers.watch(
-            clients.answered(CodeDeploy(STEP)), lambda answer: answer.update(deploymentTargets=7)
-        )
-    )
-    with pytest.raises(InvalidResponseError, match="deploymentTargets is no list"):
-        client.batch_get(WANTED)
-
-
 @pytest.mark.parametrize("how", EDITS)
 def test_what_a_watcher_edits_counts_and_the_rest_keeps_its_payload(
     clients: Clients, watchers: Watchers, how: str
@@ -189,6 +179,16 @@ def test_what_a_watcher_edits_counts_and_the_rest_keeps_its_payload(
     assert output.missing_target_ids == {
         "removed": ["i-1"], "relabelled": ["m-1"], "emptied": WANTED
     }.get(how, [])  # fmt: skip
+
+
+def test_a_watcher_that_puts_no_list_there_is_told(clients: Clients, watchers: Watchers) -> None:
+    client = clients.wrap(
+        watchers.watch(
+            clients.answered(CodeDeploy(STEP)), lambda answer: answer.update(deploymentTargets=7)
+        )
+    )
+    with pytest.raises(InvalidResponseError, match="deploymentTargets is no list"):
+        client.batch_get(WANTED)
 
 
 def test_a_cache_keeps_boto3_s_dict_for_typed_and_direct_calls(
