@@ -9,17 +9,14 @@ import asyncio
 import math
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable
 from contextlib import aclosing, suppress
-from contextvars import ContextVar
 from inspect import isawaitable
 from typing import Any
 
 from ._call import AsyncCall
 from ._requests import Request, RunBase, Work
-from ._throttling import JobBase
+from ._throttling import JobBase, within
 
 _LOOK_AGAIN, _LOOKS = 0.1, 20  # the seconds from one look to the next, and how many
-# The jobs that this task is in, or was started in, as by asyncio.gather: they may wait for it.
-_within: ContextVar[tuple[Any, ...]] = ContextVar("codedeploy_targets_within", default=())
 
 
 class Job(JobBase):
@@ -28,7 +25,7 @@ class Job(JobBase):
     def __init__(self, run: Run, work: Work) -> None:
         super().__init__(run)
         self._woken = asyncio.Event()
-        self.task = asyncio.create_task(self._keep(work))
+        self.task = asyncio.create_task(self.keep(work))
 
     def cancel(self, looks: int = _LOOKS) -> None:
         # Once, whoever does it: a second time would cut its cleanup short and, before Python
@@ -57,16 +54,6 @@ class Job(JobBase):
 
     async def make(self, request: Request) -> Any:
         return await AsyncCall(self._run.twins, request).make()
-
-    async def _keep(self, work: Work) -> None:
-        outer = _within.get()
-        _within.set((*outer, self))
-        try:
-            self.outcome = await work(self.call), None
-        except Exception as error:  # noqa: BLE001 - raised where the result is consumed
-            self.outcome = None, error
-        finally:  # else, an answer would wait for the garbage collector
-            _within.set(outer)
 
 
 class Run(RunBase):
@@ -117,7 +104,7 @@ class Run(RunBase):
         for job in others:
             job.cancel()
         error = None
-        waited_for = [job for job in others if job not in _within.get()]
+        waited_for = [job for job in others if job not in within.get()]
         while pending := [job.task for job in waited_for if not job.done()]:
             try:
                 await asyncio.wait(pending)

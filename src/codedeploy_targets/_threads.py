@@ -53,6 +53,7 @@ class Job(JobBase):
     """What one thread does. Waits for no lock, unlike a Future: any thread may cancel it."""
 
     thread: threading.Thread | None = None  # None is the caller's
+    _kept = BaseException  # else, a thread would end without an outcome
 
     def __init__(self, run: Run) -> None:
         super().__init__(run)
@@ -68,13 +69,9 @@ class Job(JobBase):
         return self.outcome is not None
 
     def do(self, work: Work) -> None:
-        """Do some work, which blocks and never suspends; keep what comes of it as the outcome."""
-        try:
-            work(self.call).send(None)
-        except StopIteration as end:
-            self.outcome = end.value, None
-        except BaseException as error:  # noqa: BLE001 - raised where the result is consumed
-            self.outcome = None, error
+        """Do some work, which blocks and never suspends."""
+        with suppress(StopIteration):  # the end of a coroutine
+            self.keep(work).send(None)
 
     async def wait(self) -> None:
         # In the caller's thread, nobody else looks at the time.

@@ -19,7 +19,7 @@ from botocore.exceptions import ClientError
 
 from ._errors import is_throttled
 from ._lock import lock
-from ._requests import Request, RunBase
+from ._requests import Request, RunBase, Work
 
 _SPEED = 0.25  # how fast the cap rises: by this much for each `cap` calls that succeed
 # While there is a cap, a call counts as in company for so many seconds after one has succeeded:
@@ -27,6 +27,9 @@ _SPEED = 0.25  # how fast the cap rises: by this much for each `cap` calls that 
 _MEMORY_SECONDS = 2.0
 # In place of a comprehension: in Python 3.13.0, Ctrl-C in one may leave the lock around it locked.
 _is_over = methodcaller("is_over")
+# The jobs that this thread or task is in, or was started in, as by a handler of a call or by
+# asyncio.gather: their calls may wait for this one.
+within: ContextVar[tuple[JobBase, ...]] = ContextVar("codedeploy_targets_within", default=())
 
 
 class JobBase:
@@ -34,11 +37,23 @@ class JobBase:
 
     had_company = False  # whether other calls of the client were under way beside its own
     outcome: Any = None  # what the work returned, and what it raised, once it is done
+    _kept: type[BaseException] = Exception  # of what the work raises
     _woken: Any  # an event
 
     def __init__(self, run: RunBase) -> None:
         self._run = run
         self._is_cancelled = False
+
+    async def keep(self, work: Work) -> None:
+        """Do some work, and keep what comes of it as the outcome."""
+        outer = within.get()
+        try:
+            within.set((*outer, self))
+            self.outcome = await work(self.call), None
+        except self._kept as error:
+            self.outcome = None, error
+        finally:  # else, an answer would wait for the garbage collector
+            within.set(outer)
 
     async def call(self, request: Request) -> Any:
         """Make a call when the cap allows it."""
@@ -60,10 +75,6 @@ class JobBase:
     async def make(self, request: Request) -> Any: ...
 
 
-# The job of the call that this thread or task is in, whose handlers may make others.
-_outer: ContextVar[JobBase | None] = ContextVar("codedeploy_targets_job", default=None)
-
-
 class Throttle:
     """A cap on the calls of one client, which is there only after the service throttled some."""
 
@@ -81,12 +92,10 @@ class Throttle:
         """Make a call as soon as the cap allows it; again, if our own concurrency throttled it."""
         # A call that a handler makes within another one, which keeps its place until this one ends;
         # or that a signal's handler makes in the thread of one that waits.
-        outer = _outer.get()
-        if outer in self._under_way or outer in self._waiting:
+        if any(each in self._under_way or each in self._waiting for each in within.get()):
             return await job.make(request)
         while True:
             try:
-                _outer.set(job)
                 while not self._enter(job):
                     await job.wait()
                 answer = await job.make(request)
@@ -98,7 +107,6 @@ class Throttle:
                 self._raise_cap()
                 return answer
             finally:
-                _outer.set(outer)
                 self._leave(job)
 
     def _enter(self, job: JobBase) -> bool:

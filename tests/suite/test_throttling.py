@@ -165,6 +165,26 @@ def test_a_call_within_a_throttled_call_waits_for_no_place(clients: Clients) -> 
     assert len(seen) == 2
 
 
+def test_a_call_within_one_of_another_client_waits_for_no_place_either(clients: Clients) -> None:
+    seen = list[Any]()
+
+    async def ask_the_other(**_: Any) -> None:
+        if not seen:
+            seen.append(None)
+            await clients.result(other.typed.get_deployment(deploymentId="d-1"))
+
+    async def ask(**_: Any) -> None:
+        seen.append(await clients.result(client.typed.get_deployment(deploymentId="d-1")))
+
+    gate = Gate()
+    client = clients.capped(CodeDeploy(throttle=gate), gate)
+    other = clients.canned(CodeDeploy())
+    client.on("after-call", clients.handler(ask_the_other))
+    other.on("after-call", clients.handler(ask))
+    assert got(client.batch_get(ids(3)).deployment_targets) == ids(3)
+    assert len(seen) == 2
+
+
 def test_a_signal_s_handler_may_ask_while_its_thread_waits_for_a_place() -> None:
     def ask(*_: object) -> None:
         seen.append(client.typed.get_deployment(deploymentId="d-1").status)
