@@ -31,14 +31,15 @@ class ClientBase:
     """What both clients have: the wrapped client, its exceptions, and the cap on its calls."""
 
     client: Any = None  # on the class, too, so that create_autospec finds it
+    _run_class: Any = Run
     _iterables: tuple[type, ...] = (Iterable,)
 
-    def __init__(self, client: Any, *, max_concurrency: int, asynchronous: bool) -> None:
+    def __init__(self, client: Any, *, max_concurrency: int) -> None:
         if index(max_concurrency) < 1:  # a TypeError for 1.5
             raise ValueError(f"max_concurrency must be at least 1, not {max_concurrency}")
         if isinstance(client, ClientBase):
             raise TypeError("client is a typed client already: use it, or wrap its `client`")
-        check_client(client, asynchronous=asynchronous)
+        check_client(client, asynchronous=self._run_class.is_async)
         self.client = client
         self._twins = Twins(client)
         self._max_concurrency = max_concurrency
@@ -49,10 +50,10 @@ class ClientBase:
         """The wrapped client's own, for `except client.exceptions.…Exception`."""
         return cast("Exceptions", self.client.exceptions)
 
-    def _current_twins(self) -> Twins:
+    def _run(self, plan: Callable[[Any], Plan], limit: int | None = None) -> Any:
         if self._twins.client is not self.client:  # which a test may have replaced
             self._twins = Twins(self.client)
-        return self._twins
+        return self._run_class(self._twins, self._throttle, limit or self._max_concurrency, plan)
 
     def _stream(
         self, deployment_id: str, target_ids: Any, target_filters: Any, *, skip_missing: bool
@@ -88,7 +89,7 @@ class DeploymentTargetsClient(ClientBase):
 
     def __init__(self, client: BaseClient | None = None, *, max_concurrency: int = 8) -> None:
         client = default_client() if client is None else client
-        super().__init__(client, max_concurrency=max_concurrency, asynchronous=False)
+        super().__init__(client, max_concurrency=max_concurrency)
 
     def batch_get_deployment_targets(
         self, *, deploymentId: str, targetIds: Iterable[str], skip_missing: bool = False
@@ -191,9 +192,6 @@ class DeploymentTargetsClient(ClientBase):
         Raises what `batch_get_deployment_targets` does.
         """
         return cast("DeploymentInfo", self._run(partial(get_deployment, deploymentId), 1).take())
-
-    def _run(self, plan: Callable[[Run], Plan], limit: int | None = None) -> Run:
-        return Run(self._current_twins(), self._throttle, limit or self._max_concurrency, plan)
 
 
 class IteratorBase:

@@ -15,7 +15,7 @@ from ._answers import Output
 from ._client import ClientBase, IteratorBase, WatchBase
 from ._deployments import DeploymentInfo
 from ._models import DeploymentTarget
-from ._requests import Batches, Plan, TargetFilters, checked_ids, get_deployment, merge
+from ._requests import Batches, TargetFilters, checked_ids, get_deployment, merge
 from ._tasks import Run, aiter_of
 from ._watching import Watch
 
@@ -39,10 +39,11 @@ class AsyncDeploymentTargetsClient(ClientBase):
         ValueError: `max_concurrency` is below 1.
     """
 
+    _run_class = Run
     _iterables = (Iterable, AsyncIterable)
 
     def __init__(self, client: AioBaseClient, *, max_concurrency: int = 8) -> None:
-        super().__init__(client, max_concurrency=max_concurrency, asynchronous=True)
+        super().__init__(client, max_concurrency=max_concurrency)
 
     async def batch_get_deployment_targets(
         self,
@@ -151,9 +152,6 @@ class AsyncDeploymentTargetsClient(ClientBase):
         run = self._run(partial(get_deployment, deploymentId))
         deployment: DeploymentInfo = await run.take()
         return deployment
-
-    def _run(self, plan: Callable[[Run], Plan]) -> Run:
-        return Run(self._current_twins(), self._throttle, self._max_concurrency, plan)
 
 
 class AsyncDeploymentTargetIterator(IteratorBase, AsyncIterator[DeploymentTarget]):
