@@ -136,14 +136,13 @@ async def get_batch(
             request_id = answer.response_metadata[0].request_id
             _logger.debug("request %s: %d targets are missing", request_id, len(missing))
             return answer.model_copy(update={"missing_target_ids": missing})
-    refused = Output.model_construct(response_metadata=refusals)
     if len(target_ids) == 1:
-        return refused.model_copy(update={"missing_target_ids": [*target_ids]})
+        return Output.model_construct(missing_target_ids=target_ids, response_metadata=refusals)
     half = len(target_ids) // 2
     get_half = partial(get_batch, call, deployment_id, skip_missing=True)
     first = await get_half(target_ids[:half])
     second = await get_half(target_ids[half:], at_fault=not first.missing_target_ids)
-    return merge([refused, first, second])
+    return merge([Output.model_construct(response_metadata=refusals), first, second])
 
 
 def merge(outputs: Iterable[Output]) -> Output:
