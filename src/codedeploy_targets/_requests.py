@@ -173,24 +173,17 @@ class Batches:
     """The batches of one request.
 
     `source` holds the ids, or gives them page by page: a list, a Listing, or an iterable. At most
-    `window` batches are under way or wait to be consumed. `on_output` returns what to yield of one.
+    `window` batches are under way or wait to be consumed.
     """
 
     def __init__(
-        self,
-        deployment_id: str,
-        source: Any,
-        *,
-        skip_missing: bool,
-        window: float = math.inf,
-        on_output: Callable[[Output], Output] = lambda output: output,
+        self, deployment_id: str, source: Any, *, skip_missing: bool, window: float = math.inf
     ) -> None:
         self.missing_target_ids: list[str] = []
         self.ready: deque[list[str]] = deque()
         self._get = partial(get_batch, deployment_id=deployment_id, skip_missing=skip_missing)
         self._source: Any = source
         self._window = window
-        self._on_output = on_output
         self._jobs: deque[Any] = deque()
         self._page: Any = None
         self._batch: list[str] = []
@@ -201,8 +194,8 @@ class Batches:
         if isinstance(source, list):
             self._add(source, is_last=True)
 
-    def plan(self, run: RunBase) -> Plan:
-        """Yield the outputs in order; raise the first error in this order."""
+    def plan(self, run: RunBase, on_output: Callable[[Output], Output] = lambda each: each) -> Plan:
+        """Yield what `on_output` returns of the outputs, in order; raise the first error in it."""
         is_listing, read_seconds = isinstance(self._source, Listing), 0.0
         try:
             while True:
@@ -212,7 +205,7 @@ class Batches:
                 if self._jobs and self._jobs[0].done():
                     output = self._jobs.popleft().result()
                     self.missing_target_ids += output.missing_target_ids
-                    yield self._on_output(output)
+                    yield on_output(output)
                 elif self._may_read(run):
                     # Reading the user's ids may block this thread. So the calls under way first
                     # have as long to end as it took the last time.

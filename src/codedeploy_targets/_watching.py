@@ -111,8 +111,8 @@ class Watch:
             self.deployment = yield from get_deployment(self._deployment_id, run)
         try:
             ids = yield from self._ids_to_read(run)
-            options: Any = {"window": run.limit, "on_output": self._note_changes}
-            yield from Batches(self._deployment_id, ids, skip_missing=True, **options).plan(run)
+            batches = Batches(self._deployment_id, ids, skip_missing=True, window=run.limit)
+            yield from batches.plan(run, self._note_changes)
             self._has_read_all = bool(self._last_json)
         except ClientError as error:
             if error_code(error) != "DeploymentNotStartedException":
