@@ -12,7 +12,6 @@ import os
 import time
 from contextvars import ContextVar
 from itertools import filterfalse
-from operator import methodcaller
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -25,8 +24,6 @@ _SPEED = 0.25  # how fast the cap rises: by this much for each `cap` calls that 
 # While there is a cap, a call counts as in company for so many seconds after one has succeeded:
 # earlier concurrency has used up what botocore allows a client in retries.
 _MEMORY_SECONDS = 2.0
-# In place of a comprehension: in Python 3.13.0, Ctrl-C in one may leave the lock around it locked.
-_is_over = methodcaller("is_over")
 # The jobs that this thread or task is in, or was started in, as by a handler of a call or by
 # asyncio.gather: their calls may wait for this one.
 within: ContextVar[tuple[JobBase, ...]] = ContextVar("codedeploy_targets_within", default=())
@@ -114,8 +111,9 @@ class Throttle:
         with lock():
             if self._process != os.getpid():  # a fork: the calls under way are the parent's
                 self._begin()
-            self._under_way = [*filterfalse(_is_over, self._under_way)]
-            self._waiting = [*filterfalse(_is_over, self._waiting)]
+            # No comprehensions: in Python 3.13.0, Ctrl-C in one may leave the lock locked.
+            self._under_way = [*filterfalse(lambda each: each.is_over(), self._under_way)]
+            self._waiting = [*filterfalse(lambda each: each.is_over(), self._waiting)]
             if job not in self._waiting:
                 self._waiting.append(job)
             if self._waiting[0] is not job or len(self._under_way) + 1 > self._cap:
