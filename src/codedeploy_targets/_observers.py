@@ -9,7 +9,6 @@ from types import FunctionType, MethodType
 from typing import Any
 
 from botocore.history import get_global_history_recorder
-from botocore.parsers import ResponseParser
 
 from ._answers import Output, read_targets
 from ._models import AWS_MEMBERS, read_envelope
@@ -82,7 +81,7 @@ def _parser_of(client: Any) -> Any:
         return None
     parser = factory.create_parser("json")
     names = "parse", "_do_parse", "_handle_json_body", "_parse_body_as_json"
-    functions = [parser, ResponseParser.parse, *(getattr(parser, name, None) for name in names)]
+    functions = [parser, *(getattr(parser, name, None) for name in names)]
     # Datadog's wrapper looks at no answer.
     is_own = all(_is_botocores(each) or _is_datadogs(each) for each in functions)
     return parser if is_own else None
