@@ -44,7 +44,7 @@ class _Event:
         with suppress(RuntimeError):  # it is set already
             self._lock.release()
 
-    def wait(self, seconds: float = -1) -> bool:
+    def wait(self, seconds: float) -> bool:
         """Wait until it is set, and clear it; tell whether it was set in time."""
         return self._lock.acquire(timeout=seconds)
 
