@@ -1,5 +1,6 @@
 """Change here: how the service's answers become models, in one fast pass or a lenient one."""
 
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -74,11 +75,11 @@ def read_targets(answer: Any) -> Output:
 
 def read_metadata(response: Any) -> ResponseMetadata:
     """Read botocore's ResponseMetadata; of a stub or a mock, values of a wrong type are dropped."""
-    told = response.get("ResponseMetadata") if isinstance(response, dict) else None
-    told = told if isinstance(told, dict) else {}
+    told = response.get("ResponseMetadata") if isinstance(response, Mapping) else None
+    told = told if isinstance(told, Mapping) else {}
     headers, request_id = told.get("HTTPHeaders"), told.get("RequestId")
-    headers = headers.items() if isinstance(headers, dict) else ()
-    numbers = {name: each for name, each in told.items() if type(each) is int}
+    headers = headers.items() if isinstance(headers, Mapping) else ()
+    numbers = {name: int(each) for name, each in told.items() if isinstance(each, int)}
     # Not validated, as that would make each process's first call complete the class, for which
     # pydantic looks for plugins among all that is installed.
     return ResponseMetadata.model_construct(

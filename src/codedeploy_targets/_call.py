@@ -7,7 +7,7 @@ is not JSON gets the status 500, so that the client's retry settings apply, as b
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from http import HTTPStatus
 from typing import Any
@@ -18,7 +18,7 @@ from botocore.exceptions import ClientError
 
 from ._answers import Output, read_listing, read_metadata, read_targets
 from ._deployments import read_deployment
-from ._errors import InvalidResponseError
+from ._errors import InvalidResponseError, error_code
 from ._json import NotJSONError, UnreadableError, load
 from ._lock import lock
 from ._observers import show
@@ -30,6 +30,8 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "list_deployment_targets": read_listing,
     "get_deployment": read_deployment,
 }
+# The members that an answer of these operations may have.
+_MEMBERS = {"deploymentTargets", "targetIds", "nextToken", "deploymentInfo"}
 
 
 def check_client(client: Any, *, asynchronous: bool) -> None:
@@ -105,7 +107,8 @@ class Call:
             response = getattr(twin, self._request.method)(**params)
             return self._read(await response if self._is_async else response)
         except ClientError as error:
-            if self._error:  # botocore made a ClientError of the status that `_read_body` set
+            # botocore's own, of the status that `_read_body` set; a wrapper may raise another one.
+            if self._error and error_code(error) == "500":
                 self._read(error.response)  # raises InvalidResponseError
             raise
 
@@ -128,8 +131,10 @@ class Call:
         return answer.model_copy(update=update) if isinstance(answer, Output) else answer
 
     def _read_whole(self, response: Any, content_length: str) -> Any:
-        # Else, a wrapper may have put an answer of its own in the place of one that is unreadable.
-        if self._error and {*(response or ())} <= {"Error", "ResponseMetadata"}:
+        # A wrapper may put an answer of its own in the place of one that is unreadable. Who only
+        # tidies up what botocore made of that one puts an empty list there.
+        given = response if isinstance(response, Mapping) else {}
+        if self._error and not any(given[each] for each in given.keys() & _MEMBERS):
             raise self._error
         # Of a client that hides its endpoint, an empty dict is a cut answer, unless `{}` came.
         is_other = content_length.isdecimal() and int(content_length) != len("{}")
@@ -149,10 +154,10 @@ class Call:
         event = event_name.removesuffix(f".codedeploy.{self._operation}")
         if event == "request-created":  # the next attempt
             self._error, self._reader = None, _READERS[self._request.method]
-        elif event == "needs-retry" and self._error:
+        elif event == "needs-retry" and isinstance(self._error, NotJSONError):
             # The retry handlers look at the HTTP response, not at what was parsed of it.
-            http_response, parsed = kwargs["response"]
-            http_response.status_code = parsed["ResponseMetadata"]["HTTPStatusCode"]
+            http_response, _ = kwargs["response"]
+            http_response.status_code = HTTPStatus.INTERNAL_SERVER_ERROR.value
         yield  # to the user's handlers: so they see the body, and may change it, before the library
         if event == "before-parse":
             response = kwargs["response_dict"]
@@ -177,6 +182,8 @@ class Call:
             with suppress(UnreadableError):
                 if not isinstance(load(body), dict):
                     response["body"] = b"{}"
+            return
+        if customized.keys() & _MEMBERS:  # a handler of the user's has read it
             return
         try:
             answer = self._reader(body)

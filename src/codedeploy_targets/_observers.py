@@ -25,8 +25,6 @@ def show(output: Output, client: Any, response: Any, customized: Any) -> Callabl
     # botocore logs what it parses.
     logging.getLogger("botocore.parsers").debug("Response body:\n%r", response["body"])
     body, response["body"] = response["body"], b""
-    if "deploymentTargets" in customized:  # by a handler of the user's
-        return read_targets
     if not _is_observed(client):
         return lambda _: output
     shape = client.meta.service_model.operation_model("BatchGetDeploymentTargets").output_shape
@@ -112,6 +110,7 @@ def _is_observed(client: Any) -> bool:
         functions += [endpoint.make_request, endpoint._send_request, endpoint._get_response]
         functions += [endpoint._do_get_response, endpoint._needs_retry]
         functions += [events.emit, events._emitter.emit, events._emitter._emit]
+        functions.append(client._endpoint._event_emitter.emit)  # the same, if nobody replaced it
         for event in ("response-received", "needs-retry", "after-call"):
             name = f"{event}.codedeploy.BatchGetDeploymentTargets"
             functions += events._emitter._handlers.prefix_search(name)

@@ -18,7 +18,7 @@ from support.pages import fleet, ids
 LONG = 60.0  # seconds: a wait that no test may reach
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable
 
     from support.clients import Client
 
@@ -140,3 +140,25 @@ def test_a_handler_may_close_its_stream_in_another_task() -> None:
         client.on("after-call", close)
         targets = client.iterate(ids(200))
         assert list(targets) == []
+
+
+def test_ids_may_close_their_stream_while_nobody_waits_for_it() -> None:
+    async def produce() -> AsyncIterator[str]:
+        for target_id in ids(40):
+            yield target_id
+        hang.let_go()
+        await taken.wait()
+        await targets.aclose()
+
+    async def body() -> None:
+        assert (await anext(targets)).target_id == ids(1)[0]
+        taken.set()
+
+    pytest.importorskip("aiobotocore")
+    taken, codedeploy = asyncio.Event(), CodeDeploy()
+    hang = codedeploy.hang(READ)
+    with AsyncClients() as clients:
+        client = clients.served(codedeploy, max_concurrency=2).typed
+        targets = client.iter_deployment_targets(deploymentId="d-1", targetIds=produce())
+        clients.finish(body())
+        clients.wait_until(lambda: not clients.tasks())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from functools import partial
+from http import HTTPStatus
 from itertools import product, repeat
 from typing import TYPE_CHECKING, Any
 from unittest.mock import AsyncMock, MagicMock, create_autospec
@@ -80,7 +81,8 @@ def test_the_metadata_of_a_made_up_answer_may_be_odd(clients: Clients, metadata:
 
 def test_the_metadata_of_a_stub_need_not_be_text(clients: Clients) -> None:
     client = clients.canned(unanswered)
-    metadata = {"RequestId": 1, "HTTPStatusCode": 200, "HTTPHeaders": {"content-length": 2}}
+    headers = {"content-length": 2}
+    metadata = {"RequestId": 1, "HTTPStatusCode": HTTPStatus.OK, "HTTPHeaders": headers}
     with clients.stubber(client.wrapped) as stubber:
         answer = {"deploymentTargets": [], "ResponseMetadata": metadata}
         stubber.add_response("batch_get_deployment_targets", answer)

@@ -360,29 +360,6 @@ def test_an_iterable_that_closes_its_stream_leaves_no_task(clients: AsyncClients
     clients.wait_until(lambda: not clients.tasks())
 
 
-def test_an_iterable_that_closes_its_stream_while_nobody_waits_leaves_no_task(
-    clients: AsyncClients,
-) -> None:
-    async def produce() -> AsyncIterator[str]:
-        for number, target_id in enumerate(ids(1000)):
-            if number == 40:
-                hang.let_go()
-                await taken.wait()
-                await targets.aclose()
-            yield target_id
-
-    async def body() -> None:
-        assert (await anext(targets)).target_id == ids(1)[0]
-        taken.set()
-
-    taken, codedeploy = asyncio.Event(), CodeDeploy()
-    hang = codedeploy.hang(READ)
-    client = clients.served(codedeploy, max_concurrency=2).typed
-    targets = client.iter_deployment_targets(deploymentId="d-1", targetIds=produce())
-    clients.finish(body())
-    clients.wait_until(lambda: not clients.tasks())
-
-
 def test_cancelling_every_other_task_before_it_has_begun_ends_the_caller(
     clients: AsyncClients,
 ) -> None:

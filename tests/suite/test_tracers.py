@@ -1,4 +1,4 @@
-"""Tracers: calls in threads and tasks belong to the caller's span, and targets are counted."""
+"""Tracers and recorders: their spans have the caller's as parent, and they see the targets."""
 
 from __future__ import annotations
 
@@ -9,23 +9,29 @@ import subprocess
 import sys
 import threading
 from contextvars import ContextVar
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from botocore.exceptions import ClientError
+from botocore.history import BaseHistoryHandler, get_global_history_recorder
 from support.clients import AsyncClients, aiobotocore_client, got
 from support.codedeploy import GET, READ, THROTTLED, CodeDeploy, Step, cut_short
 from support.endpoint import boto3_client, serve
-from support.pages import fleet, ids
+from support.pages import fleet, ids, instance, target
 
-from codedeploy_targets import DeploymentTargetsClient
+from codedeploy_targets import DeploymentTargetsClient, UnknownTarget
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from support.clients import Clients
 
 UNKNOWN = {"deploymentTargetType": "MarsTarget", "marsTarget": {"targetId": "m-1"}}
+STEP = Step("Succeeded", [instance("i-1"), UNKNOWN, instance("i-2")])
+WANTED = ["i-1", "m-1", "i-2"]
+REQUEST: dict[str, Any] = {"deploymentId": "d-1", "targetIds": WANTED}
 BATCHES = 60
 ONCE = {"total_max_attempts": 1}
 
@@ -198,3 +204,54 @@ def test_x_ray_traces_the_number_of_targets(
 
 if __name__ == "__main__":
     {"trace": trace, "report": report, "measure": measure}[sys.argv[1]]()
+
+
+def test_botocore_s_history_records_the_targets(clients: Clients) -> None:
+    class Handler(BaseHistoryHandler):  # type: ignore[misc, unused-ignore]
+        def emit(self, event_type: str, payload: Any, source: str) -> None:  # noqa: ARG002
+            if event_type == "PARSED_RESPONSE":
+                recorded.append(payload)
+
+    recorder, recorded = get_global_history_recorder(), list[Any]()
+    client = clients.canned(CodeDeploy(STEP))
+    recorder.add_handler(Handler())
+    recorder.enable()
+    try:
+        client.batch_get(WANTED)
+        plain = client.call("batch_get_deployment_targets", **REQUEST)
+    finally:
+        recorder.disable()
+    assert recorded == [plain, plain]
+
+
+def test_placebo_records_and_replays_a_deployment(clients: Clients, tmp_path: Path) -> None:
+    placebo = pytest.importorskip("placebo")
+    client = clients.canned(CodeDeploy(Step("InProgress", [target("i-1", "InProgress")]), STEP))
+    session = SimpleNamespace(events=client.wrapped.meta.events)
+    pill = placebo.attach(session, data_path=str(tmp_path))
+    pill.record()
+    recorded = list(client.watch())
+    plain = client.call("batch_get_deployment_targets", **REQUEST)["deploymentTargets"]
+    pill.stop()
+    pill.playback()
+    replayed = list(client.watch())
+    assert client.call("batch_get_deployment_targets", **REQUEST)["deploymentTargets"] == plain
+    known = [each for each in recorded if not isinstance(each, UnknownTarget)]
+    assert [each for each in replayed if not isinstance(each, UnknownTarget)] == known
+    assert len(replayed) == len(recorded) == len(known) + 1 == 4
+
+
+def test_opentelemetry_s_response_hook_gets_the_targets(clients: Clients) -> None:
+    opentelemetry = pytest.importorskip("opentelemetry.instrumentation.botocore")
+    kind = "Aiobotocore" if isinstance(clients, AsyncClients) else "Botocore"
+    instrumentor = getattr(opentelemetry, f"{kind}Instrumentor")()
+    client = clients.canned(CodeDeploy(STEP))
+    plain = client.call("batch_get_deployment_targets", **REQUEST)
+    hooked = []
+    instrumentor.instrument(response_hook=lambda *args: hooked.append(args[2:]))
+    try:
+        output = client.batch_get(WANTED)
+    finally:
+        instrumentor.uninstrument()
+    assert hooked == [(READ, plain)]
+    assert output.deployment_targets[1].target_id == "m-1"

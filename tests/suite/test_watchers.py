@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import json
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 from inspect import isawaitable, iscoroutinefunction
 from operator import attrgetter
@@ -12,11 +14,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.client import BaseClient
 from botocore.exceptions import ClientError
-from botocore.history import BaseHistoryHandler, get_global_history_recorder
 from support.clients import AsyncClients, got
-from support.codedeploy import READ, CodeDeploy, Step, cut_short
+from support.codedeploy import LIST, READ, CodeDeploy, Step, cut_short
 from support.endpoint import Response, canned
-from support.pages import ids, instance, page, target
+from support.pages import ids, instance, page
 
 from codedeploy_targets import (
     BatchGetDeploymentTargetsOutput,
@@ -27,7 +28,6 @@ from codedeploy_targets import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from support.clients import Clients
 
@@ -191,6 +191,22 @@ def test_a_watcher_that_puts_no_list_there_is_told(clients: Clients, watchers: W
         client.batch_get(WANTED)
 
 
+@pytest.mark.usefixtures("retry_at_once")
+@pytest.mark.parametrize("body", [b'{"message": "Forbidden"}', page([instance("i-1")])[:-9]])
+@pytest.mark.parametrize("operation", [LIST, READ])
+def test_a_watcher_that_tidies_up_does_not_hide_that_an_answer_is_unreadable(
+    clients: Clients, watchers: Watchers, operation: str, body: bytes
+) -> None:
+    def tidy(answer: dict[str, Any]) -> None:
+        for name in ("deploymentTargets", "targetIds"):
+            answer[name] = [each for each in answer.get(name, []) if each]
+
+    codedeploy = CodeDeploy(STEP, instead={operation: [Response(body)] * 9})
+    client = clients.wrap(watchers.watch(clients.answered(codedeploy), tidy))
+    with pytest.raises(InvalidResponseError, match=f"response to {operation} cannot be read"):
+        list(client.iterate(WANTED if operation == READ else None))
+
+
 def test_a_cache_keeps_boto3_s_dict_for_typed_and_direct_calls(
     clients: Clients, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -246,6 +262,35 @@ def test_what_a_handler_parses_itself_counts(clients: Clients) -> None:
     assert (got(output.deployment_targets), output.missing_target_ids) == (["i-2"], ["i-1"])
 
 
+def test_a_handler_may_read_what_the_library_cannot(clients: Clients) -> None:
+    def unpack(response_dict: Any, customized_response_dict: Any, **_: Any) -> None:
+        customized_response_dict.update(json.loads(zlib.decompress(response_dict["body"])))
+        response_dict["body"] = b""
+
+    packed = Response(zlib.compress(page([instance("i-1")])))
+    codedeploy = CodeDeploy(instead={READ: [packed]})
+    client = clients.canned(codedeploy)
+    client.on("before-parse", unpack)
+    assert got(client.batch_get(["i-1"]).deployment_targets) == ["i-1"]
+    assert len(codedeploy.batches) == 1
+
+
+def test_who_takes_the_place_of_the_endpoint_s_emitter_sees_the_targets(clients: Clients) -> None:
+    class Tracer:
+        def emit(self, event_name: str, **kwargs: Any) -> Any:
+            if event_name.startswith("response-received"):
+                seen.append(kwargs["parsed_response"]["deploymentTargets"])
+            return own.emit(event_name, **kwargs)
+
+    client, seen = clients.canned(CodeDeploy(STEP)), list[Any]()
+    plain = client.call("batch_get_deployment_targets", **REQUEST)["deploymentTargets"]
+    endpoint = vars(client.wrapped)["_endpoint"]
+    own = endpoint._event_emitter  # noqa: SLF001
+    endpoint._event_emitter = Tracer()  # noqa: SLF001
+    assert got(client.batch_get(WANTED).deployment_targets) == WANTED
+    assert seen == [plain]
+
+
 def test_where_one_cannot_tell_somebody_looks(clients: Clients) -> None:
     client = clients.canned(CodeDeploy(STEP))
     plain = client.call("batch_get_deployment_targets", **REQUEST)
@@ -256,60 +301,6 @@ def test_where_one_cannot_tell_somebody_looks(clients: Clients) -> None:
     client.wrapped.meta.events = SimpleNamespace(**{each: getattr(events, each) for each in names})
     assert got(client.batch_get(WANTED).deployment_targets) == WANTED
     assert seen == [plain]
-
-
-# The tools themselves.
-
-
-def test_botocore_s_history_records_the_targets(clients: Clients) -> None:
-    class Handler(BaseHistoryHandler):  # type: ignore[misc, unused-ignore]
-        def emit(self, event_type: str, payload: Any, source: str) -> None:  # noqa: ARG002
-            if event_type == "PARSED_RESPONSE":
-                recorded.append(payload)
-
-    recorder, recorded = get_global_history_recorder(), list[Any]()
-    client = clients.canned(CodeDeploy(STEP))
-    recorder.add_handler(Handler())
-    recorder.enable()
-    try:
-        client.batch_get(WANTED)
-        plain = client.call("batch_get_deployment_targets", **REQUEST)
-    finally:
-        recorder.disable()
-    assert recorded == [plain, plain]
-
-
-def test_placebo_records_and_replays_a_deployment(clients: Clients, tmp_path: Path) -> None:
-    placebo = pytest.importorskip("placebo")
-    client = clients.canned(CodeDeploy(Step("InProgress", [target("i-1", "InProgress")]), STEP))
-    session = SimpleNamespace(events=client.wrapped.meta.events)
-    pill = placebo.attach(session, data_path=str(tmp_path))
-    pill.record()
-    recorded = list(client.watch())
-    plain = client.call("batch_get_deployment_targets", **REQUEST)["deploymentTargets"]
-    pill.stop()
-    pill.playback()
-    replayed = list(client.watch())
-    assert client.call("batch_get_deployment_targets", **REQUEST)["deploymentTargets"] == plain
-    known = [each for each in recorded if not isinstance(each, UnknownTarget)]
-    assert [each for each in replayed if not isinstance(each, UnknownTarget)] == known
-    assert len(replayed) == len(recorded) == len(known) + 1 == 4
-
-
-def test_opentelemetry_s_response_hook_gets_the_targets(clients: Clients) -> None:
-    opentelemetry = pytest.importorskip("opentelemetry.instrumentation.botocore")
-    kind = "Aiobotocore" if isinstance(clients, AsyncClients) else "Botocore"
-    instrumentor = getattr(opentelemetry, f"{kind}Instrumentor")()
-    client = clients.canned(CodeDeploy(STEP))
-    plain = client.call("batch_get_deployment_targets", **REQUEST)
-    hooked = []
-    instrumentor.instrument(response_hook=lambda *args: hooked.append(args[2:]))
-    try:
-        output = client.batch_get(WANTED)
-    finally:
-        instrumentor.uninstrument()
-    assert hooked == [(READ, plain)]
-    assert output.deployment_targets[1].target_id == "m-1"
 
 
 INSIDE = {
@@ -391,6 +382,26 @@ def test_a_wrapper_may_answer_in_the_place_of_an_unreadable_answer(
         client.batch_get(["i-1", "i-2"]).to_boto3()["deploymentTargets"]
         == plain["deploymentTargets"]
     )
+
+
+@pytest.mark.usefixtures("retry_at_once")
+def test_a_wrapper_s_own_error_is_raised_as_it_is(
+    clients: Clients, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def explain(*args: Any) -> Any:
+        try:
+            return await clients.result(own(*args))
+        except ClientError:
+            raise denied from None
+
+    denied = ClientError({"Error": {"Code": "AccessDeniedException"}}, READ)
+    client = clients.canned(CodeDeploy(STEP, instead={READ: [cut_short] * 5}))
+    cls = base_of(client.wrapped)
+    own = cls._make_api_call
+    monkeypatch.setattr(cls, "_make_api_call", as_method(clients, explain))
+    with pytest.raises(ClientError) as caught:
+        client.batch_get(["i-1"])
+    assert caught.value is denied
 
 
 @pytest.mark.parametrize("returned", [None, ["i-1"]])
