@@ -5,14 +5,10 @@ from contextlib import suppress
 from typing import Any
 
 from pydantic import ValidationError
-from pydantic_core import SchemaValidator, core_schema
 
 from ._json import UnreadableError, check_members, drop_nulls, load, load_answer, mend
-from ._models import ENVELOPE_SCHEMA, DeploymentTarget, read_envelope
+from ._models import PAGE, DeploymentTarget, read_envelope
 from ._shapes import Shape
-
-_targets = core_schema.typed_dict_field(core_schema.list_schema(ENVELOPE_SCHEMA, strict=True))
-_ENVELOPES = SchemaValidator(core_schema.typed_dict_schema({"deploymentTargets": _targets}))
 
 
 class ResponseMetadata(Shape, frozen=True):
@@ -55,13 +51,9 @@ Output = BatchGetDeploymentTargetsOutput
 
 def read_targets(answer: Any) -> Output:
     """Read the bytes that the service sent, or boto3's dict; raise UnreadableError."""
-    is_json = isinstance(answer, bytes)
-    validate: Any = _ENVELOPES.validate_json if is_json else _ENVELOPES.validate_python
-    with suppress(ValidationError):  # the fast pass
-        targets = validate(answer)["deploymentTargets"]
-        # Without an id, the payload may be absent, or of another shape: the lenient pass can tell.
-        if all(target.target_id is not None for target in targets):
-            return Output.model_construct(deployment_targets=targets)
+    validate: Any = PAGE.validate_json if isinstance(answer, bytes) else PAGE.validate_python
+    with suppress(ValidationError):
+        return Output.model_construct(deployment_targets=validate(answer)["deploymentTargets"])
     answer = mend(load(answer))
     check_members(answer, "it", ["deploymentTargets"], "members, but no deploymentTargets")
     envelopes = answer.get("deploymentTargets")

@@ -69,7 +69,7 @@ class DeploymentInfo(Shape, frozen=True):
         return read_deployment(load_answer(answer))
 
 
-_ANSWER = SchemaValidator(structure_schema(DeploymentInfo, "deploymentInfo"))
+_READER = SchemaValidator(structure_schema(DeploymentInfo))
 write_deployment = writer(DeploymentInfo)  # as boto3's dict
 
 
@@ -80,4 +80,4 @@ def read_deployment(answer: Any) -> DeploymentInfo:
     if not isinstance(info, dict) or "status" not in info:
         raise UnreadableError("expected an answer to GetDeployment: deploymentInfo with a status")
     check_structure(DeploymentInfo, info, "deploymentInfo")
-    return cast("DeploymentInfo", read_structure(_ANSWER, answer, "deploymentInfo"))
+    return cast("DeploymentInfo", read_structure(_READER, info, "deploymentInfo"))

@@ -3,7 +3,7 @@
 import json
 from contextlib import suppress
 from datetime import timedelta
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, cast, get_args
 
 from pydantic import AwareDatetime, Field, ValidationError
 from pydantic.alias_generators import to_camel
@@ -121,7 +121,7 @@ class _Target(Shape, frozen=True, json_schema_extra=_require_type):
         target: Any = read_envelope(envelope, "the envelope")
         if type(target) in cls.__mro__[1:]:  # a user's own subclass
             given = target.model_dump(exclude_unset=True)  # as its own fields may have own classes
-            target = read_structure(cls.__pydantic_validator__, given, "the envelope", labels=0)
+            target = read_structure(cls.__pydantic_validator__, given, "the envelope")
         # Without a type, nor a payload that is known, it is no envelope.
         is_unlabelled = isinstance(target, UnknownTarget) and target.raw_type is None
         if is_unlabelled or not isinstance(target, cls):
@@ -201,9 +201,10 @@ class UnknownTarget(_Target, frozen=True):
         # botocore parses the members that AWS knows, whatever the type is.
         for kind, member in _MEMBER_OF_TYPE.items():
             if isinstance(payload := self.raw.get(member), dict):
-                usual = {"deploymentTargetType": kind, member: drop_nulls(payload)}
+                usual = {**drop_nulls(payload), "deploymentTargetType": kind}
                 with suppress(ValidationError):
-                    envelope[member] = _ENVELOPE.validate_python(usual).to_boto3().get(member, {})
+                    read = _READER_OF_TYPE[kind].validate_python(usual)
+                    envelope[member] = _WRITER_OF_TYPE[kind](read)
         return envelope
 
 
@@ -218,39 +219,43 @@ DeploymentTargetType = Literal[
 """The type of `deployment_target_type`: AWS's four types, and `UnknownTarget` for all others."""
 
 
-# The members of AWS's `DeploymentTarget` that hold the payloads, in the order of `KnownTarget`.
+_CLASSES = get_args(KnownTarget)
+# The members of AWS's `DeploymentTarget` that hold the payloads, in the order of the classes.
 _MEMBERS = ("instanceTarget", "lambdaTarget", "ecsTarget", "cloudFormationTarget")
-_CLASS_OF_MEMBER: dict[Any, Any] = dict(zip(_MEMBERS, get_args(KnownTarget), strict=True))
+_CLASS_OF_MEMBER: dict[Any, Any] = dict(zip(_MEMBERS, _CLASSES, strict=True))
 _MEMBER_OF_TYPE = {cls.__name__: member for member, cls in _CLASS_OF_MEMBER.items()}
-_WRITER_OF_TYPE = {cls.__name__: writer(cls) for cls in _CLASS_OF_MEMBER.values()}
+# Of a payload by itself, beside which the type stands.
+_READER_OF_TYPE = {cls.__name__: SchemaValidator(structure_schema(cls)) for cls in _CLASSES}
+_WRITER_OF_TYPE: dict[str, Any] = {cls.__name__: writer(cls) for cls in _CLASSES}
 
 _PARTS = (LifecycleEvent, Diagnostics, LambdaFunctionInfo, ECSTaskSet, TargetGroupInfo)
 # The members of each structure in an answer, as far as the models have them.
 AWS_MEMBERS: dict[str, set[str]] = {
     cls.__name__: {*aws_names(cls).values()} - {"deploymentTargetType"}
-    for cls in (*get_args(KnownTarget), *_PARTS)
+    for cls in (*_CLASSES, *_PARTS)
 } | {
     "BatchGetDeploymentTargetsOutput": {"deploymentTargets"},
     "DeploymentTarget": {"deploymentTargetType", *_MEMBERS},
 }
 
-# One envelope, as AWS sends almost all of them: flattened and read in one pass. It refuses all
-# that needs a second look, which `read_envelope` takes.
-ENVELOPE_SCHEMA = core_schema.tagged_union_schema(
+# The fast pass: a page as AWS sends almost all of them, flattened and read at once. It refuses all
+# that needs a second look, which `read_envelope` takes. So it needs an id: without one, the payload
+# may be absent, or of another shape.
+_envelope = core_schema.tagged_union_schema(
     {cls.__name__: structure_schema(cls, member) for member, cls in _CLASS_OF_MEMBER.items()},
     discriminator="deploymentTargetType",
 )
-_ENVELOPE = SchemaValidator(ENVELOPE_SCHEMA)
+_envelopes = core_schema.typed_dict_field(core_schema.list_schema(_envelope, strict=True))
+PAGE = SchemaValidator(core_schema.typed_dict_schema({"deploymentTargets": _envelopes}))
 # Of an unknown type, what cannot be read is left out.
 _SHARED = SchemaValidator(structure_schema(_Target, on_error="omit"))
 
 
 def read_envelope(envelope: Any, place: str) -> DeploymentTarget:
     """Read one envelope, however odd it is, or raise UnreadableError with its place."""
-    with suppress(ValidationError):  # the fast pass; without an id, the other one can tell
-        target: KnownTarget = _ENVELOPE.validate_python(envelope)
-        if target.target_id is not None:
-            return target
+    with suppress(ValidationError):
+        page = PAGE.validate_python({"deploymentTargets": [envelope]})
+        return cast("KnownTarget", page["deploymentTargets"][0])
     envelope, known = mend(envelope), ("deploymentTargetType", *_CLASS_OF_MEMBER)
     check_members(envelope, place, known, "neither a type nor a payload that AWS knows")
     kind = envelope.get("deploymentTargetType")
@@ -269,8 +274,8 @@ def read_envelope(envelope: Any, place: str) -> DeploymentTarget:
         check_structure(cls, payload, f"{place}.{member}")
     elif "targetId" in envelope:  # as in what 0.1.0 dumped
         raise UnreadableError(f"{place} has the payload's members beside the type")
-    usual = {"deploymentTargetType": cls.__name__, member: drop_nulls(payload)}
-    target = read_structure(_ENVELOPE, usual, place)
+    usual = {**drop_nulls(payload or {}), "deploymentTargetType": cls.__name__}
+    target: KnownTarget = read_structure(_READER_OF_TYPE[cls.__name__], usual, f"{place}.{member}")
     # `target_id`, set to None, tells `to_boto3` that the payload was empty, not absent.
     is_empty = payload is not None and target.model_fields_set == {"deployment_target_type"}
     return target.model_copy(update={"target_id": None}) if is_empty else target

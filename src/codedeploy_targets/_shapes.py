@@ -47,17 +47,17 @@ def aws_names(cls: type[Shape]) -> dict[str, str]:
 
 
 def structure_schema(cls: type[Shape], *path: str, on_error: Any = "raise") -> CoreSchema:
-    """Return the schema of a structure as AWS writes it, whose members stand at a path."""
+    """Return the schema of a structure as AWS writes it; at a path, of one that has an id."""
     # It ignores members that it does not know, and refuses null: see `drop_nulls`.
     fields = {}
     for name, aws_name in aws_names(cls).items():
         field = cls.model_fields[name]
         is_label = get_origin(field.annotation) is Literal  # it stands beside the payload
         place: list[str | int] = [aws_name] if is_label else [*path, aws_name]
-        schema = _value_schema(field.annotation)
-        schema = core_schema.with_default_schema(schema, default=field.default, on_error=on_error)
+        value = _value_schema(field.annotation)
+        absent = core_schema.with_default_schema(value, default=field.default, on_error=on_error)
         fields[name] = core_schema.model_field(
-            schema,
+            value if path and name == "target_id" else absent,
             validation_alias=place,
             serialization_alias=aws_name,
             serialization_exclude=is_label,
@@ -87,13 +87,12 @@ def _value_schema(annotation: Any) -> CoreSchema:
     return {**schema, "missing": annotation._missing_}
 
 
-def read_structure(validator: Any, value: Any, place: str, *, labels: int = 1) -> Any:
+def read_structure(validator: Any, value: Any, place: str) -> Any:
     """Read a structure, or raise UnreadableError, which tells the place of what is wrong in it."""
     try:
         return validator.validate_python(value)
     except ValidationError as error:
-        # In AWS's shape, pydantic's first part is a label: the type, or the structure's own name.
-        parts = [str(part) for part in error.errors()[0]["loc"][labels:] if part != ""]
+        parts = [str(part) for part in error.errors()[0]["loc"] if part != ""]
         raise UnreadableError(f"{'.'.join([place, *parts])} is not as expected") from None
 
 
