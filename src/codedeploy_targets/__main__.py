@@ -99,10 +99,9 @@ def _outcome(report: Report, goal: str | None) -> tuple[int, str]:
     error, deployment = report.error, report.deployment
     if isinstance(error, KeyboardInterrupt):
         return 128 + signal.Signals[str(error)], f"Ended by {error}."
-    is_late = isinstance(error, TimeoutError)
-    status = 124 if is_late else 2
-    # An OSError is of what could not be written, unless it is one of botocore's.
-    is_told = is_late or isinstance(error, BotoCoreError) or not isinstance(error, OSError)
+    status = 124 if isinstance(error, TimeoutError) else 2
+    # Any other OSError is of what could not be written, unless it is one of botocore's.
+    is_told = isinstance(error, (TimeoutError, BotoCoreError)) or not isinstance(error, OSError)
     if deployment.is_over and is_told:
         status = 0 if deployment.status in {"Succeeded", goal} else 1
     elif error is None:
