@@ -79,7 +79,7 @@ def _follow(args: Any, report: Report) -> None:
     # What is empty counts as not given, as in AWS's own CLI.
     profile, region = args.profile or None, args.region or None
     aws = default_client(profile=profile, region=region, config=IMPATIENT)
-    client, report.aws, deployment_id = DeploymentTargetsClient(aws), aws.meta, args.deployment_id
+    client, deployment_id = DeploymentTargetsClient(aws), args.deployment_id
     if args.group:
         names = {"applicationName": args.application, "deploymentGroupName": args.group}
         group = aws.get_deployment_group(**names).get("deploymentGroupInfo", {})
@@ -90,7 +90,8 @@ def _follow(args: Any, report: Report) -> None:
         if told := newest.rollback_info and newest.rollback_info.rollback_triggering_deployment_id:
             deployment_id, report.rollback = told, f"{deployment_id} {newest.status}"
     times = {"delay": args.delay, "timeout": args.timeout, "on_round": report.tell}
-    report.watch = client.watch_deployment_targets(deploymentId=deployment_id, **times)
+    watch = client.watch_deployment_targets(deploymentId=deployment_id, **times)
+    report.watch, report.aws = watch, aws.meta
     for target in report.watch:
         report.take(target)
 

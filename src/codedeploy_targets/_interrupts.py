@@ -23,7 +23,8 @@ def handle_signals(report: Any) -> None:
         now = time.monotonic()
         if now < report.ended_at:
             report.ended_at = now
-            if not report.is_telling:  # else, it ends right after that
+            report.watch.close()  # which cuts nothing that is just told
+            if report.aws is None:  # the watch has not begun
                 raise KeyboardInterrupt
         elif now > report.ended_at + 1:
             # `timeout`, and a terminal that closes, signal twice at once. A signal that comes a

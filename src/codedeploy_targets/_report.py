@@ -79,11 +79,10 @@ class Report:
     """
 
     def __init__(self, args: Any) -> None:
-        self.aws: Any = None  # what botocore's client tells of itself
+        self.aws: Any = None  # what botocore's client tells of itself, once the watch begins
         self.watch, self.deployment = DeploymentWatch(), DeploymentInfo()  # not known yet
         self.rollback: str | None = None
         self.error: BaseException | None = None  # the first, which ends the run
-        self.is_telling = False  # which no signal interrupts: it would be told twice, or in part
         self.ended_at = float("inf")  # in seconds of the clock: from then on, it only reports
         self.targets: dict[object, DeploymentTarget] = {}
         self.view: Any = None
@@ -96,7 +95,6 @@ class Report:
         self._thread.start()
 
     def tell(self, told: DeploymentInfo) -> None:
-        self.is_telling = True
         name, region = told.deployment_id, self.aws.region_name
         if self.deployment.status is None:
             domain, path = _DOMAINS.get(self.aws.partition), "codesuite/codedeploy/deployments"
@@ -108,13 +106,12 @@ class Report:
             self._print_new(f"{name} {told.status}")
         while self._new:
             self._show(self._new.popleft())
-        self.is_telling = False
         # `error`, as Python drops what a signal's handler raises while it finalizes an object.
         if self.error or not self._args.watch or self.has_reached_goal():
             self.watch.close()
 
     def take(self, target: DeploymentTarget) -> None:
-        # Quick, so that a signal that ends the run in the middle of a round loses no failure.
+        # Quick, so that a signal that closes the watch in the middle of a round loses no failure.
         label = getattr(target, "instance_label", None)
         self.targets[target.target_id or target.model_dump_json(), label] = target
         self._new.append(target)
