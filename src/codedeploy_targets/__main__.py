@@ -77,8 +77,7 @@ def _follow(args: Any, report: Report) -> None:
     if args.json_file:
         args.json_file.touch()
     # What is empty counts as not given, as in AWS's own CLI.
-    profile, region = args.profile or None, args.region or None
-    aws = default_client(profile=profile, region=region, config=IMPATIENT)
+    aws = default_client(profile=args.profile or None, region=args.region or None, config=IMPATIENT)
     client, deployment_id = DeploymentTargetsClient(aws), args.deployment_id
     if args.group:
         names = {"applicationName": args.application, "deploymentGroupName": args.group}
