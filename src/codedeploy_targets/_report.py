@@ -18,7 +18,7 @@ from typing import Any
 from pydantic_core import to_jsonable_python
 
 from . import DeploymentInfo, DeploymentTarget, DeploymentWatch, Diagnostics
-from ._deployments import write_deployment
+from ._deployments import RollbackInfo, write_deployment
 from ._failure_groups import FailureGroup, group_failures
 
 DONE = {"Succeeded", "Skipped"}
@@ -127,7 +127,7 @@ class Report:
     def has_reached_goal(self) -> bool:
         goal, targets = self._args.until, self.present()
         past = [each.status == "Skipped" or goal in _past_events(each) for each in targets]
-        is_past = bool(past) and all(past) and len(past) >= self.counts().total()
+        is_past = 0 < sum(past) == self.counts().total()
         return bool(goal) and (goal == self.deployment.status or is_past)
 
     def tell_rest(self) -> None:
@@ -144,10 +144,10 @@ class Report:
             self._print("AWS returned nothing for", _first_ids(missing))
         if cause := info.error_information:
             self._print(_join(": ", cause.code, cause.message))
-        rollback = self.rollback or getattr(info.rollback_info, "rollback_deployment_id", None)
-        message = getattr(info.rollback_info, "rollback_message", None)
-        if rollback or message:
-            self._print(rollback and "Rolled back by", rollback, message)
+        back = info.rollback_info or RollbackInfo()
+        rollback = self.rollback or back.rollback_deployment_id
+        if rollback or back.rollback_message:
+            self._print(rollback and "Rolled back by", rollback, back.rollback_message)
         if info.status:
             self._print(self._summary())
         if info.status and not info.is_over:
@@ -180,7 +180,7 @@ class Report:
         head = _join(" in ", f"{len(group.targets)} failed", group.lifecycle_event_name)
         self._print(_join(": ", head, why.error_code))
         ids = _first_ids([each.target_id or "without id" for each in group.targets])
-        width = max((get_terminal_size().columns if self._out.isatty() else 98) - 14, 20)
+        width = max(get_terminal_size((98, 24)).columns - 14, 20)
         targets = fill(ids, width, break_long_words=False, break_on_hyphens=False)
         duration = event and event.duration and span(event.duration.total_seconds())
         rows = {"targets": targets, "duration": duration, "script": why.script_name}
