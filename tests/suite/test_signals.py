@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from support.codedeploy import CodeDeploy, Step
 from support.command_line import PROGRAM, CommandLine, Ended
+from support.endpoint import Response
 from support.pages import fleet, ids, target
 
 from codedeploy_targets._report import Report
@@ -85,3 +86,14 @@ def test_ctrl_c_while_python_still_imports_shows_no_traceback(
     (tmp_path / f"{module}.py").write_text(code)
     cli.env["PYTHONPATH"] = f"{tmp_path}{os.pathsep}{cli.env.get('PYTHONPATH', '')}"
     assert cli.run("d-1") == Ended(130, "", "")
+
+
+def test_a_signal_ends_a_call_before_the_watch_begins(cli: CommandLine) -> None:
+    def answer(operation: str, _: object) -> Response:
+        assert operation == "GetDeploymentGroup"
+        os.kill(os.getpid(), signal.SIGTERM)
+        return Response(b"{}")
+
+    cli.answer = answer
+    ended = cli.run_here("--application", "app", "--group", "group")
+    assert ended == Ended(143, "", "codedeploy-targets: Ended by SIGTERM.\n")
