@@ -89,6 +89,7 @@ class Report:
         self._args, self._out = args, sys.stderr if args.json else sys.stdout
         self._new, self._told = deque[DeploymentTarget](), set[str]()
         self._lines, self._printed = list[str](), time.monotonic()
+        self._json = deque[str]()  # lines for stdout
         self._drawn = 0, 0, ""  # columns, lines, and the view
         self._over, self._thread = Event(), Thread(target=self._write_all, daemon=True)
         self._thread.start()
@@ -117,7 +118,7 @@ class Report:
 
     def _show(self, target: DeploymentTarget) -> None:
         if self._args.json:
-            self._put(f"{as_json(target)}\n", sys.stdout)
+            self._json.append(f"{as_json(target)}\n")
         has_failed = target.status == "Failed"
         why = (has_failed and target.diagnostics) or Diagnostics()
         text = _join(" ", target.target_id, target.status, doing(target))
@@ -219,7 +220,7 @@ class Report:
         return f"{self.deployment.deployment_id} {self.deployment.status}: {counts or 'no targets'}"
 
     def _write_all(self) -> None:
-        # One thread writes the lines: a call that hangs stops neither the view nor a sign of life.
+        # One thread writes, which no signal interrupts.
         while not self._over.wait(_TICK):
             self._write()
         self._write()
@@ -232,6 +233,8 @@ class Report:
             self.watch.close()
 
     def _write(self) -> None:
+        while self._json:
+            self._put(self._json.popleft(), sys.stdout)
         is_on, silence = self.deployment.status, time.monotonic() - self._printed
         if is_on and not self.view and silence >= _SIGN_OF_LIFE:
             self._print(time.strftime("%H:%M:%S"), self._summary())
