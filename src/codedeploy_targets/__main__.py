@@ -55,7 +55,6 @@ def main(argv: list[str] | None = None) -> int:
 
             report.view = view
 
-    handle_signals(report)
     follow = partial(_follow, args, report)
     for step in follow, report.tell_rest, report.explain, report.save, report.end:
         try:
@@ -74,6 +73,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _follow(args: Any, report: Report) -> None:
+    handle_signals(report)
     if args.json_file:
         args.json_file.touch()
     # What is empty counts as not given, as in AWS's own CLI.

@@ -241,7 +241,8 @@ class Report:
         (columns, height), end, view = get_terminal_size(), len(self._lines), ""
         if is_on and self.view and not self._over.is_set():
             # None of its lines wraps, however wide the terminal draws it.
-            view = f"\x1b[?7l{self.view(self, columns, height)}\x1b[?7h"
+            # The `^C` that a terminal shows has room behind the last one.
+            view = f"\x1b[?7l{self.view(self, columns - 2, height)}\x1b[?7h"
         (old_columns, start, old_view), self._drawn = self._drawn, (columns, end, view)
         # Row by row: tmux keeps in its history what a clearing to the end of the screen takes away.
         clear = "\r\x1b[2K" + "\x1b[A\x1b[2K" * old_view.count("\n") if old_view else ""

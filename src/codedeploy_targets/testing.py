@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import datetime, timezone
 from types import SimpleNamespace
 from typing import Any
@@ -30,13 +30,14 @@ _FILTERS = {
     "ServerInstanceLabel": ("instance_label", TargetLabel, "InvalidInstanceType"),
 }
 _in_use: list[MockDeploymentTargets] = []
+_patches = ExitStack()  # not `_patch.start()`, which a user's `patch.stopall()` would end
 
 
 @contextmanager
 def mock_deployment_targets() -> Iterator[MockDeploymentTargets]:
     """Add the two operations to moto, under `mock_aws` and in its server in this process."""
     if not _in_use:
-        _patch.start()
+        _patches.enter_context(_patch)
     _in_use.append(handle := MockDeploymentTargets())
     try:
         yield handle
@@ -44,7 +45,7 @@ def mock_deployment_targets() -> Iterator[MockDeploymentTargets]:
         # The last to leave, which need not be the first that entered, restores moto.
         _in_use.remove(handle)
         if not _in_use:
-            _patch.stop()
+            _patches.close()
 
 
 class MockDeploymentTargets:
@@ -82,8 +83,9 @@ class MockDeploymentTargets:
 
 
 def _state(deployment_id: str) -> Any:
-    for account in codedeploy_backends.values():
-        for backend in account.values():
+    # Copies, as the server's threads may add accounts and regions.
+    for account in [*codedeploy_backends.values()]:
+        for backend in [*account.values()]:
             if deployment := backend.deployments.get(deployment_id):
                 new = SimpleNamespace(deployment=deployment, targets=None, info={}, rounds=[])
                 # An attribute of moto's own object, so moto's reset drops both.

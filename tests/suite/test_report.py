@@ -348,7 +348,7 @@ def test_the_bar_is_that_of_all_targets_and_the_status_the_deployments(cli: Comm
             cli.once_shown("hanging", DENIED),
         ]},
     )  # fmt: skip
-    shown = views(cli.run_here("d-1", "--delay", "0", size=(24, 62)).out)
+    shown = views(cli.run_here("d-1", "--delay", "0", size=(24, 64)).out)
     assert f"\x1b[32mQueued  no targets yet  {'─' * 30}\x1b[m" in shown
     assert f"\x1b[32mInProgress  4 of 40 done, 0 failed  {'━' * 2}{'─' * 24}\x1b[m" in shown
     assert shown[-1].splitlines() == [
@@ -364,7 +364,7 @@ def test_a_view_as_high_as_its_room_has_all_that_is_busy(cli: CommandLine) -> No
     names = [*"ab", "i-0123456789abcdef01", "i-0123456789abcdef012"]
     step = Step("InProgress", [target(each, "Pending") for each in names])
     cli.answer = CodeDeploy(step, instead={GET: [None, cli.once_shown("done", DENIED)]})
-    shown = views(cli.run_here("d-1", "--delay", "0", size=(6, 40)).out)
+    shown = views(cli.run_here("d-1", "--delay", "0", size=(6, 42)).out)
     assert shown[-1].splitlines() == [
         f"InProgress  0 of 4 done, 0 failed  {'─' * 5}",
         "       a Pending",
@@ -382,6 +382,15 @@ def test_ctrl_c_ends_a_view_that_nothing_steers(cli: CommandLine) -> None:
         finish(screen, 130)
         assert screen.written.endswith(b"SIGINT.\r\n")
         assert not any(text.encode() in screen.written for text in STEERING)
+
+
+def test_ctrl_c_leaves_nothing_of_a_view_as_wide_as_the_terminal(cli: CommandLine) -> None:
+    cli.answer = CodeDeploy(Step("InProgress"))
+    with cli.terminal("d-1", "--delay", "0.05", size=(24, 50)) as screen:
+        screen.wait_for("no targets yet")
+        screen.press("\x03")  # Ctrl-C, which the terminal shows as ^C
+        finish(screen, 130)
+        assert "no targets yet" not in screen.text
 
 
 @pytest.mark.parametrize(("term", "options"), [

@@ -6,6 +6,7 @@ from contextlib import suppress
 from datetime import timedelta, timezone
 from itertools import chain
 from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 
 import pytest
 from botocore.exceptions import ClientError
@@ -323,6 +324,8 @@ def test_afterwards_moto_is_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
     with suppress(ZeroDivisionError), mock_deployment_targets():
         during = now()
         assert all(during[each] is not before.get(each) for each in OPERATIONS)
+        patch.stopall()  # as in many a tearDown
+        assert now() == during
         _ = 1 / 0
     assert now() == before
     # Entered twice, and left out of order.
