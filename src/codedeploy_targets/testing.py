@@ -114,6 +114,7 @@ def _get_deployment(response: CodeDeployResponse) -> str:
     state = _state(deployment_id)
     if state.rounds:
         told, state.targets = state.rounds.pop(0)
+        state.info.pop("deploymentOverview", None)  # of the round before
         _tell(state, told)
     # JSON in moto's first versions; later, what moto would write as JSON.
     answer: Any = _moto_get_deployment(response)
