@@ -241,7 +241,10 @@ AWS_MEMBERS: dict[str, set[str]] = {
 # that needs a second look, which `read_envelope` takes. So it needs an id: without one, the payload
 # may be absent, or of another shape.
 _envelope = core_schema.tagged_union_schema(
-    {cls.__name__: structure_schema(cls, member) for member, cls in _CLASS_OF_MEMBER.items()},
+    {
+        cls.__name__: structure_schema(cls, member, required="target_id")
+        for member, cls in _CLASS_OF_MEMBER.items()
+    },
     discriminator="deploymentTargetType",
 )
 _envelopes = core_schema.typed_dict_field(core_schema.list_schema(_envelope, strict=True))

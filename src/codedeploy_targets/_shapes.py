@@ -46,8 +46,10 @@ def aws_names(cls: type[Shape]) -> dict[str, str]:
     return {attribute: cls._aws_name(attribute) for attribute in cls.model_fields}
 
 
-def structure_schema(cls: type[Shape], *path: str, on_error: Any = "raise") -> CoreSchema:
-    """Return the schema of a structure as AWS writes it; at a path, of one that has an id."""
+def structure_schema(
+    cls: type[Shape], *path: str, required: str = "", on_error: Any = "raise"
+) -> CoreSchema:
+    """Return the schema of a structure as AWS writes it, whose members stand at a path."""
     # It ignores members that it does not know, and refuses null: see `drop_nulls`.
     fields = {}
     for name, aws_name in aws_names(cls).items():
@@ -57,7 +59,7 @@ def structure_schema(cls: type[Shape], *path: str, on_error: Any = "raise") -> C
         value = _value_schema(field.annotation)
         absent = core_schema.with_default_schema(value, default=field.default, on_error=on_error)
         fields[name] = core_schema.model_field(
-            value if path and name == "target_id" else absent,
+            value if name == required else absent,
             validation_alias=place,
             serialization_alias=aws_name,
             serialization_exclude=is_label,
