@@ -20,7 +20,7 @@ from ._answers import Output, read_listing, read_metadata, read_targets
 from ._deployments import read_deployment
 from ._errors import InvalidResponseError, error_code
 from ._json import NotJSONError, UnreadableError, load
-from ._lock import lock
+from ._lock import locked
 from ._observers import show
 from ._requests import Request
 
@@ -140,8 +140,7 @@ class Call:
         is_other = content_length.isdecimal() and int(content_length) != len("{}")
         if self._body is None and is_other and response.keys() == {"ResponseMetadata"}:
             raise NotJSONError(f"it is empty, though {content_length} bytes came")
-        with lock():
-            return self._reader(response)
+        return locked(self._reader)(response)
 
     def emit(self, event_name: str, **kwargs: Any) -> Any:
         with self._around(event_name, **kwargs):
@@ -160,14 +159,16 @@ class Call:
             http_response.status_code = HTTPStatus.INTERNAL_SERVER_ERROR.value
         yield  # to the user's handlers: so they see the body, and may change it, before the library
         if event == "before-parse":
-            response = kwargs["response_dict"]
-            with lock():
-                self._read_body(response, kwargs["customized_response_dict"])
-                if response["status_code"] >= HTTPStatus.MULTIPLE_CHOICES:
-                    # botocore makes the classes of the exceptions on first use, without a lock: two
-                    # threads could get two of one name; `client.exceptions` has only one of them.
-                    # Of a copy, as botocore keeps them on the client.
-                    _ = _copy(self._client).exceptions
+            self._prepare(kwargs["response_dict"], kwargs["customized_response_dict"])
+
+    @locked
+    def _prepare(self, response: dict[str, Any], customized: dict[str, Any]) -> None:
+        self._read_body(response, customized)
+        if response["status_code"] >= HTTPStatus.MULTIPLE_CHOICES:
+            # botocore makes the classes of the exceptions on first use, without a lock: two threads
+            # could get two of one name; `client.exceptions` has only one of them. Of a copy, as
+            # botocore keeps them on the client.
+            _ = _copy(self._client).exceptions
 
     def _read_body(self, response: dict[str, Any], customized: dict[str, Any]) -> None:
         body = self._body = response["body"]

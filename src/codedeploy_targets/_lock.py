@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import atexit
 import os
+from collections.abc import Callable
 from contextlib import suppress
+from functools import wraps
 from threading import RLock
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
+
+_Params = ParamSpec("_Params")
+_Returned = TypeVar("_Returned")
 
 _locks: dict[int, Any] = {}
 
@@ -14,6 +19,26 @@ _locks: dict[int, Any] = {}
 def lock() -> Any:
     """Return this process's lock: nobody would release one that was held when a fork copied it."""
     return _locks.setdefault(os.getpid(), RLock())
+
+
+def locked(function: Callable[_Params, _Returned]) -> Callable[_Params, _Returned]:
+    """Let one thread at a time be in a function."""
+
+    # A call in a plain `try`, as Ctrl-C may leave a `with` or a loop in one locked, in Python 3.13
+    # and 3.14; and the release comes first, for the same reason.
+    @wraps(function)
+    def call(*args: _Params.args, **kwargs: _Params.kwargs) -> _Returned:
+        held = lock()
+        try:
+            held.acquire()
+            return function(*args, **kwargs)
+        finally:
+            try:  # noqa: SIM105 - `suppress` would be a `with`
+                held.release()
+            except RuntimeError:  # it was interrupted before
+                pass
+
+    return call
 
 
 @atexit.register

@@ -13,6 +13,9 @@ from botocore.history import get_global_history_recorder
 from ._answers import Output, read_targets
 from ._models import AWS_MEMBERS, read_envelope
 
+# Got once: below Python 3.13, Ctrl-C in `getLogger` may leave the lock of `logging` locked.
+_logger = logging.getLogger("botocore.parsers")
+
 
 def show(output: Output, client: Any, response: Any, customized: Any) -> Callable[[Any], Output]:
     """Leave botocore no body to parse; return the reader of the dict that it returns.
@@ -23,7 +26,7 @@ def show(output: Output, client: Any, response: Any, customized: Any) -> Callabl
     if parser is None:
         return _reader_of(output, output.to_boto3().get("deploymentTargets", []))
     # botocore logs what it parses.
-    logging.getLogger("botocore.parsers").debug("Response body:\n%r", response["body"])
+    _logger.debug("Response body:\n%r", response["body"])
     body, response["body"] = response["body"], b""
     if not _is_observed(client):
         return lambda _: output

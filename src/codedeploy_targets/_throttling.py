@@ -11,13 +11,12 @@ import math
 import os
 import time
 from contextvars import ContextVar
-from itertools import filterfalse
 from typing import Any
 
 from botocore.exceptions import ClientError
 
 from ._errors import is_throttled
-from ._lock import lock
+from ._lock import locked
 from ._requests import Request, RunBase, Work
 
 _SPEED = 0.25  # how fast the cap rises: by this much for each `cap` calls that succeed
@@ -106,46 +105,45 @@ class Throttle:
             finally:
                 self._leave(job)
 
+    @locked
     def _enter(self, job: JobBase) -> bool:
         """Let a call begin, or make it wait to be woken; the first to come is the first to go."""
-        with lock():
-            if self._process != os.getpid():  # a fork: the calls under way are the parent's
-                self._begin()
-            # No comprehensions: in Python 3.13.0, Ctrl-C in one may leave the lock locked.
-            self._under_way = [*filterfalse(lambda each: each.is_over(), self._under_way)]
-            self._waiting = [*filterfalse(lambda each: each.is_over(), self._waiting)]
-            if job not in self._waiting:
-                self._waiting.append(job)
-            if self._waiting[0] is not job or len(self._under_way) + 1 > self._cap:
-                return False
-            self._waiting.pop(0)
-            is_recent = time.monotonic() - self._succeeded_at < _MEMORY_SECONDS
-            job.had_company = bool(self._under_way) or (self._cap < math.inf and is_recent)
-            for each in self._under_way:
-                each.had_company = True
-            self._under_way.append(job)
+        if self._process != os.getpid():  # a fork: the calls under way are the parent's
+            self._begin()
+        self._under_way = [each for each in self._under_way if not each.is_over()]
+        self._waiting = [each for each in self._waiting if not each.is_over()]
+        if job not in self._waiting:
+            self._waiting.append(job)
+        if self._waiting[0] is not job or len(self._under_way) + 1 > self._cap:
+            return False
+        self._waiting.pop(0)
+        is_recent = time.monotonic() - self._succeeded_at < _MEMORY_SECONDS
+        job.had_company = bool(self._under_way) or (self._cap < math.inf and is_recent)
+        for each in self._under_way:
+            each.had_company = True
+        self._under_way.append(job)
         self.wake()  # as there may be room for the next one, too
         return True
 
+    @locked
     def _halve_cap(self) -> None:
-        with lock():
-            if self._cap == math.inf:
-                self._cap_ends_at = max(len(self._under_way), 2)
-            self._cap = max(min(self._cap, len(self._under_way)) / 2, 1)
+        if self._cap == math.inf:
+            self._cap_ends_at = max(len(self._under_way), 2)
+        self._cap = max(min(self._cap, len(self._under_way)) / 2, 1)
 
+    @locked
     def _raise_cap(self) -> None:
-        with lock():
-            self._succeeded_at = time.monotonic()
-            self._cap += _SPEED / self._cap
-            if self._cap >= self._cap_ends_at:
-                self._cap = self._cap_ends_at = math.inf
+        self._succeeded_at = time.monotonic()
+        self._cap += _SPEED / self._cap
+        if self._cap >= self._cap_ends_at:
+            self._cap = self._cap_ends_at = math.inf
 
+    @locked
     def _leave(self, job: JobBase) -> None:
         """End a call, or the wait for one."""
-        with lock():
-            for jobs in self._under_way, self._waiting:
-                if job in jobs:
-                    jobs.remove(job)
+        for jobs in self._under_way, self._waiting:
+            if job in jobs:
+                jobs.remove(job)
         self.wake()
 
     def wake(self) -> None:

@@ -54,8 +54,8 @@ class Watch:
         self.missing_target_ids: list[str] = []
         self.deployment: Any = None  # a DeploymentInfo, once there is an answer
         self._deployment_id = deployment_id
-        self._delay = delay
-        self._timeout = math.inf if timeout is None else timeout
+        self._delay = float(delay)  # of a Decimal or numpy's, too
+        self._timeout = math.inf if timeout is None else float(timeout)
         self._on_round = on_round
         self._last_json: dict[object, str] = {}
         self._has_read_all = False  # what a round without trouble listed, if anything
