@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import hypothesis
 import pytest
@@ -11,11 +12,6 @@ from moto.server import ThreadedMotoServer
 from support.clients import AsyncClients, Clients
 from support.clock import Clock
 from support.command_line import CommandLine, command_line
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
 
 # A slow machine fails no test, and each run of the check draws the same examples.
 hypothesis.settings.register_profile("check", deadline=None, derandomize=True, max_examples=50)

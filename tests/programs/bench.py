@@ -15,12 +15,13 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from functools import partial
 from importlib import import_module
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from botocore.parsers import create_parser
 from support.clients import aiobotocore_client
@@ -33,11 +34,8 @@ from codedeploy_targets import DeploymentTargetsClient
 from codedeploy_targets._answers import read_targets
 from codedeploy_targets.aio import AsyncDeploymentTargetsClient
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    Contestants = dict[str, Callable[[], Any]]
-    Get = Callable[[dict[str, Any]], Any]
+Contestants = dict[str, Callable[[], Any]]
+Get = Callable[[dict[str, Any]], Any]
 
 OURS, OURS_ASYNC = "this library", "this library, async"
 OURS_OVER_BOTO3 = "this library over boto3's client"

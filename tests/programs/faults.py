@@ -14,24 +14,20 @@ import sys
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from unittest.mock import patch
 from urllib.request import Request, urlopen
 
 from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionError
-from support.clients import AsyncClients, Clients
+from support.clients import AsyncClients, Client, Clients
 from support.endpoint import boto3_client
 from support.loopback import answer, loopback, wait_until
 from support.pages import ids
 
 from codedeploy_targets import BatchGetDeploymentTargetsOutput as Output
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from support.clients import Client
 
 CALLS = 6
 MOST_SECONDS = 60

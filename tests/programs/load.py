@@ -11,24 +11,20 @@ import os
 import signal
 import threading
 import warnings
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from itertools import islice
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from support.clients import aiobotocore_client, got
 from support.endpoint import boto3_client
 from support.loopback import loopback, wait_until
 from support.pages import ids, instance
 
-from codedeploy_targets import DeploymentTargetsClient
+from codedeploy_targets import DeploymentTarget, DeploymentTargetsClient
 from codedeploy_targets.aio import AsyncDeploymentTargetsClient
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
-
-    from codedeploy_targets import DeploymentTarget
 
 TARGETS = 100_000
 DEPLOYMENT: Any = {"deploymentId": f"d-{TARGETS}"}

@@ -18,10 +18,11 @@ import statistics
 import sys
 import types
 from collections import defaultdict
+from collections.abc import Callable, Generator
 from concurrent.futures import ProcessPoolExecutor
 from contextvars import Context, copy_context
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 from unittest.mock import patch
 
 from botocore.exceptions import ClientError
@@ -32,11 +33,8 @@ from codedeploy_targets import _throttling
 from codedeploy_targets._requests import Request as ACall
 from codedeploy_targets._throttling import Throttle
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
-
-    # What runs beside others: yields the seconds to sleep, or None to wait until it is woken.
-    Process = Generator[float | None]
+# What runs beside others: yields the seconds to sleep, or None to wait until it is woken.
+Process = Generator[float | None]
 
 CALL_SECONDS = (0.04, 0.06)
 A_CALL = ACall("batch_get_deployment_targets", {})

@@ -6,17 +6,14 @@ import enum
 import logging
 import threading
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from botocore.exceptions import ParamValidationError
-from support.clients import got
+from support.clients import Clients, got
 from support.codedeploy import READ, CodeDeploy
 from support.endpoint import unanswered
 from support.pages import ids
-
-if TYPE_CHECKING:
-    from support.clients import Clients
 
 
 @pytest.mark.parametrize("count", [1, 24, 25, 26, 50, 51, 201])

@@ -8,19 +8,15 @@ from __future__ import annotations
 import asyncio
 import signal
 import threading
-from typing import TYPE_CHECKING, Any
+from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 import pytest
-from support.clients import AsyncClients, Clients
+from support.clients import AsyncClients, Client, Clients
 from support.codedeploy import GET, LIST, READ, CodeDeploy, Gate, Step
 from support.pages import fleet, ids
 
 LONG = 60.0  # seconds: a wait that no test may reach
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
-
-    from support.clients import Client
 
 
 @pytest.mark.parametrize(

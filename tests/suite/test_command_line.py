@@ -7,11 +7,12 @@ import os
 import re
 import signal
 import sys
+from collections.abc import Callable
 from importlib.metadata import version
 from io import StringIO
 from itertools import repeat
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from botocore.config import Config
@@ -24,10 +25,7 @@ from support.pages import ids, target
 from codedeploy_targets.__main__ import main
 from codedeploy_targets.testing import mock_deployment_targets
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    Answers = Callable[[], CodeDeploy]
+Answers = Callable[[], CodeDeploy]
 
 SCRIPT = Path(sys.executable).with_name("codedeploy-targets")
 BUSY = target("i-1", "InProgress", "Install")

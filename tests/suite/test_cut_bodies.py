@@ -8,11 +8,12 @@ from __future__ import annotations
 import json
 import pickle
 import traceback
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionError
-from support.clients import got
+from support.clients import Client, Clients, got
 from support.codedeploy import (
     GET,
     LIST,
@@ -21,6 +22,7 @@ from support.codedeploy import (
     READ,
     THROTTLED,
     CodeDeploy,
+    Instead,
     Step,
     cut_short,
 )
@@ -28,12 +30,6 @@ from support.endpoint import Response, error
 from support.pages import instance, page, target
 
 from codedeploy_targets import InvalidResponseError
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from support.clients import Client, Clients
-    from support.codedeploy import Instead
 
 SUCCEEDED = Step("Succeeded", [target("i-1", event="Install"), target("i-2")])
 DOWN = EndpointConnectionError(endpoint_url="http://localhost")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import botocore.session
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
+from support.clients import Clients
 from support.codedeploy import GET, CodeDeploy, Step, cut_short
 from support.endpoint import Response, canned, error
 from support.strategies import attribute, values
@@ -20,9 +21,6 @@ from codedeploy_targets import (
     DeploymentTargetsClient,
     InvalidResponseError,
 )
-
-if TYPE_CHECKING:
-    from support.clients import Clients
 
 REQUEST: Any = {"deploymentId": "d-1"}
 SHAPE: Any = (

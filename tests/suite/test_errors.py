@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
+from support.clients import Clients
 from support.codedeploy import OPERATIONS, CodeDeploy
 from support.endpoint import error, serve, unanswered
 from support.pages import ids
-
-if TYPE_CHECKING:
-    from support.clients import Clients
 
 CODES = [
     "InvalidDeploymentIdException",

@@ -6,13 +6,15 @@ import gc
 import pickle
 import re
 import tracemalloc
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
 from support.models import ONE_OF_EACH
 
 from codedeploy_targets import (
+    DeploymentTarget,
     Diagnostics,
     FailureGroup,
     InstanceTarget,
@@ -20,11 +22,6 @@ from codedeploy_targets import (
     TargetStatus,
     group_failures,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from codedeploy_targets import DeploymentTarget
 
 CAUSE: dict[str, Any] = {
     "error_code": "ScriptFailed",

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from itertools import repeat
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 from hypothesis import given
 from hypothesis import strategies as st
-from support.clients import got
+from support.clients import Client, Clients, got
 from support.codedeploy import MISSING, READ, CodeDeploy
 from support.endpoint import Response, error
 from support.pages import ids
-
-if TYPE_CHECKING:
-    from support.clients import Client, Clients
 
 CODES = [MISSING, "InstanceDoesNotExistException"]
 

@@ -6,22 +6,19 @@ import json
 from functools import partial
 from http import HTTPStatus
 from itertools import product, repeat
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from unittest.mock import AsyncMock, MagicMock, create_autospec
 
 import pytest
 from botocore import xform_name
 from botocore.exceptions import PaginationError
-from support.clients import AsyncClients, got
+from support.clients import AsyncClients, Clients, got
 from support.codedeploy import LIST, OPERATIONS, CodeDeploy, Step, cut_short
 from support.endpoint import Response, unanswered
 from support.pages import fleet, ids, target
 
 import codedeploy_targets
 from codedeploy_targets import DeploymentInfo, InvalidResponseError
-
-if TYPE_CHECKING:
-    from support.clients import Clients
 
 ENVELOPE = target("i-1").to_boto3()
 

@@ -5,18 +5,15 @@ from __future__ import annotations
 import copy
 from datetime import timedelta
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
+from support.clients import Client, Clients
 from support.codedeploy import READ, CodeDeploy, Step, cut_short
 from support.endpoint import Response
 from support.pages import instance, page
 from support.service_model import write_model
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from support.clients import Client, Clients
 
 NEW_TYPE = {"deploymentTargetType": "EKSTarget", "eksTarget": {"targetId": "e-1", "pods": "3"}}
 WANTED = ["i-1", "e-1"]

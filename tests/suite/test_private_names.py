@@ -7,14 +7,12 @@ renames them; `test_cut_bodies.py` shows that the library takes that way.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from botocore import xform_name
+from support.clients import Clients
 from support.codedeploy import OPERATIONS, READ, CodeDeploy
-
-if TYPE_CHECKING:
-    from support.clients import Clients
 
 WHAT_TO_DO = "see how a call's body can be had before it is parsed, and change _call.py"
 EVENTS = {

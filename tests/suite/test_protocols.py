@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 import json
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 import botocore.session
 import pytest
@@ -12,10 +13,10 @@ from botocore.exceptions import ClientError
 from cbor2 import CBORTag, dumps
 from hypothesis import given
 from support.cbor import BOTOCORE_SPEAKS_CBOR, CBOR, in_cbor, read_cbor_request
-from support.clients import AsyncClients, Clients, got
+from support.clients import AsyncClients, Client, Clients, got
 from support.codedeploy import LIST, OPERATIONS, READ, CodeDeploy, Step, cut_short
 from support.doors import REQUEST, UNKNOWN, assert_same, page_of
-from support.endpoint import Response, canned, error
+from support.endpoint import Answer, Response, canned, error
 from support.labels import with_aws_labels
 from support.pages import ids, instance, page, target
 from support.service_model import write_model
@@ -23,13 +24,7 @@ from support.strategies import answers, cbor_answers
 
 from codedeploy_targets import InstanceTarget, InvalidResponseError, UnknownTarget
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from support.clients import Client
-    from support.endpoint import Answer
-
-    MakeClient = Callable[..., Client]
+MakeClient = Callable[..., Client]
 
 
 @pytest.fixture(scope="module")

@@ -6,10 +6,11 @@ import asyncio
 import json
 import re
 import sys
+from collections.abc import Iterator
 from http import HTTPStatus
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import httpx
 import pytest
@@ -17,18 +18,12 @@ from botocore.exceptions import ClientError
 from moto.codedeploy.models import codedeploy_backends
 from moto.core.exceptions import AccessDeniedError
 from moto.sts.responses import TokenResponse
+from support.command_line import CommandLine
 from support.mock_aws import MOTO_ACCOUNT, client_of, deploy
 from support.pages import instance, page, target
 
 from codedeploy_targets import LambdaFunctionInfo, LambdaTarget
-from codedeploy_targets.testing import mock_deployment_targets
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from support.command_line import CommandLine
-
-    from codedeploy_targets.testing import MockDeploymentTargets
+from codedeploy_targets.testing import MockDeploymentTargets, mock_deployment_targets
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = (ROOT / "README.md", ROOT / ".github/RECIPES.md")

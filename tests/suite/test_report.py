@@ -7,8 +7,10 @@ import os
 import re
 import sys
 import time
+from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import TypeAdapter
@@ -25,11 +27,6 @@ from codedeploy_targets import (
     InstanceTarget,
     group_failures,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
-
 
 BUSY = target("i-1", "InProgress", "Install")
 # It would change the title, erase the screen, colour it, turn the text round, move the cursor.

@@ -6,7 +6,8 @@ import json
 import os
 import signal
 import time
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 from support.codedeploy import CodeDeploy, Step
@@ -15,9 +16,6 @@ from support.endpoint import Response
 from support.pages import fleet, ids, target
 
 from codedeploy_targets._report import Report
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 RUNNING = Step("InProgress", fleet(a="Failed", b="Failed", c="InProgress"))
 

@@ -6,20 +6,15 @@ import itertools
 import sqlite3
 import threading
 from collections import deque
+from collections.abc import Callable, Iterator
 from contextlib import closing
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
-from support.clients import got
+from support.clients import Clients, got
 from support.codedeploy import LIST, MISSING, READ, CodeDeploy, Step, wait_until
-from support.endpoint import error, unanswered
+from support.endpoint import Response, error, unanswered
 from support.pages import ids, instance
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from support.clients import Clients
-    from support.endpoint import Response
 
 REFUSED = error("DeploymentDoesNotExistException")
 

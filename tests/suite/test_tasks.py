@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import gc
 import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 from unittest.mock import AsyncMock
 
 import anyio
@@ -19,9 +20,6 @@ from support.clients import AsyncClients, aiobotocore_client
 from support.codedeploy import OPERATIONS, PATIENCE, READ, CodeDeploy
 from support.endpoint import serve, unanswered
 from support.pages import ids
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
 LONG = 60.0  # seconds: a wait that no test may reach
 

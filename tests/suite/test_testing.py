@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import suppress
 from datetime import timedelta, timezone
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from unittest.mock import patch
 
 import pytest
@@ -20,9 +21,6 @@ from support.pages import fleet, target
 
 import codedeploy_targets as ct
 from codedeploy_targets.testing import MockDeploymentTargets, mock_deployment_targets
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 OPERATIONS = ("list_deployment_targets", "batch_get_deployment_targets")
 LIST, READ = OPERATIONS

@@ -14,23 +14,19 @@ import sys
 import threading
 import time
 import weakref
+from collections.abc import Iterator
 from threading import Event
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from botocore.errorfactory import ClientExceptionsFactory
 from botocore.exceptions import ClientError
 from support.clients import Clients, got
 from support.codedeploy import READ, CodeDeploy
-from support.endpoint import error, serve
+from support.endpoint import Response, error, serve
 from support.pages import ids
 
 from codedeploy_targets import DeploymentTargetsClient
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from support.endpoint import Response
 
 REFUSED = error("InvalidDeploymentIdException")
 

@@ -8,25 +8,21 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from contextvars import ContextVar
+from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 from botocore.history import BaseHistoryHandler, get_global_history_recorder
-from support.clients import AsyncClients, aiobotocore_client, got
+from support.clients import AsyncClients, Clients, aiobotocore_client, got
 from support.codedeploy import GET, READ, THROTTLED, CodeDeploy, Step, cut_short
 from support.endpoint import boto3_client, serve
 from support.pages import fleet, ids, instance, target
 
 from codedeploy_targets import DeploymentTargetsClient, UnknownTarget
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
-    from support.clients import Clients
 
 UNKNOWN = {"deploymentTargetType": "MarsTarget", "marsTarget": {"targetId": "m-1"}}
 STEP = Step("Succeeded", [instance("i-1"), UNKNOWN, instance("i-2")])

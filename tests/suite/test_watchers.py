@@ -5,16 +5,17 @@ from __future__ import annotations
 import copy
 import json
 import zlib
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from inspect import isawaitable, iscoroutinefunction
 from operator import attrgetter
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from botocore.client import BaseClient
 from botocore.exceptions import ClientError
-from support.clients import AsyncClients, got
+from support.clients import AsyncClients, Clients, got
 from support.codedeploy import LIST, READ, CodeDeploy, Step, cut_short
 from support.endpoint import Response, canned
 from support.pages import ids, instance, page
@@ -26,12 +27,7 @@ from codedeploy_targets import (
     UnknownTarget,
 )
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from support.clients import Clients
-
-    Look = Callable[[dict[str, Any]], None]
+Look = Callable[[dict[str, Any]], None]
 
 UNKNOWN = {"deploymentTargetType": "MarsTarget", "marsTarget": {"targetId": "m-1"}}
 STEP = Step("Succeeded", [instance("i-1"), UNKNOWN, instance("i-2")])

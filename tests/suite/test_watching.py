@@ -5,24 +5,21 @@ from __future__ import annotations
 import signal
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from botocore.exceptions import ConnectionClosedError
 from hypothesis import given
 from hypothesis import strategies as st
 from support.clients import AsyncClients, Clients
+from support.clock import Clock
 from support.codedeploy import BUSY, LIST, OPERATIONS, READ, CodeDeploy, Step
 from support.endpoint import Response, error
 from support.pages import fleet, page, target
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from support.clock import Clock
-
-    from codedeploy_targets import DeploymentInfo, DeploymentTarget, InstanceTarget
+from codedeploy_targets import DeploymentInfo, DeploymentTarget, InstanceTarget
 
 TERMINAL = ["Succeeded", "Failed", "Skipped"]
 DONE = {"Succeeded", "Skipped"}

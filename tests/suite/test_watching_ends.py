@@ -8,19 +8,16 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from support.clients import Clients
+from support.clock import Clock
 from support.codedeploy import GET, LIST, MISSING, PATIENCE, READ, CodeDeploy, Gate, Step
 from support.endpoint import Response, error, serve, unanswered
 from support.pages import fleet, ids, target
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from support.clock import Clock
 
 LONG = 60.0  # seconds: a wait that no test may reach
 RUNNING, ENDED = fleet(a="InProgress", b="Pending"), fleet(a="Succeeded", b="Succeeded")

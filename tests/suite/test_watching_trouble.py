@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Callable
+from typing import Any, cast
 
 import pytest
 from botocore.exceptions import (
@@ -20,14 +21,10 @@ from botocore.exceptions import (
     ReadTimeoutError,
 )
 from support.clients import Clients
+from support.clock import Clock
 from support.codedeploy import MISSING, PATIENCE, READ, THROTTLED, CodeDeploy, Hang, Step
 from support.endpoint import Response, error
 from support.pages import fleet, ids, target
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from support.clock import Clock
 
 URL: Any = {"endpoint_url": "http://localhost"}
 TROUBLE: dict[str, Response | Exception] = {

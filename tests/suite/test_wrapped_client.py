@@ -8,10 +8,11 @@ import gc
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import boto3
 import pytest
@@ -23,9 +24,6 @@ from support.endpoint import Response, error, unanswered
 from support.pages import fleet, ids, instance, page
 
 from codedeploy_targets import InstanceTarget, InvalidResponseError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 TWO_ATTEMPTS = {"mode": "standard", "total_max_attempts": 2}
 REQUEST: dict[str, Any] = {"deploymentId": "d-1", "targetIds": ids(2)}

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import botocore.parsers
 from cbor2 import CBORTag, dumps, loads
-from support.endpoint import Response
-
-if TYPE_CHECKING:
-    from support.endpoint import Answer
+from support.endpoint import Answer, Response
 
 CBOR = "smithy-rpc-v2-cbor"
 BOTOCORE_SPEAKS_CBOR = hasattr(botocore.parsers, "RpcV2CBORParser")

@@ -5,16 +5,21 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from functools import cache
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from unittest.mock import MagicMock, NonCallableMock
 
 from botocore.stub import Stubber
-from support.codedeploy import GET, LIST, PATIENCE, READ, wait_until
+from support.codedeploy import GET, LIST, PATIENCE, READ, CodeDeploy, Gate, wait_until
 from support.endpoint import (
+    Answer,
+    Endpoint,
+    ReadRequest,
+    Response,
     aws_response,
     boto3_client,
     connection,
@@ -25,15 +30,11 @@ from support.endpoint import (
 from support.pages import ids
 from typing_extensions import Self
 
-from codedeploy_targets import DeploymentTargetsClient
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterable, Iterator
-
-    from support.codedeploy import CodeDeploy, Gate
-    from support.endpoint import Answer, Endpoint, ReadRequest, Response
-
-    from codedeploy_targets import BatchGetDeploymentTargetsOutput, DeploymentTarget
+from codedeploy_targets import (
+    BatchGetDeploymentTargetsOutput,
+    DeploymentTarget,
+    DeploymentTargetsClient,
+)
 
 
 class Client:

@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    import pytest
+import pytest
 
 _monotonic, _sleep = time.monotonic, asyncio.sleep
 _allocate_lock = threading.Lock

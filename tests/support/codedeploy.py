@@ -10,25 +10,21 @@ import json
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from botocore.exceptions import ClientError
 from support.endpoint import Response, error
 from support.pages import ids, instance
 
-from codedeploy_targets import UnknownTarget
+from codedeploy_targets import DeploymentTarget, UnknownTarget
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
-
-    from codedeploy_targets import DeploymentTarget
-
-    Envelope = dict[str, Any]
-    # What a call gets in place of its own answer, which a function is given; None: its own.
-    Instead = Response | Exception | Callable[[Response], Response] | None
+Envelope = dict[str, Any]
+# What a call gets in place of its own answer, which a function is given; None: its own.
+Instead = Response | Exception | Callable[[Response], Response] | None
 
 OPERATIONS = ("GetDeployment", "ListDeploymentTargets", "BatchGetDeploymentTargets")
 GET, LIST, READ = OPERATIONS

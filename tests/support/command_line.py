@@ -7,8 +7,10 @@ import re
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
+from pathlib import Path
 from tempfile import TemporaryFile
 from threading import Timer
 from typing import IO, TYPE_CHECKING, Any
@@ -16,15 +18,11 @@ from unittest.mock import patch
 
 import pytest
 from support.codedeploy import CodeDeploy
-from support.endpoint import serve
+from support.endpoint import Answer, serve
 
 from codedeploy_targets.__main__ import main
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-    from pathlib import Path
-
-    from support.endpoint import Answer
     from support.terminal import Terminal
 
 PROGRAM = (sys.executable, "-m", "codedeploy_targets")

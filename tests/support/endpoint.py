@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import boto3
 import botocore.session
 from botocore.awsrequest import AWSResponse
 from botocore.config import Config
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    Answer = Callable[[str, dict[str, Any]], "Response"]
-    Respond = Callable[[str, "Response"], Any]
-    ReadRequest = Callable[[Any], tuple[str, dict[str, Any]]]
+Answer = Callable[[str, dict[str, Any]], "Response"]
+Respond = Callable[[str, "Response"], Any]
+ReadRequest = Callable[[Any], tuple[str, dict[str, Any]]]
 
 
 @dataclass(frozen=True)

@@ -11,15 +11,13 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from support.pages import instance
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
 
 TARGET = json.dumps(instance("TARGET-ID"), separators=(",", ":")).encode()
 RESPONSE = b"HTTP/1.1 200 OK\r\nx-amzn-RequestId: r\r\nContent-Length: %d\r\n\r\n%b"

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from typing import Any
 
 import boto3
 from support.endpoint import connection
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from codedeploy_targets import DeploymentTarget
-    from codedeploy_targets.testing import MockDeploymentTargets
+from codedeploy_targets import DeploymentTarget
+from codedeploy_targets.testing import MockDeploymentTargets
 
 MOTO_ACCOUNT = "123456789012"
 

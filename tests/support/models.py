@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from enum import Enum
 from functools import partial
 from types import NoneType
-from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 from hypothesis import strategies as st
 from pydantic import AwareDatetime, BaseModel
 
 import codedeploy_targets as library
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 TARGETS: list[Any] = [*get_args(get_args(library.DeploymentTarget)[0])]
 MODELS: list[type[BaseModel]] = [

@@ -8,18 +8,15 @@ import pty
 import struct
 import subprocess
 import termios
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from io import FileIO
 from threading import Timer
-from typing import TYPE_CHECKING
 
 import pyte
 from support.command_line import DEADLINE
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    Size = tuple[int, int]
+Size = tuple[int, int]
 
 FRAME_END = b"\x1b[?7h"  # the live view lets lines wrap again
 

@@ -6,6 +6,7 @@ that says so in vain. When it runs, `assert_type` looks at the value, too.
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import aclosing, closing
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
@@ -21,8 +22,6 @@ import codedeploy_targets as ct
 from codedeploy_targets.aio import AsyncDeploymentTargetIterator, AsyncDeploymentTargetsClient
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
-
     from types_aiobotocore_codedeploy.client import CodeDeployClient as AioCodeDeployClient
     from types_boto3_codedeploy.client import CodeDeployClient
 
