@@ -15,12 +15,7 @@ from support.codedeploy import GET, CodeDeploy, Step, cut_short
 from support.endpoint import Response, canned, error
 from support.strategies import attribute, values
 
-from codedeploy_targets import (
-    DeploymentInfo,
-    DeploymentStatus,
-    DeploymentTargetsClient,
-    InvalidResponseError,
-)
+import codedeploy_targets as ct
 
 REQUEST: Any = {"deploymentId": "d-1"}
 SHAPE: Any = (
@@ -29,14 +24,14 @@ SHAPE: Any = (
 MEMBERS = {
     name: values(shape)
     for name, shape in SHAPE.members.items()
-    if attribute(name) in DeploymentInfo.model_fields
+    if attribute(name) in ct.DeploymentInfo.model_fields
 }
 INFOS = st.fixed_dictionaries(
     {"status": MEMBERS["status"]},
     optional={name: st.none() | each for name, each in MEMBERS.items() if name != "status"}
     | {"revision": st.just({"revisionType": "S3"}), "future": st.integers()},
 )
-OWN = DeploymentInfo(status=DeploymentStatus.FAILED, application_name="hunter2")
+OWN = ct.DeploymentInfo(status=ct.DeploymentStatus.FAILED, application_name="hunter2")
 BODY = [b""]
 BOTO3 = canned(lambda *_: Response(BODY[0]))
 
@@ -52,12 +47,12 @@ def attributes(plain: dict[str, Any]) -> dict[str, Any]:
 def test_its_members_equal_those_of_boto3_by_each_door(info: dict[str, Any]) -> None:
     BODY[:] = [json.dumps({"deploymentInfo": info}).encode()]
     answer = BOTO3.get_deployment(**REQUEST)
-    deployment = DeploymentTargetsClient(BOTO3).get_deployment(**REQUEST)
+    deployment = ct.DeploymentTargetsClient(BOTO3).get_deployment(**REQUEST)
     plain = {k: v for k, v in answer["deploymentInfo"].items() if k in MEMBERS}
     assert deployment.model_dump(exclude_none=True) == attributes(plain)
     for door in (answer, BODY[0], BODY[0].decode()):
-        assert DeploymentInfo.from_boto3(door) == deployment
-    assert DeploymentInfo.model_validate_json(deployment.model_dump_json()) == deployment
+        assert ct.DeploymentInfo.from_boto3(door) == deployment
+    assert ct.DeploymentInfo.model_validate_json(deployment.model_dump_json()) == deployment
     assert deployment.is_over == (info["status"] in {"Succeeded", "Failed", "Stopped"})
 
 
@@ -71,7 +66,7 @@ def test_what_is_no_answer_is_a_value_error_that_shows_no_value(other: Any) -> N
     says += r"|deploymentInfo(\.status|\.createTime) is not as expected"
     says += "|deploymentInfo has names of the models, not AWS's"
     with pytest.raises(ValueError, match=f"^({says})$") as refused:
-        DeploymentInfo.from_boto3(other)
+        ct.DeploymentInfo.from_boto3(other)
     assert not isinstance(refused.value, ValidationError)
     assert "hunter2" not in str(refused.value)
 
@@ -80,7 +75,7 @@ def test_what_is_no_answer_is_a_value_error_that_shows_no_value(other: Any) -> N
 def test_an_answer_that_is_cut_is_retried_and_then_refused(clients: Clients) -> None:
     codedeploy = CodeDeploy(Step("Ready"), instead={GET: [cut_short] * 5})
     get = clients.canned(codedeploy, retries={"total_max_attempts": 3}).typed.get_deployment
-    with pytest.raises(InvalidResponseError, match="response to GetDeployment") as refused:
+    with pytest.raises(ct.InvalidResponseError, match="response to GetDeployment") as refused:
         clients.finish_alone(get(**REQUEST))
     assert (refused.value.deployment_id, refused.value.target_ids) == ("d-1", [])
     assert clients.finish_alone(get(**REQUEST)).status == "Ready"
@@ -93,7 +88,7 @@ def test_an_answer_that_is_cut_is_retried_and_then_refused(clients: Clients) -> 
 def test_another_answer_is_raised_at_once(clients: Clients, odd: Response) -> None:
     codedeploy = CodeDeploy(instead={GET: [odd]})
     client = clients.canned(codedeploy)
-    expected = (InvalidResponseError, client.exceptions.DeploymentDoesNotExistException)
+    expected = (ct.InvalidResponseError, client.exceptions.DeploymentDoesNotExistException)
     with pytest.raises(expected):
         clients.finish_alone(client.typed.get_deployment(**REQUEST))
     assert len(codedeploy.calls) == 1

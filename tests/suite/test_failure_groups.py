@@ -13,15 +13,7 @@ import pytest
 from pydantic import ValidationError
 from support.models import ONE_OF_EACH
 
-from codedeploy_targets import (
-    DeploymentTarget,
-    Diagnostics,
-    FailureGroup,
-    InstanceTarget,
-    LifecycleEvent,
-    TargetStatus,
-    group_failures,
-)
+import codedeploy_targets as ct
 
 CAUSE: dict[str, Any] = {
     "error_code": "ScriptFailed",
@@ -30,18 +22,18 @@ CAUSE: dict[str, Any] = {
 }
 
 
-def event(name: str | None = "Install", status: str = "Failed", **why: Any) -> LifecycleEvent:
+def event(name: str | None = "Install", status: str = "Failed", **why: Any) -> ct.LifecycleEvent:
     members = {"lifecycle_event_name": name, "status": status, "diagnostics": why or None}
-    return LifecycleEvent.model_validate(members)
+    return ct.LifecycleEvent.model_validate(members)
 
 
-def failed(target_id: str | None, *events: LifecycleEvent, **members: Any) -> InstanceTarget:
+def failed(target_id: str | None, *events: ct.LifecycleEvent, **members: Any) -> ct.InstanceTarget:
     given = {"status": "Failed", "lifecycle_events": [*events] or [event(**CAUSE)], **members}
-    return InstanceTarget(target_id=target_id, **given)
+    return ct.InstanceTarget(target_id=target_id, **given)
 
 
 def grouped_ids(targets: Any, key: Any = None) -> list[list[str | None]]:
-    groups = group_failures(targets, key)
+    groups = ct.group_failures(targets, key)
     return [[target.target_id for target in group.targets] for group in groups]
 
 
@@ -51,21 +43,21 @@ FINE = event("End", "Succeeded", error_code="Success", message="Succeeded")
 TIMED_OUT = event("Stop", "TimedOut", error_code="OfTheFuture")
 
 
-@pytest.mark.parametrize("status", [*TargetStatus, "Paused", "failed", None])
+@pytest.mark.parametrize("status", [*ct.TargetStatus, "Paused", "failed", None])
 def test_the_status_of_the_target_counts_not_that_of_an_event(status: Any) -> None:
     assert grouped_ids([failed("a", status=status)]) == ([["a"]] if status == "Failed" else [])
 
 
 def test_a_group_is_a_model_of_its_event_its_targets_and_the_diagnostics_of_the_first() -> None:
     targets = [failed(each, event(**CAUSE, log_tail=f"log of {each}")) for each in "ab"]
-    [group] = group_failures(targets)
-    why = Diagnostics.model_validate({**CAUSE, "log_tail": "log of a"})
+    [group] = ct.group_failures(targets)
+    why = ct.Diagnostics.model_validate({**CAUSE, "log_tail": "log of a"})
     members: Any = {"lifecycle_event_name": "Install", "diagnostics": why, "targets": targets}
-    assert group == FailureGroup(**members)
+    assert group == ct.FailureGroup(**members)
     assert group.targets[1] is targets[1]
     assert pickle.loads(pickle.dumps(group)) == group
-    assert FailureGroup.model_validate(group.model_dump()) == group
-    assert FailureGroup.model_validate_json(group.model_dump_json()) == group
+    assert ct.FailureGroup.model_validate(group.model_dump()) == group
+    assert ct.FailureGroup.model_validate_json(group.model_dump_json()) == group
     with pytest.raises(ValidationError):
         group.targets = []  # type: ignore[misc]
 
@@ -76,11 +68,11 @@ def test_a_group_is_a_model_of_its_event_its_targets_and_the_diagnostics_of_the_
     ([FINE, BARE], None), ([FINE, SILENT, PENDING], None), ([PENDING], None),
 ])  # fmt: skip
 def test_the_failed_event_tells_why_else_the_last_one_that_reports_an_error(
-    events: list[LifecycleEvent], telling: int | None
+    events: list[ct.LifecycleEvent], telling: int | None
 ) -> None:
     target = failed("a", *events)
     assert target.diagnostics is (None if telling is None else events[telling].diagnostics)
-    [group] = group_failures([target])
+    [group] = ct.group_failures([target])
     assert group.diagnostics is target.diagnostics
     source = target.failed_event if telling is None else events[telling]
     assert group.lifecycle_event_name == (source.lifecycle_event_name if source else None)
@@ -89,7 +81,7 @@ def test_the_failed_event_tells_why_else_the_last_one_that_reports_an_error(
 def test_two_events_may_share_their_diagnostics() -> None:
     first, second = event("Install", **CAUSE), event("Start", **CAUSE)
     shared = second.model_copy(update={"diagnostics": first.diagnostics})
-    [group] = group_failures([failed("a", first, second), failed("b", first, shared)])
+    [group] = ct.group_failures([failed("a", first, second), failed("b", first, shared)])
     assert group.lifecycle_event_name == "Install"
 
 
@@ -97,7 +89,7 @@ def test_two_events_may_share_their_diagnostics() -> None:
     event("Stop", **CAUSE), event(None, **CAUSE), BARE, LOST, PENDING,
     *(event(**{**CAUSE, name: value}) for name in CAUSE for value in ("OfTheFuture", None)),
 ])  # fmt: skip
-def test_what_makes_another_cause(other: LifecycleEvent) -> None:
+def test_what_makes_another_cause(other: ct.LifecycleEvent) -> None:
     assert grouped_ids([failed("a"), failed("b", other), failed("c")]) == [["a", "c"], ["b"]]
     assert grouped_ids([failed("a", other), failed("b", other)]) == [["a", "b"]]
 
@@ -118,13 +110,13 @@ def test_a_key_of_the_users_groups_instead() -> None:
     messages = {"a": "no disk", "b": "exit 1", "c": "exit 37"}
     targets = [failed(each, event(message=message)) for each, message in messages.items()]
 
-    def without_numbers(target: DeploymentTarget) -> str:
+    def without_numbers(target: ct.DeploymentTarget) -> str:
         assert target.diagnostics is not None
         return re.sub("[0-9]+", "N", target.diagnostics.message or "")
 
     targets.append(failed("d", event("Stop", message="exit 9")))
     assert grouped_ids(targets, without_numbers) == [["b", "c", "d"], ["a"]]
-    first = group_failures(targets, key=without_numbers)[0]
+    first = ct.group_failures(targets, key=without_numbers)[0]
     assert (first.lifecycle_event_name, first.diagnostics) == ("Install", targets[1].diagnostics)
 
 
@@ -135,7 +127,7 @@ def test_the_largest_group_is_first_and_equals_keep_their_order() -> None:
 
 
 def test_targets_of_every_type_are_grouped() -> None:
-    assert [group.targets for group in group_failures(ONE_OF_EACH)] == [ONE_OF_EACH]
+    assert [group.targets for group in ct.group_failures(ONE_OF_EACH)] == [ONE_OF_EACH]
 
 
 def test_the_last_state_of_a_target_counts() -> None:
@@ -152,7 +144,7 @@ def test_the_last_state_of_a_target_counts() -> None:
 ])  # fmt: skip
 def test_an_id_in_two_deployments_or_under_two_labels_counts_twice(name: str, values: Any) -> None:
     targets = [failed("a", **{name: value}) for value in values]
-    [group] = group_failures([*targets, failed("a", status="Succeeded", **{name: values[0]})])
+    [group] = ct.group_failures([*targets, failed("a", status="Succeeded", **{name: values[0]})])
     assert group.targets == targets[1:]
 
 
@@ -162,15 +154,15 @@ def test_targets_without_an_id_all_count(no_id: str | None) -> None:
 
 
 def test_only_the_failures_of_a_stream_are_kept() -> None:
-    def stream(length: int) -> Iterator[DeploymentTarget]:
+    def stream(length: int) -> Iterator[ct.DeploymentTarget]:
         for number in range(length):
             yield failed(f"i-{number}", status="Succeeded" if number % 2_000 else "Failed")
 
-    group_failures(stream(10))  # fills the caches
+    ct.group_failures(stream(10))  # fills the caches
     gc.collect()
     tracemalloc.start()
     try:
-        [group] = group_failures(stream(20_000))
+        [group] = ct.group_failures(stream(20_000))
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

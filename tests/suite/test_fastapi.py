@@ -12,19 +12,13 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from support.doors import BESIDE, page_of
 from support.models import FULL, ONE_OF_EACH, TARGETS
 
+import codedeploy_targets as ct
 from codedeploy_targets import BatchGetDeploymentTargetsOutput as Output
-from codedeploy_targets import (
-    DeploymentTarget,
-    DeploymentTargetType,
-    InstanceTarget,
-    ResponseMetadata,
-    TargetFilters,
-)
 
 # What was read of a page with odd targets, so that not all members were set.
 READ = Output.from_boto3(page_of(*BESIDE)).deployment_targets
-ALL: list[Any] = [*ONE_OF_EACH, InstanceTarget(), *READ]
-METADATA = [ResponseMetadata(request_id="r", http_headers={"a": "b"})]
+ALL: list[Any] = [*ONE_OF_EACH, ct.InstanceTarget(), *READ]
+METADATA = [ct.ResponseMetadata(request_id="r", http_headers={"a": "b"})]
 OUTPUT = Output(deployment_targets=ALL, missing_target_ids=["i-2"], response_metadata=METADATA)
 FILTERS = {"TargetStatus": ["Failed", "Paused"], "ServerInstanceLabel": ["Blue"]}
 TAKEN: list[Any] = []
@@ -48,11 +42,11 @@ def serve(path: str, of: Any, value: Any, **options: Any) -> None:
 
 
 for number, each in enumerate(ALL):
-    serve(f"/targets/{number}", DeploymentTarget, each)
-serve("/targets", list[DeploymentTarget], ALL)
-serve("/unset", list[DeploymentTarget], READ, response_model_exclude_unset=True)
+    serve(f"/targets/{number}", ct.DeploymentTarget, each)
+serve("/targets", list[ct.DeploymentTarget], ALL)
+serve("/unset", list[ct.DeploymentTarget], READ, response_model_exclude_unset=True)
 serve("/output", Output, OUTPUT)
-serve("/filters", TargetFilters, FILTERS)
+serve("/filters", ct.TargetFilters, FILTERS)
 
 
 def ask(method: str, path: str, body: Any = None) -> httpx.Response:
@@ -119,7 +113,7 @@ def test_its_openapi_document_is_valid_and_complete() -> None:
     for suffix, places in {"-Input": [endpoint["post"]["requestBody"]], "-Output": answers}.items():
         output = schemas[f"BatchGetDeploymentTargetsOutput{suffix}"]
         unions = [place["content"]["application/json"]["schema"] for place in places]
-        refs = {n: f"#/components/schemas/{n}{suffix}" for n in get_args(DeploymentTargetType)}
+        refs = {n: f"#/components/schemas/{n}{suffix}" for n in get_args(ct.DeploymentTargetType)}
         named = {"propertyName": "deployment_target_type", "mapping": refs}
         for union in (*unions, output["properties"]["deployment_targets"]["items"]):
             assert union["oneOf"] == [{"$ref": ref} for ref in refs.values()]

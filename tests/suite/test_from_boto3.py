@@ -20,14 +20,8 @@ from support.models import FULL, MOMENT, TARGETS, any_target
 from support.pages import page
 from support.strategies import PAYLOADS
 
+import codedeploy_targets as ct
 from codedeploy_targets import BatchGetDeploymentTargetsOutput as Output
-from codedeploy_targets import (
-    DeploymentTargetsClient,
-    InstanceTarget,
-    LifecycleEvent,
-    ResponseMetadata,
-    UnknownTarget,
-)
 from codedeploy_targets.testing import mock_deployment_targets
 
 from_boto3 = Output.from_boto3
@@ -39,7 +33,7 @@ def test_boto3_s_dict_is_read_with_its_metadata_and_without() -> None:
     output = from_boto3(with_metadata)
     headers = with_metadata["ResponseMetadata"]["HTTPHeaders"]
     assert output.response_metadata == [
-        ResponseMetadata(request_id="request-1", http_status_code=200, http_headers=headers)
+        ct.ResponseMetadata(request_id="request-1", http_status_code=200, http_headers=headers)
     ]
     assert headers["x-amzn-requestid"] == "request-1"
     without = from_boto3(answer)
@@ -48,7 +42,7 @@ def test_boto3_s_dict_is_read_with_its_metadata_and_without() -> None:
     assert output.to_boto3() == answer
     assert from_boto3({**answer, "nextToken": "a member from the future"}) == without
     (nothing,) = from_boto3({**answer, "ResponseMetadata": None}).response_metadata
-    assert nothing == ResponseMetadata()
+    assert nothing == ct.ResponseMetadata()
     assert from_boto3({"deploymentTargets": []}) == Output()
 
 
@@ -72,7 +66,7 @@ def test_a_dict_may_hold_times(time: datetime) -> None:
     )).deployment_targets  # fmt: skip
     assert target.last_updated_at == dated.last_updated_at == MOMENT
     # In `raw`, which is JSON, a time is text.
-    assert dated == UnknownTarget.model_validate_json(dated.model_dump_json())
+    assert dated == ct.UnknownTarget.model_validate_json(dated.model_dump_json())
 
 
 @pytest.mark.parametrize("seconds", [1698539400, 1698543000])
@@ -80,13 +74,13 @@ def test_a_time_in_the_hour_that_comes_twice_comes_back(seconds: int) -> None:
     berlin = pytest.importorskip("dateutil.tz").gettz("Europe/Berlin")  # botocore's kind of zone
     time = datetime.fromtimestamp(seconds, berlin)
     (target,) = from_boto3(page_of({"instanceTarget": {"lastUpdatedAt": time}})).deployment_targets
-    assert target == InstanceTarget.model_validate_json(target.model_dump_json())
+    assert target == ct.InstanceTarget.model_validate_json(target.model_dump_json())
     assert target.last_updated_at == datetime.fromtimestamp(seconds, timezone.utc)
 
 
 @given(any_target)
 def test_from_boto3_reads_what_to_boto3_writes(target: Any) -> None:
-    if isinstance(target, UnknownTarget):
+    if isinstance(target, ct.UnknownTarget):
         return  # boto3's dict has no place for its payload
     envelope = target.to_boto3()
     again = type(target).from_boto3(envelope)
@@ -106,13 +100,13 @@ def test_a_mapping_need_not_be_a_dict(beside: Any) -> None:
         name: MappingProxyType(each) for name, each in GOOD.items() if isinstance(each, dict)
     }
     output = from_boto3(page_of(MappingProxyType(GOOD | read_only), beside))
-    doors.assert_same(output.deployment_targets[0], InstanceTarget.from_boto3(GOOD))
-    assert InstanceTarget.from_boto3(MappingProxyType(GOOD)) == output.deployment_targets[0]
+    doors.assert_same(output.deployment_targets[0], ct.InstanceTarget.from_boto3(GOOD))
+    assert ct.InstanceTarget.from_boto3(MappingProxyType(GOOD)) == output.deployment_targets[0]
 
 
 @pytest.mark.parametrize("base", TARGETS)
 def test_a_subclass_of_the_user_s_reads_its_envelope(base: Any) -> None:
-    class Event(LifecycleEvent, frozen=True):
+    class Event(ct.LifecycleEvent, frozen=True):
         """The user's own."""
 
     class Mine(base, frozen=True):  # type: ignore[misc, call-arg]
@@ -171,7 +165,7 @@ def test_a_class_refuses_what_is_no_envelope_of_its_own(cls: Any) -> None:
         known = [{"deploymentTargetType": name}, {"deploymentTargetType": key}, {key: payload}]
         (own if name == cls.__name__ else others).extend(known)
     of_mars = [UNKNOWN, {"deploymentTargetType": CONFIDENTIAL}]
-    (own if cls is UnknownTarget else others).extend(of_mars)
+    (own if cls is ct.UnknownTarget else others).extend(of_mars)
     for envelope in own:
         assert type(cls.from_boto3(envelope)) is cls
     says = f"expected the envelope of one {cls.__name__}|the envelope has neither a type nor"
@@ -220,7 +214,7 @@ def test_what_aws_s_cli_prints_is_read(aws: Any) -> None:
     with mock_deployment_targets() as targets:
         wrapped: Any = boto3.client("codedeploy")
         deployment_id = deploy(wrapped, targets, put=FULL)
-        typed = DeploymentTargetsClient(wrapped).batch_get_deployment_targets(
+        typed = ct.DeploymentTargetsClient(wrapped).batch_get_deployment_targets(
             deploymentId=deployment_id, targetIds=ids
         )
         asked = ["--deployment-id", deployment_id]

@@ -16,20 +16,13 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 from support.models import EVENT, FULL, MODELS, MOMENT, ONE_OF_EACH, RAW, TARGETS
 
-import codedeploy_targets as library
+import codedeploy_targets as ct
 from codedeploy_targets import BatchGetDeploymentTargetsOutput as Output
-from codedeploy_targets import (
-    InstanceTarget,
-    LambdaTarget,
-    LifecycleEvent,
-    TargetStatus,
-    UnknownTarget,
-)
 from codedeploy_targets import LifecycleEventStatus as EventStatus
 
-ANY_TARGET: TypeAdapter[Any] = TypeAdapter(library.DeploymentTarget)
-UNKNOWN: Any = UnknownTarget(raw=RAW)
-ENUMS: list[Any] = [TargetStatus, EventStatus, library.LifecycleErrorCode, library.TargetLabel]
+ANY_TARGET: TypeAdapter[Any] = TypeAdapter(ct.DeploymentTarget)
+UNKNOWN: Any = ct.UnknownTarget(raw=RAW)
+ENUMS: list[Any] = [ct.TargetStatus, EventStatus, ct.LifecycleErrorCode, ct.TargetLabel]
 each_target = pytest.mark.parametrize("target", ONE_OF_EACH, ids=lambda each: type(each).__name__)
 
 
@@ -49,13 +42,13 @@ def test_enum_members_are_as_good_as_strings(cls: Any) -> None:
 
 
 def test_a_value_from_the_future_is_a_member_too() -> None:
-    status = TargetStatus("Paused")
+    status = ct.TargetStatus("Paused")
     assert (status.name, status.value) == ("Paused", "Paused")
-    assert "Paused" not in list(TargetStatus)
+    assert "Paused" not in list(ct.TargetStatus)
     with pytest.raises(ValueError, match="5 is not a valid TargetStatus"):
-        TargetStatus(5)
-    assert InstanceTarget.from_boto3({"instanceTarget": {"status": "Paused"}}).status == status
-    assert InstanceTarget.model_validate({"status": "Paused"}).status == status
+        ct.TargetStatus(5)
+    assert ct.InstanceTarget.from_boto3({"instanceTarget": {"status": "Paused"}}).status == status
+    assert ct.InstanceTarget.model_validate({"status": "Paused"}).status == status
 
 
 def test_a_string_enum_of_the_user_s_own_is_its_string() -> None:
@@ -63,20 +56,20 @@ def test_a_string_enum_of_the_user_s_own_is_its_string() -> None:
         PAUSED = "Paused"
         FAILED = "Failed"
 
-    paused, failed = (InstanceTarget(status=mine).status for mine in Mine)  # type: ignore[arg-type]
+    paused, failed = (ct.InstanceTarget(status=mine).status for mine in Mine)  # type: ignore[arg-type]
     assert paused == "Paused"
-    assert failed is TargetStatus.FAILED
+    assert failed is ct.TargetStatus.FAILED
 
 
 @each_target
 def test_a_string_becomes_a_member_in_each_way_to_make_a_model(target: Any) -> None:
     cls, plain = type(target), json.loads(target.model_dump_json())
-    aws = target.raw if cls is UnknownTarget else target.to_boto3()
+    aws = target.raw if cls is ct.UnknownTarget else target.to_boto3()
     for made in (cls(**plain), ANY_TARGET.validate_python(plain), cls.from_boto3(aws)):
         (event,) = made.lifecycle_events
-        assert made.status is TargetStatus.FAILED
+        assert made.status is ct.TargetStatus.FAILED
         assert event.status is EventStatus.FAILED
-        assert event.diagnostics.error_code is library.LifecycleErrorCode.SCRIPT_FAILED
+        assert event.diagnostics.error_code is ct.LifecycleErrorCode.SCRIPT_FAILED
 
 
 # Models -----------------------------------------------------------------------------------------
@@ -84,7 +77,7 @@ def test_a_string_becomes_a_member_in_each_way_to_make_a_model(target: Any) -> N
 
 @pytest.mark.parametrize("cls", MODELS)
 def test_models_are_frozen_and_what_is_absent_is_none_or_empty(cls: Any) -> None:
-    model = UnknownTarget(raw={}) if cls is UnknownTarget else cls()
+    model = ct.UnknownTarget(raw={}) if cls is ct.UnknownTarget else cls()
     values = model.model_dump()
     assert values.pop("deployment_target_type", cls.__name__) == cls.__name__
     assert values.pop("retry_attempts", 0) == 0
@@ -96,7 +89,7 @@ def test_models_are_frozen_and_what_is_absent_is_none_or_empty(cls: Any) -> None
 
 
 def test_each_class_has_its_type_as_a_literal() -> None:
-    names = list(get_args(library.DeploymentTargetType))
+    names = list(get_args(ct.DeploymentTargetType))
     for target, cls, name in zip(ONE_OF_EACH, TARGETS, names, strict=True):
         assert type(target) is cls
         assert target.deployment_target_type == cls.__name__ == name
@@ -163,7 +156,7 @@ def test_a_status_of_the_user_s_own_is_plain_for_boto3() -> None:
     class Status(str, enum.Enum):
         FAILED = "Failed"
 
-    class Mine(library.InstanceTarget, frozen=True):
+    class Mine(ct.InstanceTarget, frozen=True):
         target_arn: Any = None
 
     number = UUID(int=7)
@@ -178,30 +171,30 @@ def test_a_status_of_the_user_s_own_is_plain_for_boto3() -> None:
 
 def test_the_failed_and_the_current_event_are_the_first_of_their_kind() -> None:
     succeeded, pending, now, later, failed = (
-        LifecycleEvent(status=EventStatus(status), lifecycle_event_name=name)
+        ct.LifecycleEvent(status=EventStatus(status), lifecycle_event_name=name)
         for status, name in zip(
             ["Succeeded", "Pending", "InProgress", "InProgress", "Failed"], "abcde", strict=True
         )
     )
     events = [succeeded, EVENT, pending, now, later, failed]
-    assert LambdaTarget(lifecycle_events=events).failed_event is EVENT
-    assert LambdaTarget(lifecycle_events=events).current_event is now
+    assert ct.LambdaTarget(lifecycle_events=events).failed_event is EVENT
+    assert ct.LambdaTarget(lifecycle_events=events).current_event is now
     for others in ([], [succeeded, pending]):
-        assert LambdaTarget(lifecycle_events=others).failed_event is None
-        assert LambdaTarget(lifecycle_events=others).current_event is None
+        assert ct.LambdaTarget(lifecycle_events=others).failed_event is None
+        assert ct.LambdaTarget(lifecycle_events=others).current_event is None
 
 
-@pytest.mark.parametrize("status", [*TargetStatus, TargetStatus("Paused"), None])
-def test_a_target_is_terminal_when_nothing_more_will_happen(status: TargetStatus | None) -> None:
-    assert LambdaTarget(status=status).is_terminal is (
-        status in {TargetStatus.SUCCEEDED, TargetStatus.FAILED, TargetStatus.SKIPPED}
+@pytest.mark.parametrize("status", [*ct.TargetStatus, ct.TargetStatus("Paused"), None])
+def test_a_target_is_terminal_when_nothing_more_will_happen(status: ct.TargetStatus | None) -> None:
+    assert ct.LambdaTarget(status=status).is_terminal is (
+        status in {ct.TargetStatus.SUCCEEDED, ct.TargetStatus.FAILED, ct.TargetStatus.SKIPPED}
     )
 
 
 def test_the_duration_of_an_event() -> None:
     assert EVENT.duration == timedelta(seconds=90)
-    assert LifecycleEvent(start_time=MOMENT).duration is None
-    assert LifecycleEvent(end_time=MOMENT).duration is None
+    assert ct.LifecycleEvent(start_time=MOMENT).duration is None
+    assert ct.LifecycleEvent(end_time=MOMENT).duration is None
 
 
 # Unknown targets --------------------------------------------------------------------------------
@@ -209,26 +202,26 @@ def test_the_duration_of_an_event() -> None:
 
 def test_an_unknown_target_tells_what_all_targets_tell() -> None:
     assert (UNKNOWN.raw_type, UNKNOWN.raw) == ("MarsTarget", RAW)
-    for name in set(InstanceTarget.model_fields) & set(UnknownTarget.model_fields):
+    for name in set(ct.InstanceTarget.model_fields) & set(ct.UnknownTarget.model_fields):
         if name != "deployment_target_type":
             assert getattr(UNKNOWN, name) == getattr(FULL[0], name)
     assert UNKNOWN.is_terminal
     assert UNKNOWN.failed_event == EVENT
-    assert UnknownTarget.from_boto3(RAW) == UNKNOWN
+    assert ct.UnknownTarget.from_boto3(RAW) == UNKNOWN
 
 
 def test_what_was_said_of_an_unknown_target_goes_before_what_was_read() -> None:
     said: dict[str, Any] = {"target_id": "other", "status": None, "lifecycle_events": []}
     copied = UNKNOWN.model_copy(update=said)
-    assert UnknownTarget.model_validate(copied.model_dump()) == copied
-    assert UnknownTarget.model_validate_json(copied.model_dump_json()) == copied
-    assert UnknownTarget(raw=RAW, target_id="other").target_id == "other"
+    assert ct.UnknownTarget.model_validate(copied.model_dump()) == copied
+    assert ct.UnknownTarget.model_validate_json(copied.model_dump_json()) == copied
+    assert ct.UnknownTarget(raw=RAW, target_id="other").target_id == "other"
 
 
 @pytest.mark.parametrize("odd", [MOMENT, (1, 2), float("inf"), "\ud83d", {1: 2}])
 def test_an_unknown_target_keeps_what_json_can_hold_and_comes_back(odd: Any) -> None:
-    target = UnknownTarget(raw={"marsTarget": {"targetId": "rover", "odd": odd}})
-    assert UnknownTarget.model_validate_json(target.model_dump_json()) == target
+    target = ct.UnknownTarget(raw={"marsTarget": {"targetId": "rover", "odd": odd}})
+    assert ct.UnknownTarget.model_validate_json(target.model_dump_json()) == target
     assert target.target_id == "rover"
 
 
@@ -236,37 +229,37 @@ def test_an_unknown_target_is_refused_where_json_could_not_be_written() -> None:
     def nested(levels: int) -> dict[str, Any]:
         return {"odd": nested(levels - 1)} if levels else {}
 
-    target = UnknownTarget(raw=nested(190))
-    assert UnknownTarget.model_validate_json(target.model_dump_json()) == target
+    target = ct.UnknownTarget(raw=nested(190))
+    assert ct.UnknownTarget.model_validate_json(target.model_dump_json()) == target
     with pytest.raises(ValidationError, match="nested too deeply"):
-        UnknownTarget(raw=nested(191))
+        ct.UnknownTarget(raw=nested(191))
 
 
 def test_an_unknown_target_is_read_in_each_way_that_pydantic_knows() -> None:
-    text = TypeAdapter(list[library.DeploymentTarget]).dump_json(ONE_OF_EACH)
+    text = TypeAdapter(list[ct.DeploymentTarget]).dump_json(ONE_OF_EACH)
     for strict in (True, False):
-        again = TypeAdapter(list[library.DeploymentTarget]).validate_json(text, strict=strict)
+        again = TypeAdapter(list[ct.DeploymentTarget]).validate_json(text, strict=strict)
         assert again == ONE_OF_EACH
     raws: list[Any] = [MappingProxyType(RAW), RAW]
     for raw in raws:
-        assert UnknownTarget(raw=raw) == UNKNOWN
+        assert ct.UnknownTarget(raw=raw) == UNKNOWN
         given = MappingProxyType({"raw": raw})
-        assert UnknownTarget.model_validate(given) == UNKNOWN
+        assert ct.UnknownTarget.model_validate(given) == UNKNOWN
     attributes = SimpleNamespace(raw=RAW)
-    assert UnknownTarget.model_validate(attributes, from_attributes=True) == UNKNOWN
+    assert ct.UnknownTarget.model_validate(attributes, from_attributes=True) == UNKNOWN
     assert ANY_TARGET.validate_python(UNKNOWN) is UNKNOWN
-    bare = UnknownTarget.model_construct(target_id="rover")
+    bare = ct.UnknownTarget.model_construct(target_id="rover")
     assert (bare.target_id, bare.raw_type) == ("rover", None)
 
 
 def test_an_unknown_target_tells_only_what_is_there_in_the_usual_form() -> None:
     payload = {"targetId": "rover", "status": 5, "lifecycleEvents": "none"}
-    target = UnknownTarget(raw={"marsTarget": payload})
+    target = ct.UnknownTarget(raw={"marsTarget": payload})
     assert (target.target_id, target.status, target.lifecycle_events) == ("rover", None, [])
     assert target.model_fields_set == {"raw", "target_id"}
     assert target.raw_type is None
-    assert UnknownTarget(raw={"odd": 1}).target_id is None
+    assert ct.UnknownTarget(raw={"odd": 1}).target_id is None
     others: list[Any] = [[], {"raw": []}, {}, {"deployment_target_type": "UnknownTarget"}]
     for no_dump in others:
         with pytest.raises(ValidationError):
-            UnknownTarget.model_validate(no_dump)
+            ct.UnknownTarget.model_validate(no_dump)

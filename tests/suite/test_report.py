@@ -19,14 +19,7 @@ from support.command_line import CommandLine, frames, without_times
 from support.endpoint import Response, error
 from support.pages import BEGIN, fleet, ids, page, target
 
-from codedeploy_targets import (
-    BatchGetDeploymentTargetsOutput,
-    DeploymentInfo,
-    DeploymentTarget,
-    FailureGroup,
-    InstanceTarget,
-    group_failures,
-)
+import codedeploy_targets as ct
 
 BUSY = target("i-1", "InProgress", "Install")
 # It would change the title, erase the screen, colour it, turn the text round, move the cursor.
@@ -57,7 +50,7 @@ def evil_targets(evil: str) -> list[dict[str, Any]]:
     return [*envelopes, {"deploymentTargetType": evil, "newTarget": {"targetId": f"{evil}4"}}]
 
 
-def evil_step(evil: str, *others: InstanceTarget) -> Step:
+def evil_step(evil: str, *others: ct.InstanceTarget) -> Step:
     info: Any = {"errorInformation": {"code": evil, "message": evil}, "description": evil}
     info["rollbackInfo"] = {"rollbackDeploymentId": evil, "rollbackMessage": evil}
     info |= dict.fromkeys(("applicationName", "deploymentGroupName", "creator"), evil)
@@ -235,15 +228,15 @@ def test_json_is_that_of_the_models_and_nothing_is_lost(cli: CommandLine, tmp_pa
     step = Step("Failed", [*sent, target("i-2")], frozenset({"i-2"}))
     cli.answer = CodeDeploy(step)
     ended = cli.run_here("d-1", "--json", "--json-file", str(tmp_path / "file"))
-    targets = BatchGetDeploymentTargetsOutput.from_boto3({"deploymentTargets": sent})
-    told = [TypeAdapter[Any](DeploymentTarget).validate_json(line) for line in ended.lines]
+    targets = ct.BatchGetDeploymentTargetsOutput.from_boto3({"deploymentTargets": sent})
+    told = [TypeAdapter[Any](ct.DeploymentTarget).validate_json(line) for line in ended.lines]
     assert told == targets.deployment_targets
     assert "AWS returned nothing for i-2\n" in ended.err
     document = json.loads((tmp_path / "file").read_text(encoding="utf-8"))
-    assert DeploymentInfo.model_validate(document["deployment"]).status == "Failed"
-    assert TypeAdapter[Any](list[DeploymentTarget]).validate_python(document["targets"]) == told
-    groups = TypeAdapter(list[FailureGroup]).validate_python(document["failures"])
-    assert (groups, document["missing_target_ids"]) == (group_failures(told), ["i-2"])
+    assert ct.DeploymentInfo.model_validate(document["deployment"]).status == "Failed"
+    assert TypeAdapter[Any](list[ct.DeploymentTarget]).validate_python(document["targets"]) == told
+    groups = TypeAdapter(list[ct.FailureGroup]).validate_python(document["failures"])
+    assert (groups, document["missing_target_ids"]) == (ct.group_failures(told), ["i-2"])
     labels = ("Blue", "Green")
     both = [{"targetId": "i-1", "instanceLabel": each, "status": "Failed"} for each in labels]
     read = Response(page([{"instanceTarget": each} for each in both]))

@@ -13,25 +13,15 @@ from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 import pytest
 from pydantic import AwareDatetime, BaseModel, TypeAdapter, ValidationError
-from support.strategies import (
-    DEPLOYMENT,
-    DEPLOYMENT_SHAPES,
-    ENUMS,
-    ENVELOPE,
-    OPERATION,
-    OUTPUT,
-    PAYLOADS,
-    SHAPES,
-    attribute,
-)
+from support import strategies as aws
 
 import codedeploy_targets
 import codedeploy_targets.testing
 from codedeploy_targets import DeploymentTarget, DeploymentTargetType, TargetFilters
 from codedeploy_targets._errors import Exceptions
 
-ENUMS_OF_ALL = {**ENUMS, "DeploymentStatus": DEPLOYMENT.members["status"].enum}
-STRUCTURES = [name for name in SHAPES if name not in ENUMS] + [*DEPLOYMENT_SHAPES]
+ENUMS_OF_ALL = {**aws.ENUMS, "DeploymentStatus": aws.DEPLOYMENT.members["status"].enum}
+STRUCTURES = [name for name in aws.SHAPES if name not in aws.ENUMS] + [*aws.DEPLOYMENT_SHAPES]
 SCALARS = {"string": str, "timestamp": datetime, "double": float, "long": int}
 
 
@@ -39,7 +29,7 @@ def described(shape: Any) -> object:
     """Return what an annotation must come down to for a shape of the service model."""
     if shape.type_name == "list":
         return [described(shape.member)]
-    known = shape.name in SHAPES | DEPLOYMENT_SHAPES | ENUMS_OF_ALL
+    known = shape.name in aws.SHAPES | aws.DEPLOYMENT_SHAPES | ENUMS_OF_ALL
     return shape.name if known else SCALARS[shape.type_name]
 
 
@@ -59,13 +49,13 @@ def simplified(annotation: Any) -> object:
 @pytest.mark.parametrize("name", STRUCTURES)
 def test_a_structure_has_the_members_of_aws(name: str) -> None:
     fields = dict(getattr(codedeploy_targets, name).model_fields)
-    if name in PAYLOADS:
+    if name in aws.PAYLOADS:
         assert get_args(fields.pop("deployment_target_type").annotation) == (name,)
-    members = (SHAPES | DEPLOYMENT_SHAPES)[name].members
+    members = (aws.SHAPES | aws.DEPLOYMENT_SHAPES)[name].members
     assert {key: simplified(field.annotation) for key, field in fields.items()} == {
-        attribute(member): described(shape)
+        aws.attribute(member): described(shape)
         for member, shape in members.items()
-        if name != "DeploymentInfo" or attribute(member) in fields
+        if name != "DeploymentInfo" or aws.attribute(member) in fields
     }
     for field in fields.values():
         assert not field.is_required()
@@ -78,22 +68,22 @@ def test_an_enum_has_the_values_of_aws(name: str) -> None:
 
 
 def test_the_types_are_those_of_aws_and_one_for_all_others() -> None:
-    assert get_args(DeploymentTargetType) == (*PAYLOADS, "UnknownTarget")
+    assert get_args(DeploymentTargetType) == (*aws.PAYLOADS, "UnknownTarget")
     union, *_ = get_args(DeploymentTarget)
-    assert [cls.__name__ for cls in get_args(union)] == [*PAYLOADS, "UnknownTarget"]
-    assert set(ENVELOPE.members) == {*PAYLOADS.values(), "deploymentTargetType"}
-    assert set(OUTPUT.members) == {"deploymentTargets"}
+    assert [cls.__name__ for cls in get_args(union)] == [*aws.PAYLOADS, "UnknownTarget"]
+    assert set(aws.ENVELOPE.members) == {*aws.PAYLOADS.values(), "deploymentTargetType"}
+    assert set(aws.OUTPUT.members) == {"deploymentTargets"}
 
 
 def test_the_filters_are_those_of_aws() -> None:
-    shape: Any = OPERATION.service_model.operation_model("ListDeploymentTargets").input_shape
+    shape: Any = aws.OPERATION.service_model.operation_model("ListDeploymentTargets").input_shape
     filters = get_type_hints(TargetFilters)
     assert list(filters) == shape.members["targetFilters"].key.enum
     for values, name in zip(filters.values(), ("TargetStatus", "TargetLabel"), strict=True):
         assert get_origin(values) is Sequence
         literal, enum = get_args(*get_args(values))
         assert enum is getattr(codedeploy_targets, name)
-        assert set(get_args(literal)) == set(enum) == set(ENUMS[name])
+        assert set(get_args(literal)) == set(enum) == set(aws.ENUMS[name])
 
 
 def test_filters_are_validated() -> None:
@@ -108,7 +98,7 @@ def test_filters_are_validated() -> None:
 
 
 def test_the_exceptions_are_those_of_the_operation() -> None:
-    errors = {shape.name for shape in OPERATION.error_shapes}
+    errors = {shape.name for shape in aws.OPERATION.error_shapes}
     assert set(Exceptions.__annotations__) == {*errors, "ClientError"}
 
 

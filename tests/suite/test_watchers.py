@@ -20,12 +20,7 @@ from support.codedeploy import LIST, READ, CodeDeploy, Step, cut_short
 from support.endpoint import Response, canned
 from support.pages import ids, instance, page
 
-from codedeploy_targets import (
-    BatchGetDeploymentTargetsOutput,
-    DeploymentTargetsClient,
-    InvalidResponseError,
-    UnknownTarget,
-)
+import codedeploy_targets as ct
 
 Look = Callable[[dict[str, Any]], None]
 
@@ -112,13 +107,13 @@ def watchers(clients: Clients, request: Any, monkeypatch: pytest.MonkeyPatch) ->
 def test_a_watcher_sees_boto3_s_dict_and_nothing_is_spent_where_nobody_looks(
     clients: Clients, watchers: Watchers, mode: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def note(output: BatchGetDeploymentTargetsOutput) -> Any:
+    def note(output: ct.BatchGetDeploymentTargetsOutput) -> Any:
         made.append(output)
         return to_boto3(output)
 
     made, seen = list[Any](), list[Any]()
-    to_boto3 = BatchGetDeploymentTargetsOutput.to_boto3
-    monkeypatch.setattr(BatchGetDeploymentTargetsOutput, "to_boto3", note)
+    to_boto3 = ct.BatchGetDeploymentTargetsOutput.to_boto3
+    monkeypatch.setattr(ct.BatchGetDeploymentTargetsOutput, "to_boto3", note)
     codedeploy = CodeDeploy(STEP, instead={READ: [None, None, cut_short]})
     wrapped = clients.answered(codedeploy, retries={"mode": mode})
     plain = clients.finish(wrapped.batch_get_deployment_targets(**REQUEST))
@@ -169,7 +164,7 @@ def test_what_a_watcher_edits_counts_and_the_rest_keeps_its_payload(
     wrapped = watchers.watch(clients.answered(CodeDeploy(STEP)), edit)
     output = clients.wrap(wrapped).batch_get(WANTED)
     assert output.to_boto3()["deploymentTargets"] == edited
-    raw = [each.raw for each in output.deployment_targets if isinstance(each, UnknownTarget)]
+    raw = [each.raw for each in output.deployment_targets if isinstance(each, ct.UnknownTarget)]
     relabelled = {"deploymentTargetType": "VenusTarget"}
     assert raw == {"emptied": [], "relabelled": [relabelled]}.get(how, [UNKNOWN])
     assert output.missing_target_ids == {
@@ -183,7 +178,7 @@ def test_a_watcher_that_puts_no_list_there_is_told(clients: Clients, watchers: W
             clients.answered(CodeDeploy(STEP)), lambda answer: answer.update(deploymentTargets=7)
         )
     )
-    with pytest.raises(InvalidResponseError, match="deploymentTargets is no list"):
+    with pytest.raises(ct.InvalidResponseError, match="deploymentTargets is no list"):
         client.batch_get(WANTED)
 
 
@@ -199,7 +194,7 @@ def test_a_watcher_that_tidies_up_does_not_hide_that_an_answer_is_unreadable(
 
     codedeploy = CodeDeploy(STEP, instead={operation: [Response(body)] * 9})
     client = clients.wrap(watchers.watch(clients.answered(codedeploy), tidy))
-    with pytest.raises(InvalidResponseError, match=f"response to {operation} cannot be read"):
+    with pytest.raises(ct.InvalidResponseError, match=f"response to {operation} cannot be read"):
         list(client.iterate(WANTED if operation == READ else None))
 
 
@@ -353,7 +348,7 @@ def test_a_wrapper_may_make_the_call_in_another_thread(monkeypatch: pytest.Monke
     base: Any = BaseClient
     own = base._make_api_call  # noqa: SLF001
     monkeypatch.setattr(base, "_make_api_call", in_a_thread)
-    client = DeploymentTargetsClient(canned(CodeDeploy(STEP, instead={READ: [cut_short]})))
+    client = ct.DeploymentTargetsClient(canned(CodeDeploy(STEP, instead={READ: [cut_short]})))
     output = client.batch_get_deployment_targets(**REQUEST)
     assert (got(output.deployment_targets), output.missing_target_ids) == (WANTED, [])
 
@@ -415,7 +410,7 @@ def test_a_wrapper_that_returns_no_dict_is_told_by_the_library_s_error(
     cls = base_of(client.wrapped)
     own = cls._make_api_call
     monkeypatch.setattr(cls, "_make_api_call", as_method(clients, forget))
-    with pytest.raises(InvalidResponseError, match=told):
+    with pytest.raises(ct.InvalidResponseError, match=told):
         client.batch_get(ids(25))
 
 

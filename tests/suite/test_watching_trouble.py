@@ -11,15 +11,7 @@ from collections.abc import Callable
 from typing import Any, cast
 
 import pytest
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    ConnectionClosedError,
-    EndpointConnectionError,
-    HTTPClientError,
-    IncompleteReadError,
-    ReadTimeoutError,
-)
+from botocore import exceptions
 from support.clients import Clients
 from support.clock import Clock
 from support.codedeploy import MISSING, PATIENCE, READ, THROTTLED, CodeDeploy, Hang, Step
@@ -35,19 +27,21 @@ TROUBLE: dict[str, Response | Exception] = {
     "a proxy's text": Response(b'"busy"', 502),
     "429": error("CodeFromTheFuture", 429),
     "cut short": Response(b'{"deploymentInfo": {"status": "Succ'),
-    "no connection": EndpointConnectionError(**URL),
-    "broken connection": ConnectionClosedError(**URL),
-    "timed out": ReadTimeoutError(**URL),
-    "half an answer": IncompleteReadError(actual_bytes=1, expected_bytes=2),
+    "no connection": exceptions.EndpointConnectionError(**URL),
+    "broken connection": exceptions.ConnectionClosedError(**URL),
+    "timed out": exceptions.ReadTimeoutError(**URL),
+    "half an answer": exceptions.IncompleteReadError(actual_bytes=1, expected_bytes=2),
 }
 OTHER: dict[str, Response | Exception] = {
     "denied": error("AccessDeniedException"),
     "expired": error("ExpiredTokenException"),
     "unknown deployment": error("DeploymentDoesNotExistException"),
     "another shape": Response(b'{"error": "blocked"}'),
-    "of a wrapper": ClientError({}, READ),
-    "without a status": ClientError(cast("Any", {"ResponseMetadata": {}}), READ),
-    "a closed client of aiobotocore's": HTTPClientError(error=AttributeError("'NoneType' …")),
+    "of a wrapper": exceptions.ClientError({}, READ),
+    "without a status": exceptions.ClientError(cast("Any", {"ResponseMetadata": {}}), READ),
+    "a closed client of aiobotocore's": exceptions.HTTPClientError(
+        error=AttributeError("'NoneType' …")
+    ),
 }
 ENDED = fleet(a="Succeeded", b="Failed", c="Skipped")
 STEPS = [
@@ -56,7 +50,7 @@ STEPS = [
     Step("InProgress", fleet(a="Failed", b="InProgress", c="Pending")),
     Step("Succeeded", ENDED),
 ]
-RAISED = (ClientError, BotoCoreError)
+RAISED = (exceptions.ClientError, exceptions.BotoCoreError)
 NO_RETRY: Any = {"retries": {"total_max_attempts": 1}}
 FIRST_ROUND = 3  # calls: GetDeployment, a listing, a read
 
@@ -144,7 +138,7 @@ def test_trouble_that_stays_is_raised_after_five_minutes_and_three_rounds_or_at_
     codedeploy = CodeDeploy(*STEPS, before=from_call(FIRST_ROUND, THROTTLED))
     watch = clients.canned(codedeploy, **NO_RETRY).watch(delay=delay, timeout=timeout)
     assert [next(watch), next(watch)] == STEPS[0].targets
-    with pytest.raises(TimeoutError if timeout else ClientError):
+    with pytest.raises(TimeoutError if timeout else exceptions.ClientError):
         next(watch)
     assert clock.pauses == pauses
     assert list(watch) == []
@@ -159,7 +153,7 @@ def test_the_calls_of_a_round_that_failed_do_not_go_on() -> None:
                 assert next_round.wait(PATIENCE)
                 return error(MISSING)  # which would be split
             assert slow.wait(PATIENCE)
-            raise ReadTimeoutError(**URL)
+            raise exceptions.ReadTimeoutError(**URL)
         if operation == READ and number == 3:
             next_round.set()
             time.sleep(0.1)  # a call that went on would be there before the watch ends

@@ -14,27 +14,13 @@ from typing import Any
 from unittest.mock import MagicMock, NonCallableMock
 
 from botocore.stub import Stubber
+from support import endpoint
 from support.codedeploy import GET, LIST, PATIENCE, READ, CodeDeploy, Gate, wait_until
-from support.endpoint import (
-    Answer,
-    Endpoint,
-    ReadRequest,
-    Response,
-    aws_response,
-    boto3_client,
-    connection,
-    intercept,
-    read_json_request,
-    serve,
-)
+from support.endpoint import Answer, Endpoint, ReadRequest, Response, read_json_request, serve
 from support.pages import ids
 from typing_extensions import Self
 
-from codedeploy_targets import (
-    BatchGetDeploymentTargetsOutput,
-    DeploymentTarget,
-    DeploymentTargetsClient,
-)
+import codedeploy_targets as ct
 
 
 class Client:
@@ -53,10 +39,10 @@ class Client:
 
     def batch_get(
         self, target_ids: Any, *, deployment_id: str = "d-1", **options: Any
-    ) -> BatchGetDeploymentTargetsOutput:
+    ) -> ct.BatchGetDeploymentTargetsOutput:
         get = self.typed.batch_get_deployment_targets
         params = {"deploymentId": deployment_id, "targetIds": target_ids, **options}
-        output: BatchGetDeploymentTargetsOutput = self._clients.finish_alone(get(**params))
+        output: ct.BatchGetDeploymentTargetsOutput = self._clients.finish_alone(get(**params))
         return output
 
     def iterate(self, target_ids: Any = None, *, deployment_id: str = "d-1", **options: Any) -> Any:
@@ -84,7 +70,7 @@ class Client:
 class Clients:
     """Makes sync clients, and closes at the end what they leave open."""
 
-    cls: Callable[..., Any] = DeploymentTargetsClient
+    cls: Callable[..., Any] = ct.DeploymentTargetsClient
 
     def __init__(self) -> None:
         self._stack = ExitStack()
@@ -112,7 +98,7 @@ class Clients:
     def answered(self, answer: Answer, read: ReadRequest = read_json_request, **config: Any) -> Any:
         """Return such a client of botocore or aiobotocore, which nothing has wrapped yet."""
         wrapped = self.unwrapped("http://localhost", **config)
-        intercept(wrapped, answer, self.respond, read)
+        endpoint.intercept(wrapped, answer, self.respond, read)
         return wrapped
 
     def served(self, answer: Answer, *, max_concurrency: int = 8, **config: Any) -> Client:
@@ -165,13 +151,13 @@ class Clients:
 
     def unwrapped(self, url: str, *, data_path: str | None = None, **config: Any) -> Any:
         """Return a client of botocore or aiobotocore; `data_path` holds service models."""
-        client = boto3_client(url, data_path=data_path, **config)
+        client = endpoint.boto3_client(url, data_path=data_path, **config)
         self._stack.callback(client.close)
         return client
 
     def respond(self, url: str, response: Response) -> Any:
         """Return an HTTP response as the client's `before-send` handlers may."""
-        return aws_response(url, response)
+        return endpoint.aws_response(url, response)
 
     def finish(self, call: Any) -> Any:
         """Return the result of a call on a client."""
@@ -385,9 +371,9 @@ class _BlockingIterator:
     def __iter__(self) -> Self:
         return self
 
-    def __next__(self) -> DeploymentTarget:
+    def __next__(self) -> ct.DeploymentTarget:
         try:
-            target: DeploymentTarget = self._clients.finish(anext(self.unblocked))
+            target: ct.DeploymentTarget = self._clients.finish(anext(self.unblocked))
         except BaseException as error:
             assert self._clients.tasks() <= self._before
             if isinstance(error, StopAsyncIteration):
@@ -432,7 +418,7 @@ def aiobotocore_client(url: str, *, data_path: str | None = None, **config: Any)
     from aiobotocore.config import AioConfig
 
     return _aiobotocore_session(data_path).create_client(
-        "codedeploy", **connection(url), config=AioConfig(**config)
+        "codedeploy", **endpoint.connection(url), config=AioConfig(**config)
     )
 
 
@@ -446,5 +432,5 @@ def _aiobotocore_session(data_path: str | None) -> Any:
     return session
 
 
-def got(targets: Iterable[DeploymentTarget]) -> list[str | None]:
+def got(targets: Iterable[ct.DeploymentTarget]) -> list[str | None]:
     return [target.target_id for target in targets]

@@ -6,14 +6,7 @@ import json
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from codedeploy_targets import (
-    Diagnostics,
-    InstanceTarget,
-    LifecycleErrorCode,
-    LifecycleEvent,
-    LifecycleEventStatus,
-    TargetStatus,
-)
+import codedeploy_targets as ct
 
 BEGIN = datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone.utc)
 
@@ -74,7 +67,7 @@ def target(
     begin: datetime = BEGIN,
     seconds: float = 75,
     **why: Any,
-) -> InstanceTarget:
+) -> ct.InstanceTarget:
     """Return an instance as a model.
 
     Args:
@@ -87,19 +80,21 @@ def target(
     """
     events = []
     if event is not None:
-        failed = Diagnostics(**{"error_code": LifecycleErrorCode.SCRIPT_FAILED, **why})
+        failed = ct.Diagnostics(**{"error_code": ct.LifecycleErrorCode.SCRIPT_FAILED, **why})
         events = [
-            LifecycleEvent(
+            ct.LifecycleEvent(
                 lifecycle_event_name=event,
-                status=LifecycleEventStatus(status),
+                status=ct.LifecycleEventStatus(status),
                 start_time=begin,
                 end_time=None if status == "InProgress" else begin + timedelta(seconds=seconds),
                 diagnostics=failed if status == "Failed" else None,
             )
         ]
-    return InstanceTarget(target_id=target_id, status=TargetStatus(status), lifecycle_events=events)
+    return ct.InstanceTarget(
+        target_id=target_id, status=ct.TargetStatus(status), lifecycle_events=events
+    )
 
 
-def fleet(**statuses: str) -> list[InstanceTarget]:
+def fleet(**statuses: str) -> list[ct.InstanceTarget]:
     """Return one instance for each id and status."""
     return [target(target_id, status) for target_id, status in statuses.items()]
