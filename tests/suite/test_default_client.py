@@ -6,8 +6,6 @@ import gc
 import gzip
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +20,7 @@ from support.clients import got
 from support.codedeploy import CodeDeploy
 from support.endpoint import serve
 from support.pages import ids
+from support.processes import run_python
 
 from codedeploy_targets import DeploymentTargetsClient
 from codedeploy_targets._default_client import IMPATIENT, default_client
@@ -54,10 +53,7 @@ def write_model(folder: Path, name: str, *, zipped: bool = False) -> None:
 
 def full_name(**environment: str) -> str:
     """Return the full name of CodeDeploy, in a process of its own: botocore reads HOME once."""
-    settings = {**os.environ, "PYTHONPATH": ":".join(sys.path), **environment}
-    return subprocess.check_output(  # noqa: S603
-        [sys.executable, "-c", CREATE], env=settings, text=True
-    ).strip()
+    return run_python("-c", CREATE, env=environment)
 
 
 def test_it_is_of_botocore_s_default_session(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 import threading
 import traceback
@@ -11,6 +10,7 @@ from typing import Any
 
 import pytest
 from pydantic import TypeAdapter
+from support.processes import run_python
 
 PROCESSES = 100 if os.environ.get("HYPOTHESIS_PROFILE") == "prove" else 3
 THREADS = 12
@@ -80,33 +80,25 @@ def main() -> int:
 
 def test_twelve_threads_may_be_the_first_to_use_the_models() -> None:
     for _ in range(PROCESSES):
-        assert run("-W", "error", __file__) == ""
+        assert run_python("-W", "error", __file__) == ""
 
 
 def test_a_class_has_its_signature_before_its_first_use() -> None:
     from support.models import MODELS  # not above, as `main` is the first to use them
 
-    assert run("-c", SIGNATURES).split() == [cls.__name__ for cls in MODELS]
+    assert run_python("-c", SIGNATURES).split() == [cls.__name__ for cls in MODELS]
 
 
 @pytest.mark.parametrize("module", ["aio", "testing"])
 def test_two_threads_may_import_the_library(module: str) -> None:
     pytest.importorskip(f"codedeploy_targets.{module}")
-    assert run("-c", TWO_IMPORTS, f"codedeploy_targets.{module}") == ""
+    assert run_python("-c", TWO_IMPORTS, f"codedeploy_targets.{module}") == ""
 
 
 def test_an_import_of_the_library_brings_nothing_of_the_command_line() -> None:
     names = "'rich', 'argparse', 'codedeploy_targets._report', 'codedeploy_targets.__main__'"
     code = f"import codedeploy_targets, sys; print([n for n in ({names}) if n in sys.modules])"
-    assert run("-c", code) == "[]"
-
-
-def run(*arguments: str) -> str:
-    done = subprocess.run(  # noqa: S603
-        [sys.executable, *arguments], capture_output=True, text=True, check=False, timeout=60
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-    return done.stdout.strip()
+    assert run_python("-c", code) == "[]"
 
 
 if __name__ == "__main__":

@@ -9,8 +9,6 @@ import gc
 import itertools
 import os
 import signal
-import subprocess
-import sys
 import threading
 import time
 import weakref
@@ -25,6 +23,7 @@ from support.clients import Clients, got
 from support.codedeploy import READ, CodeDeploy
 from support.endpoint import Response, error, serve
 from support.pages import ids
+from support.processes import run_python
 
 from codedeploy_targets import DeploymentTargetsClient
 
@@ -214,6 +213,7 @@ def test_a_process_ends_in_order_while_its_threads_read() -> None:
 import json, time
 from support.endpoint import Response, canned, error
 from support.pages import ids
+from support.processes import run_python
 from codedeploy_targets import DeploymentTargetsClient
 events = [{"status": f"New{n}"} for n in range(40)]
 target = {"instanceTarget": {"targetId": "i-1", "lifecycleEvents": events}}
@@ -229,7 +229,7 @@ try:
 except client.exceptions.InvalidDeploymentIdException:
     print("refused")
 """
-    assert outcome(script) == (0, "refused\n", "")
+    assert run_python("-c", script) == "refused"
 
 
 # Since Python 3.12, a fork beside other threads is warned of.
@@ -273,6 +273,7 @@ def test_a_process_ends_while_a_call_hangs() -> None:
 import sys
 from support.endpoint import boto3_client
 from support.pages import ids
+from support.processes import run_python
 from codedeploy_targets import DeploymentTargetsClient
 client = DeploymentTargetsClient(boto3_client(sys.argv[1]))
 try:
@@ -290,9 +291,10 @@ except client.exceptions.InvalidDeploymentIdException:
         return None
 
     with serve(CodeDeploy(before=before)) as endpoint:
-        told = outcome(script, endpoint.url)
-        release.set()
-    assert told == (0, "refused\n", "")
+        try:
+            assert run_python("-c", script, endpoint.url, seconds=20) == "refused"
+        finally:
+            release.set()
 
 
 def test_a_call_while_python_finalizes_ends() -> None:
@@ -312,17 +314,4 @@ Deployment.client.get_deployment(deploymentId="d-1")
 last = Deployment()
 """
     with serve(CodeDeploy(known=60)) as endpoint:
-        assert outcome(script, endpoint.url) == (0, "ended\n", "")
-
-
-def outcome(script: str, *arguments: str) -> tuple[int, str, str]:
-    """Run a process; return its exit status, and what it wrote."""
-    done = subprocess.run(  # noqa: S603
-        [sys.executable, "-c", script, *arguments],
-        env={"PYTHONPATH": ":".join(sys.path)},
-        capture_output=True,
-        text=True,
-        timeout=20,
-        check=False,
-    )
-    return done.returncode, done.stdout, done.stderr
+        assert run_python("-c", script, endpoint.url) == "ended"

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-import os
-import subprocess
 import sys
 import threading
 from collections.abc import Callable
@@ -21,6 +19,7 @@ from support.clients import AsyncClients, Clients, aiobotocore_client, got
 from support.codedeploy import GET, READ, THROTTLED, CodeDeploy, Step, cut_short
 from support.endpoint import boto3_client, serve
 from support.pages import fleet, ids, instance, target
+from support.processes import run_python
 
 from codedeploy_targets import DeploymentTargetsClient, UnknownTarget
 
@@ -131,23 +130,11 @@ def test_a_tracer_gets_spans_with_their_parents_and_no_error_that_is_handled(
 ) -> None:
     for name in needed:
         pytest.importorskip(name)
-    quiet = dict.fromkeys(
-        [
-            "DD_TRACE_STARTUP_LOGS",
-            "DD_INSTRUMENTATION_TELEMETRY_ENABLED",
-            "DD_REMOTE_CONFIGURATION_ENABLED",
-        ],
-        "false",
-    )
-    done = subprocess.run(  # noqa: S603
-        [sys.executable, __file__, what.__name__],
-        env={**os.environ, **quiet, "PYTHONPATH": os.pathsep.join(sys.path)},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-    assert (done.returncode, done.stderr) == (0, "")
+    datadog = [
+        "DD_TRACE_STARTUP_LOGS", "DD_INSTRUMENTATION_TELEMETRY_ENABLED",
+        "DD_REMOTE_CONFIGURATION_ENABLED",
+    ]  # fmt: skip
+    run_python(__file__, what.__name__, env=dict.fromkeys(datadog, "false"))
 
 
 def test_opentelemetry_s_spans_have_the_caller_s_as_their_parent(clients: Clients) -> None:
