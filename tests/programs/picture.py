@@ -27,11 +27,9 @@ NOW = BEGIN + timedelta(seconds=(MIDDLE + 0.5) * SECONDS_A_STEP)
 WRAP = "\x1b[?7h"  # what ends a view
 CLOCK = f"{NOW:%H:%M:%S}"
 INFO = {
-    "applicationName": "shop",
-    "deploymentGroupName": "production",
-    "description": "Release 2026.1",
-    "deploymentId": DEPLOYMENT_ID,
-}
+    "applicationName": "shop", "deploymentGroupName": "production",
+    "description": "Release 2026.1", "deploymentId": DEPLOYMENT_ID,
+}  # fmt: skip
 OVER = {
     "errorInformation": {"code": "HEALTH_CONSTRAINTS", "message": "Too many instances failed."},
     "rollbackInfo": {"rollbackDeploymentId": "d-EXAMPLE22"},

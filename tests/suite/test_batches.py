@@ -48,11 +48,8 @@ def test_without_ids_there_is_no_call(clients: Clients) -> None:
     client = clients.canned(unanswered)
     for empty in [*clients.iterables([]), set()]:
         output = client.batch_get(empty)
-        assert output.model_dump() == {
-            "deployment_targets": [],
-            "missing_target_ids": [],
-            "response_metadata": [],
-        }
+        names = ("deployment_targets", "missing_target_ids", "response_metadata")
+        assert output.model_dump() == {name: [] for name in names}
         assert output.to_boto3() == {"deploymentTargets": []}
     for empty in [*clients.iterables([]), set()]:
         assert list(client.iterate(empty)) == []

@@ -19,15 +19,12 @@ from support.pages import fleet, ids
 LONG = 60.0  # seconds: a wait that no test may reach
 
 
-@pytest.mark.parametrize(
-    ("operation", "begin"),
-    [
-        (READ, lambda client: client.iterate(ids(60))),
-        (READ, lambda client: client.iterate(iter(ids(60)))),
-        (LIST, lambda client: client.iterate()),
-        *((operation, lambda client: client.watch()) for operation in (GET, LIST, READ)),
-    ],
-)
+@pytest.mark.parametrize(("operation", "begin"), [
+    (READ, lambda client: client.iterate(ids(60))),
+    (READ, lambda client: client.iterate(iter(ids(60)))),
+    (LIST, lambda client: client.iterate()),
+    *((operation, lambda client: client.watch()) for operation in (GET, LIST, READ)),
+])  # fmt: skip
 def test_close_ends_who_waits_for_a_call(
     clients: Clients, operation: str, begin: Callable[[Client], Any]
 ) -> None:
@@ -89,15 +86,12 @@ def test_an_iterator_is_a_context_manager(clients: Clients) -> None:
 
 
 @pytest.mark.usefixtures("interruptible")
-@pytest.mark.parametrize(
-    ("operation", "begin"),
-    [
-        (READ, lambda client: next(client.iterate(ids(1_000)))),
-        (LIST, lambda client: next(client.iterate())),
-        *((operation, lambda client: next(client.watch())) for operation in (GET, LIST, READ)),
-        (READ, lambda client: client.batch_get(ids(1_000))),
-    ],
-)
+@pytest.mark.parametrize(("operation", "begin"), [
+    (READ, lambda client: next(client.iterate(ids(1_000)))),
+    (LIST, lambda client: next(client.iterate())),
+    *((operation, lambda client: next(client.watch())) for operation in (GET, LIST, READ)),
+    (READ, lambda client: client.batch_get(ids(1_000))),
+])  # fmt: skip
 def test_an_interrupt_while_calls_hang_ends_their_request(
     operation: str, begin: Callable[[Client], Any]
 ) -> None:

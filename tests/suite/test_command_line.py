@@ -40,10 +40,8 @@ HEAD = f"d-1 app/group by user https://{LINK}"
 BEGIN = [HEAD, "d-1 InProgress", "i-1 InProgress Install", "i-2 Failed AfterInstall: exit 1"]
 WHY = [
     "1 failed in AfterInstall: ScriptFailed",
-    "    targets   i-2",
-    "    duration  1m15s",
-    "    message   exit 1",
-]
+    "    targets   i-2", "    duration  1m15s", "    message   exit 1",
+]  # fmt: skip
 STOP = "aws deploy stop-deployment --deployment-id d-1 --region us-east-1"
 GOES_ON = ["d-1 InProgress: 1 InProgress, 1 Failed", f"It goes on. To stop it: {STOP}"]
 RUN = [*BEGIN, *WHY, *GOES_ON]

@@ -67,14 +67,9 @@ def assert_refused(client: Client, operation: str, body: bytes) -> None:
 
 
 NOT_JSON = [
-    b"",
-    b"{",
-    CUT.body,
-    b"<html>busy</html>",
-    page([instance("i-1")]) + b"}",
-    b"\xef\xbb\xbf{}",
+    b"", b"{", CUT.body, b"<html>busy</html>", page([instance("i-1")]) + b"}", b"\xef\xbb\xbf{}",
     b'{"deploymentTargets": null, "targetIds": null, "future": NaN}',
-]
+]  # fmt: skip
 
 
 @each_mode

@@ -10,16 +10,12 @@ from support.endpoint import error, serve, unanswered
 from support.pages import ids
 
 CODES = [
-    "InvalidDeploymentIdException",
-    "DeploymentIdRequiredException",
-    "DeploymentDoesNotExistException",
-    "DeploymentNotStartedException",
-    "DeploymentTargetIdRequiredException",
-    "InvalidDeploymentTargetIdException",
-    "DeploymentTargetDoesNotExistException",
-    "DeploymentTargetListSizeExceededException",
+    "InvalidDeploymentIdException", "DeploymentIdRequiredException",
+    "DeploymentDoesNotExistException", "DeploymentNotStartedException",
+    "DeploymentTargetIdRequiredException", "InvalidDeploymentTargetIdException",
+    "DeploymentTargetDoesNotExistException", "DeploymentTargetListSizeExceededException",
     "InstanceDoesNotExistException",
-]
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("code", CODES)

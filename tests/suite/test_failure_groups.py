@@ -16,10 +16,8 @@ from support.models import ONE_OF_EACH
 import codedeploy_targets as ct
 
 CAUSE: dict[str, Any] = {
-    "error_code": "ScriptFailed",
-    "script_name": "install.sh",
-    "message": "exit code 1",
-}
+    "error_code": "ScriptFailed", "script_name": "install.sh", "message": "exit code 1"
+}  # fmt: skip
 
 
 def event(name: str | None = "Install", status: str = "Failed", **why: Any) -> ct.LifecycleEvent:
@@ -133,10 +131,8 @@ def test_targets_of_every_type_are_grouped() -> None:
 def test_the_last_state_of_a_target_counts() -> None:
     begun = [failed(each, status="InProgress") for each in "ab"]
     changed = [failed("a", BARE), failed("b", status="Succeeded")]
-    assert grouped_ids([*begun, *map(failed, "acb"), *changed, *map(failed, "dd")]) == [
-        ["c", "d"],
-        ["a"],
-    ]
+    states = [*begun, *map(failed, "acb"), *changed, *map(failed, "dd")]
+    assert grouped_ids(states) == [["c", "d"], ["a"]]
 
 
 @pytest.mark.parametrize(("name", "values"), [

@@ -13,13 +13,14 @@ import pytest
 from botocore import xform_name
 from botocore.exceptions import PaginationError
 from support.clients import AsyncClients, Clients, got
-from support.codedeploy import LIST, OPERATIONS, CodeDeploy, Step, cut_short
+from support.codedeploy import LIST, MISSING, OPERATIONS, READ, CodeDeploy, Step, cut_short
 from support.endpoint import Response, unanswered
 from support.pages import fleet, ids, target
 
 import codedeploy_targets
 from codedeploy_targets import DeploymentInfo, InvalidResponseError
 
+GET_TARGETS = xform_name(READ)
 ENVELOPE = target("i-1").to_boto3()
 
 
@@ -29,35 +30,25 @@ def test_it_works_under_stubber(clients: Clients) -> None:
         for batch in (ids(30)[:25], ids(30)[25:]):
             targets = [target(target_id, "Failed").to_boto3() for target_id in batch]
             asked = {"deploymentId": "d-1", "targetIds": batch}
-            stubber.add_response(
-                "batch_get_deployment_targets", {"deploymentTargets": targets}, asked
-            )
+            stubber.add_response(GET_TARGETS, {"deploymentTargets": targets}, asked)
         output = client.batch_get(ids(30))
         assert output.deployment_targets == [target(target_id, "Failed") for target_id in ids(30)]
         assert [metadata.request_id for metadata in output.response_metadata] == [None, None]
         stubber.add_response("list_deployment_targets", {"targetIds": ids(1)})
-        stubber.add_client_error(
-            "batch_get_deployment_targets", "DeploymentTargetDoesNotExistException"
-        )
+        stubber.add_client_error(GET_TARGETS, MISSING)
         assert list(client.iterate(skip_missing=True)) == []
         stubber.assert_no_pending_responses()
 
 
 ODD_METADATA: list[Any] = [
-    None,
-    [],
-    "text",
-    5,
-    {},
-    {"HTTPHeaders": None},
-    {"HTTPHeaders": []},
-    {"HTTPHeaders": "text"},
+    None, [], "text", 5, {},
+    {"HTTPHeaders": None}, {"HTTPHeaders": []}, {"HTTPHeaders": "text"},
     {"HTTPHeaders": {"a": None, "b": b"bytes", "c": 5, "d": 5.5, "e": ["list"]}},
     {"HTTPHeaders": {b"bytes": "b", 5: "number", None: "none"}},
     {"RequestId": 5, "HTTPStatusCode": "200", "RetryAttempts": "0"},
     {"RequestId": [], "HTTPStatusCode": None, "RetryAttempts": None},
     {"HTTPStatusCode": 200.0, "RetryAttempts": 0.5, "HostId": object()},
-]
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("metadata", ODD_METADATA, ids=range(len(ODD_METADATA)))
@@ -67,7 +58,7 @@ def test_the_metadata_of_a_made_up_answer_may_be_odd(clients: Clients, metadata:
     mock = clients.mocked(CodeDeploy())
     mock.batch_get_deployment_targets = clients.method(lambda **_: answer)
     with clients.stubber(stubbed.wrapped) as stubber:
-        stubber.add_response("batch_get_deployment_targets", answer)
+        stubber.add_response(GET_TARGETS, answer)
         for client in (stubbed, clients.wrap(mock)):
             output = client.batch_get(["i-1"])
             assert output.deployment_targets == [target("i-1")]
@@ -82,7 +73,7 @@ def test_the_metadata_of_a_stub_need_not_be_text(clients: Clients) -> None:
     metadata = {"RequestId": 1, "HTTPStatusCode": HTTPStatus.OK, "HTTPHeaders": headers}
     with clients.stubber(client.wrapped) as stubber:
         answer = {"deploymentTargets": [], "ResponseMetadata": metadata}
-        stubber.add_response("batch_get_deployment_targets", answer)
+        stubber.add_response(GET_TARGETS, answer)
         (read,) = client.batch_get(["i-1"]).response_metadata
     assert (read.request_id, read.http_status_code) == ("1", 200)
     assert read.http_headers == {"content-length": "2"}
@@ -258,18 +249,14 @@ def test_a_fake_of_the_typed_client_yields_given_targets(clients: Clients) -> No
     iterator = getattr(library, f"{kind}DeploymentTargetIterator")
     watch = getattr(library, f"{kind}DeploymentWatch")
     fake, info = create_autospec(clients.cls, instance=True), DeploymentInfo(creator="user")
-    fake.iter_deployment_targets.return_value = iterator(
-        [target("i-1")], missing_target_ids=["i-2"]
-    )
+    streamed = iterator([target("i-1")], missing_target_ids=["i-2"])
+    fake.iter_deployment_targets.return_value = streamed
     fake.watch_deployment_targets.return_value = watch([target("i-1")], deployment=info)
     targets = clients.iterator(fake.iter_deployment_targets(deploymentId="d-1"))
     assert (list(targets), targets.missing_target_ids) == ([target("i-1")], ["i-2"])
     targets = clients.iterator(fake.watch_deployment_targets(deploymentId="d-1"))
-    assert (next(targets), targets.deployment, targets.missing_target_ids) == (
-        target("i-1"),
-        info,
-        [],
-    )
+    assert next(targets) == target("i-1")
+    assert (targets.deployment, targets.missing_target_ids) == (info, [])
     targets.close()
     assert list(targets) == []
     fake.client.list_deployments.return_value = {"deployments": ["d-1"]}

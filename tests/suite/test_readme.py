@@ -145,13 +145,8 @@ def check_handler(
     made = deploy(client_of(MOTO_ACCOUNT, "us-east-1"), targets, status="Failed")
     assert handler({"detail": {"deploymentId": made}}, None) == [f"app: {made} Failed"]
     # What is known at a timeout is told.
-    targets.put(
-        made,
-        [
-            target("i-1", "Failed", "BeforeInstall", message="disk full"),
-            target("i-2", "InProgress"),
-        ],
-    )
+    full = target("i-1", "Failed", "BeforeInstall", message="disk full")
+    targets.put(made, [full, target("i-2", "InProgress")])
     targets.set_status(made, "InProgress")
     watch = handler.__globals__["client"].watch_deployment_targets
     hasty = SimpleNamespace(watch_deployment_targets=lambda **told: watch(**{**told, "timeout": 1}))

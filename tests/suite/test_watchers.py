@@ -173,13 +173,10 @@ def test_what_a_watcher_edits_counts_and_the_rest_keeps_its_payload(
 
 
 def test_a_watcher_that_puts_no_list_there_is_told(clients: Clients, watchers: Watchers) -> None:
-    client = clients.wrap(
-        watchers.watch(
-            clients.answered(CodeDeploy(STEP)), lambda answer: answer.update(deploymentTargets=7)
-        )
-    )
+    wrapped = clients.answered(CodeDeploy(STEP))
+    wrapped = watchers.watch(wrapped, lambda answer: answer.update(deploymentTargets=7))
     with pytest.raises(ct.InvalidResponseError, match="deploymentTargets is no list"):
-        client.batch_get(WANTED)
+        clients.wrap(wrapped).batch_get(WANTED)
 
 
 @pytest.mark.usefixtures("retry_at_once")

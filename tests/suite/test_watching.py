@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from support.clients import AsyncClients, Clients
 from support.clock import Clock
 from support.codedeploy import BUSY, LIST, OPERATIONS, READ, CodeDeploy, Step
+from support.doors import MARS
 from support.endpoint import Response, error
 from support.pages import fleet, page, target
 
@@ -89,14 +90,10 @@ def scripts(draw: st.DrawFn) -> list[Step]:
     starts = draw(st.integers(0, appears // 2))
     running = st.sampled_from(["Created", "Queued", "InProgress", "Baking", "Ready", "New"])
     left_out = st.frozensets(st.sampled_from(ids)) if ids else st.just(frozenset[str]())
+    both = zip(moments[::2], moments[1::2], strict=True)
     steps = [
-        Step(
-            draw(running),
-            moments[2 * number] if number >= starts else None,
-            left_out=draw(left_out),
-            read=moments[2 * number + 1],
-        )
-        for number in range(rounds)
+        Step(draw(running), listed if n >= starts else None, left_out=draw(left_out), read=read)
+        for n, (listed, read) in enumerate(both)
     ]
     over = draw(st.sampled_from(["Succeeded", "Failed", "Stopped"]))
     return [*steps[:-1], replace(steps[-1], status=over, left_out=frozenset())]
@@ -300,14 +297,7 @@ def test_on_round_may_close_the_watch_or_raise(clients: Clients, clock: Clock) -
 def test_targets_of_a_future_type_without_an_id_are_yielded_once(clients: Clients) -> None:
     def mars(status: str) -> Response:
         payloads = ({"name": "rover", "status": status}, {"name": "probe", "status": "Ready"})
-        return Response(
-            page(
-                [
-                    {"deploymentTargetType": "MarsTarget", "marsTarget": payload}
-                    for payload in payloads
-                ]
-            )
-        )
+        return Response(page([{**MARS, "marsTarget": payload} for payload in payloads]))
 
     statuses = ["InProgress", "InProgress", "Succeeded", "Succeeded"]
     codedeploy = CodeDeploy(

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import boto3
@@ -69,10 +70,8 @@ def test_the_wrapped_client_stays_what_it_was(clients: Clients) -> None:
 def test_threads_and_tasks_may_share_it_with_direct_calls(clients: Clients) -> None:
     client = clients.served(CodeDeploy())
     plain = client.call("batch_get_deployment_targets", **REQUEST)["deploymentTargets"]
-    direct, typed = (
-        lambda: client.wrapped.batch_get_deployment_targets(**REQUEST),
-        lambda: client.typed.batch_get_deployment_targets(**REQUEST),
-    )
+    both = (client.wrapped, client.typed)
+    direct, typed = (partial(each.batch_get_deployment_targets, **REQUEST) for each in both)
     with unchanged(client.wrapped):
         for answer in clients.at_once([direct, typed] * 30):
             dicts = answer if isinstance(answer, dict) else answer.to_boto3()
@@ -126,16 +125,9 @@ def test_an_answer_is_not_kept_until_the_garbage_collector_comes(clients: Client
 # The user's event handlers fire as ever.
 
 EVENTS = [
-    "provide-client-params",
-    "before-parameter-build",
-    "before-call",
-    "request-created",
-    "before-send",
-    "before-parse",
-    "response-received",
-    "needs-retry",
-    "after-call",
-]
+    "provide-client-params", "before-parameter-build", "before-call", "request-created",
+    "before-send", "before-parse", "response-received", "needs-retry", "after-call",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
@@ -321,10 +313,9 @@ def test_calls_from_a_handler_leave_the_typed_call_alone(clients: Clients) -> No
 
 def test_a_client_of_another_service_is_refused(clients: Clients) -> None:
     s3: Any = boto3.client("s3", region_name="us-east-1")
+    told = r"a CodeDeploy client \(session.client\('codedeploy'\)"
     for wrong in (s3, boto3.Session(), boto3, object(), "codedeploy", 5):
-        with pytest.raises(
-            TypeError, match=r"a CodeDeploy client \(session.client\('codedeploy'\)"
-        ):
+        with pytest.raises(TypeError, match=told):
             clients.wrap(wrong)
     s3.close()
 
@@ -334,9 +325,8 @@ def test_a_client_of_the_other_kind_is_refused() -> None:
     with Clients() as sync, AsyncClients() as clients:
         with pytest.raises(TypeError, match=r"is of botocore\b.* to DeploymentTargetsClient$"):
             clients.wrap(sync.answered(unanswered))
-        with pytest.raises(
-            TypeError, match=r"is of aiobotocore\b.*\.AsyncDeploymentTargetsClient$"
-        ):
+        told = r"is of aiobotocore\b.*\.AsyncDeploymentTargetsClient$"
+        with pytest.raises(TypeError, match=told):
             sync.wrap(clients.answered(unanswered))
         with pytest.raises(TypeError, match="client must be a CodeDeploy client"):
             clients.wrap(None)

@@ -20,10 +20,8 @@ def client_of(account: str, region: str, url: str | None = None) -> Any:
     sts: Any = boto3.client("sts", **aws)
     role = f"arn:aws:iam::{account}:role/reader"
     keys = sts.assume_role(RoleArn=role, RoleSessionName="test")["Credentials"]
-    aws["aws_access_key_id"], aws["aws_secret_access_key"] = (
-        keys["AccessKeyId"],
-        keys["SecretAccessKey"],
-    )
+    aws["aws_access_key_id"] = keys["AccessKeyId"]
+    aws["aws_secret_access_key"] = keys["SecretAccessKey"]
     return boto3.client("codedeploy", **aws, aws_session_token=keys["SessionToken"])
 
 

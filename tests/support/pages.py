@@ -11,14 +11,9 @@ import codedeploy_targets as ct
 BEGIN = datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone.utc)
 
 EVENTS = (
-    "ApplicationStop",
-    "DownloadBundle",
-    "BeforeInstall",
-    "Install",
-    "AfterInstall",
-    "ApplicationStart",
-    "ValidateService",
-)
+    "ApplicationStop", "DownloadBundle", "BeforeInstall", "Install", "AfterInstall",
+    "ApplicationStart", "ValidateService",
+)  # fmt: skip
 
 
 def instance(target_id: str, deployment_id: str = "d-1", *, events: int = 7) -> dict[str, Any]:
