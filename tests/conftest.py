@@ -5,13 +5,17 @@ import signal
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
 from moto.server import ThreadedMotoServer
-from support.clients import AsyncClients, Clients
+from support.cbor import BOTOCORE_SPEAKS_CBOR, CBOR, in_cbor, read_cbor_request
+from support.clients import AsyncClients, Client, Clients, MakeClient
 from support.clock import Clock
 from support.command_line import CommandLine, command_line
+from support.endpoint import Answer
+from support.service_model import write_model
 
 # A slow machine fails no test, and each run of the check draws the same examples.
 hypothesis.settings.register_profile("check", deadline=None, derandomize=True, max_examples=50)
@@ -28,6 +32,40 @@ def clients(request: pytest.FixtureRequest) -> Iterator[Clients]:
         pytest.importorskip("aiobotocore")
     with AsyncClients() if request.param == "async" else Clients() as made:
         yield made
+
+
+@pytest.fixture(scope="session")
+def cbor_model(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Return a folder with a model of CodeDeploy that has no protocol but CBOR."""
+    if not BOTOCORE_SPEAKS_CBOR:
+        pytest.skip("this version of botocore does not speak CBOR")
+    return write_model(tmp_path_factory.mktemp("cbor"), [CBOR])
+
+
+@pytest.fixture
+def cbor_client(clients: Clients, cbor_model: str) -> MakeClient:
+    """Return a function that makes a client which speaks CBOR and is answered in process."""
+    if isinstance(clients, AsyncClients):
+        import aiobotocore.parsers
+
+        if not hasattr(aiobotocore.parsers, "AioRpcV2CBORParser"):
+            pytest.skip("this version of aiobotocore does not speak CBOR")
+
+    def make(answer: Answer, **options: Any) -> Client:
+        client = clients.canned(answer, read=read_cbor_request, data_path=cbor_model, **options)
+        assert client.wrapped.meta.service_model.resolved_protocol == CBOR
+        return client
+
+    return make
+
+
+@pytest.fixture(params=["json", "cbor"])
+def make_client(request: pytest.FixtureRequest, clients: Clients) -> MakeClient:
+    """Return a function that makes a client, of each protocol, which is answered in process."""
+    if request.param == "json":
+        return clients.canned
+    make = request.getfixturevalue("cbor_client")
+    return lambda answer, **options: make(in_cbor(answer), **options)
 
 
 @pytest.fixture

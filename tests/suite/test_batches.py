@@ -10,19 +10,21 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ParamValidationError
-from support.clients import Clients, got
+from support.clients import Clients, MakeClient, got
 from support.codedeploy import READ, CodeDeploy
 from support.endpoint import unanswered
-from support.pages import ids
+from support.pages import ids, instance
+
+from codedeploy_targets import InstanceTarget
 
 
 @pytest.mark.parametrize("count", [1, 24, 25, 26, 50, 51, 201])
 @pytest.mark.parametrize("max_concurrency", [1, 2, 8])
 def test_any_number_of_ids_in_any_iterable(
-    clients: Clients, count: int, max_concurrency: int
+    make_client: MakeClient, clients: Clients, count: int, max_concurrency: int
 ) -> None:
     codedeploy = CodeDeploy()
-    client = clients.canned(codedeploy, max_concurrency=max_concurrency)
+    client = make_client(codedeploy, max_concurrency=max_concurrency)
     for target_ids in clients.iterables(ids(count)):
         codedeploy.calls.clear()
         output = client.batch_get(target_ids)
@@ -30,7 +32,10 @@ def test_any_number_of_ids_in_any_iterable(
         assert output.missing_target_ids == []
         sizes = sorted(map(len, codedeploy.batches), reverse=True)
         assert sizes == [25] * (count // 25) + [count % 25] * (count % 25 > 0)
-        assert len(output.response_metadata) == len(sizes)
+        told = [(call.request_id, call.http_status_code) for call in output.response_metadata]
+        assert told == [("request-1", 200)] * len(sizes)
+        first = InstanceTarget.from_boto3(instance(ids(1)[0], events=1))
+        assert output.deployment_targets[0] == first
     for target_ids in clients.iterables(ids(count)):
         assert got(client.iterate(target_ids)) == ids(count)
 

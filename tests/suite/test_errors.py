@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
-from support.clients import Clients
+from support.clients import Clients, MakeClient
 from support.codedeploy import OPERATIONS, CodeDeploy
 from support.endpoint import error, serve, unanswered
 from support.pages import ids
@@ -19,8 +19,11 @@ CODES = [
 
 
 @pytest.mark.parametrize("code", CODES)
-def test_an_error_of_the_operation_is_botocore_s_own(clients: Clients, code: str) -> None:
-    client = clients.canned(lambda *_: error(code))
+@pytest.mark.parametrize("namespace", ["", "com.amazonaws.codedeploy#"])
+def test_an_error_of_the_operation_is_botocore_s_own(
+    make_client: MakeClient, namespace: str, code: str
+) -> None:
+    client = make_client(lambda *_: error(f"{namespace}{code}"))
     assert client.exceptions is client.wrapped.exceptions
     with pytest.raises(getattr(client.exceptions, code)) as ours:
         client.batch_get(ids(30))
@@ -29,6 +32,8 @@ def test_an_error_of_the_operation_is_botocore_s_own(clients: Clients, code: str
     assert type(ours.value) is type(theirs.value)
     assert ours.value.response == theirs.value.response
     assert str(ours.value) == str(theirs.value)
+    with pytest.raises(getattr(client.exceptions, code)):
+        list(client.iterate())
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)

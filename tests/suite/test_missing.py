@@ -9,23 +9,23 @@ import pytest
 from botocore.exceptions import ClientError
 from hypothesis import given
 from hypothesis import strategies as st
-from support.clients import Client, Clients, got
+from support.clients import Client, Clients, MakeClient, got
 from support.codedeploy import MISSING, READ, CodeDeploy
 from support.endpoint import Response, error
-from support.pages import ids
+from support.pages import ids, instance, page
 
 CODES = [MISSING, "InstanceDoesNotExistException"]
 
 
 @pytest.mark.parametrize("code", CODES)
-def test_skip_missing_skips_the_missing_targets(clients: Clients, code: str) -> None:
+def test_skip_missing_skips_the_missing_targets(make_client: MakeClient, code: str) -> None:
     def recode(response: Response) -> Response:
         return response if response.status == 200 else error(code)
 
     missing = ["i-gone", "i-lost"]
     wanted = [*ids(40), missing[0], *ids(60)[40:], missing[1]]
     codedeploy = CodeDeploy(known=60, instead={READ: repeat(recode)})
-    client = clients.canned(codedeploy)
+    client = make_client(codedeploy)
     output = client.batch_get(wanted, skip_missing=True)
     assert got(output.deployment_targets) == ids(60)
     assert output.missing_target_ids == missing
@@ -38,6 +38,8 @@ def test_skip_missing_skips_the_missing_targets(clients: Clients, code: str) -> 
         client.batch_get(wanted)
     with pytest.raises(getattr(client.exceptions, code)):
         list(client.iterate(wanted))
+    left_out = make_client(lambda *_: Response(page([instance("i-2")])))
+    assert left_out.batch_get(["i-1", "i-2"]).missing_target_ids == ["i-1"]
 
 
 def test_skip_missing_may_leave_nothing(clients: Clients) -> None:

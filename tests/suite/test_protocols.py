@@ -9,100 +9,19 @@ from typing import Any
 
 import botocore.session
 import pytest
-from botocore.exceptions import ClientError
 from cbor2 import CBORTag, dumps
 from hypothesis import given
-from support.cbor import BOTOCORE_SPEAKS_CBOR, CBOR, in_cbor, read_cbor_request
-from support.clients import AsyncClients, Client, Clients, got
+from support.cbor import BOTOCORE_SPEAKS_CBOR, CBOR, in_cbor
+from support.clients import AsyncClients, Clients, MakeClient, got
 from support.codedeploy import LIST, OPERATIONS, READ, CodeDeploy, Step, cut_short
 from support.doors import REQUEST, UNKNOWN, assert_same, page_of
-from support.endpoint import Answer, Response, canned, error
+from support.endpoint import Response, canned, error
 from support.labels import with_aws_labels
 from support.pages import ids, instance, page, target
 from support.service_model import write_model
 from support.strategies import answers, cbor_answers
 
-from codedeploy_targets import InstanceTarget, InvalidResponseError, UnknownTarget
-
-MakeClient = Callable[..., Client]
-
-
-@pytest.fixture(scope="module")
-def cbor_model(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Return a folder with a model of CodeDeploy that has no protocol but CBOR."""
-    if not BOTOCORE_SPEAKS_CBOR:
-        pytest.skip("this version of botocore does not speak CBOR")
-    return write_model(tmp_path_factory.mktemp("cbor"), [CBOR])
-
-
-@pytest.fixture
-def cbor_client(clients: Clients, cbor_model: str) -> MakeClient:
-    """Return a function that makes a client which speaks CBOR and is answered in process."""
-    if isinstance(clients, AsyncClients):
-        import aiobotocore.parsers
-
-        if not hasattr(aiobotocore.parsers, "AioRpcV2CBORParser"):
-            pytest.skip("this version of aiobotocore does not speak CBOR")
-
-    def make(answer: Answer, **options: Any) -> Client:
-        client = clients.canned(answer, read=read_cbor_request, data_path=cbor_model, **options)
-        assert client.wrapped.meta.service_model.resolved_protocol == CBOR
-        return client
-
-    return make
-
-
-@pytest.mark.parametrize("max_concurrency", [1, 8])
-def test_any_number_of_ids_over_cbor(cbor_client: MakeClient, max_concurrency: int) -> None:
-    service = CodeDeploy()
-    client = cbor_client(in_cbor(service), max_concurrency=max_concurrency)
-    output = client.batch_get(ids(130))
-    assert got(output.deployment_targets) == got(client.iterate(ids(130))) == ids(130)
-    assert output.missing_target_ids == []
-    assert sorted(map(len, service.batches)) == [5, 5] + [25] * 10
-    told = [(call.request_id, call.http_status_code) for call in output.response_metadata]
-    assert told == [("request-1", 200)] * 6
-    assert output.deployment_targets[0] == InstanceTarget.from_boto3(instance(ids(1)[0], events=1))
-
-
-def test_a_whole_deployment_over_cbor(cbor_client: MakeClient) -> None:
-    service = CodeDeploy(known=130, page_size=40)
-    client = cbor_client(in_cbor(service))
-    filters = {"TargetStatus": ["Succeeded"]}
-    assert got(client.iterate(targetFilters=filters)) == ids(130)
-    assert [params["targetFilters"] for params in service.asked(LIST)] == [filters] * 4
-    targets = client.iterate()
-    assert got(itertools.islice(targets, 30)) == ids(30)
-    targets.close()
-    assert list(targets) == []
-    assert list(cbor_client(lambda *_: Response(dumps({}))).iterate()) == []
-
-
-def test_missing_targets_over_cbor(cbor_client: MakeClient) -> None:
-    client = cbor_client(in_cbor(CodeDeploy(known=60)))
-    wanted = [*ids(40), "i-gone", *ids(60)[40:]]
-    output = client.batch_get(wanted, skip_missing=True)
-    assert got(output.deployment_targets) == ids(60)
-    assert output.missing_target_ids == ["i-gone"]
-    targets = client.iterate(wanted, skip_missing=True)
-    assert got(targets) == ids(60)
-    assert targets.missing_target_ids == ["i-gone"]
-    with pytest.raises(client.exceptions.DeploymentTargetDoesNotExistException):
-        client.batch_get(wanted)
-    left_out = cbor_client(in_cbor(lambda *_: Response(page([instance("i-2")]))))
-    assert left_out.batch_get(["i-1", "i-2"]).missing_target_ids == ["i-1"]
-
-
-def test_an_error_over_cbor_is_botocore_s_own(cbor_client: MakeClient) -> None:
-    code = "DeploymentDoesNotExistException"
-    client = cbor_client(in_cbor(lambda *_: error(f"com.amazonaws.codedeploy#{code}")))
-    with pytest.raises(getattr(client.exceptions, code)) as ours:
-        client.batch_get(ids(30))
-    with pytest.raises(ClientError) as theirs:
-        client.call("batch_get_deployment_targets", **REQUEST)
-    assert ours.value.response == theirs.value.response
-    with pytest.raises(getattr(client.exceptions, code)):
-        list(client.iterate())
+from codedeploy_targets import InvalidResponseError, UnknownTarget
 
 
 @pytest.mark.usefixtures("retry_at_once")

@@ -11,7 +11,7 @@ from contextlib import closing
 from typing import Any
 
 import pytest
-from support.clients import Clients, got
+from support.clients import Clients, MakeClient, got
 from support.codedeploy import LIST, MISSING, READ, CodeDeploy, Step, wait_until
 from support.endpoint import Response, error, unanswered
 from support.pages import ids, instance
@@ -19,9 +19,9 @@ from support.pages import ids, instance
 REFUSED = error("DeploymentDoesNotExistException")
 
 
-def test_a_whole_deployment_is_listed_and_got(clients: Clients) -> None:
+def test_a_whole_deployment_is_listed_and_got(make_client: MakeClient) -> None:
     codedeploy = CodeDeploy(known=130, page_size=40)
-    client = clients.canned(codedeploy)
+    client = make_client(codedeploy)
     filters = {"TargetStatus": ["Succeeded"]}
     assert got(client.iterate(targetFilters=filters)) == ids(130)
     assert [params["targetFilters"] for params in codedeploy.asked(LIST)] == [filters] * 4
@@ -29,6 +29,11 @@ def test_a_whole_deployment_is_listed_and_got(clients: Clients) -> None:
     assert got(client.iterate(targetFilters={"TargetStatus": ["Failed"]})) == []
     assert got(client.iterate()) == ids(130)
     assert "targetFilters" not in codedeploy.asked(LIST)[-1]
+    targets = client.iterate()
+    assert got(itertools.islice(targets, 30)) == ids(30)
+    targets.close()
+    assert list(targets) == []
+    assert list(make_client(lambda *_: Response(b"{}")).iterate()) == []
 
 
 def test_filters_cannot_go_with_ids(clients: Clients) -> None:

@@ -67,6 +67,9 @@ class Client:
         register(f"{event}.codedeploy", handler)
 
 
+MakeClient = Callable[..., Client]
+
+
 class Clients:
     """Makes sync clients, and closes at the end what they leave open."""
 
