@@ -351,13 +351,16 @@ def test_a_wrapper_may_make_the_call_in_another_thread(monkeypatch: pytest.Monke
 
 
 @pytest.mark.usefixtures("retry_at_once")
-def test_a_wrapper_may_answer_in_the_place_of_an_unreadable_answer(
-    clients: Clients, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("error", [None, ClientError({"Error": {"Code": "Denied"}}, READ)])
+def test_a_wrapper_may_answer_or_raise_in_the_place_of_an_unreadable_answer(
+    clients: Clients, monkeypatch: pytest.MonkeyPatch, error: ClientError | None
 ) -> None:
     async def fall_back(*args: Any) -> Any:
         try:
             return await clients.result(own(*args))
         except ClientError:
+            if error:
+                raise error from None
             return plain
 
     answers: list[Any] = [None, *[cut_short] * 5]
@@ -366,30 +369,13 @@ def test_a_wrapper_may_answer_in_the_place_of_an_unreadable_answer(
     cls = base_of(client.wrapped)
     own = cls._make_api_call
     monkeypatch.setattr(cls, "_make_api_call", as_method(clients, fall_back))
-    assert (
-        client.batch_get(["i-1", "i-2"]).to_boto3()["deploymentTargets"]
-        == plain["deploymentTargets"]
-    )
-
-
-@pytest.mark.usefixtures("retry_at_once")
-def test_a_wrapper_s_own_error_is_raised_as_it_is(
-    clients: Clients, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async def explain(*args: Any) -> Any:
-        try:
-            return await clients.result(own(*args))
-        except ClientError:
-            raise denied from None
-
-    denied = ClientError({"Error": {"Code": "AccessDeniedException"}}, READ)
-    client = clients.canned(CodeDeploy(STEP, instead={READ: [cut_short] * 5}))
-    cls = base_of(client.wrapped)
-    own = cls._make_api_call
-    monkeypatch.setattr(cls, "_make_api_call", as_method(clients, explain))
-    with pytest.raises(ClientError) as caught:
-        client.batch_get(["i-1"])
-    assert caught.value is denied
+    if error:
+        with pytest.raises(ClientError) as caught:
+            client.batch_get(WANTED)
+        assert caught.value is error
+    else:
+        output = client.batch_get(["i-1", "i-2"])
+        assert output.to_boto3()["deploymentTargets"] == plain["deploymentTargets"]
 
 
 @pytest.mark.parametrize("returned", [None, ["i-1"]])
