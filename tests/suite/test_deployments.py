@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import botocore.session
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,17 +12,14 @@ from pydantic import ValidationError
 from support.clients import Clients
 from support.codedeploy import GET, CodeDeploy, Step, cut_short
 from support.endpoint import Response, canned, error
-from support.strategies import attribute, values
+from support.strategies import DEPLOYMENT, attribute, values
 
 import codedeploy_targets as ct
 
 REQUEST: Any = {"deploymentId": "d-1"}
-SHAPE: Any = (
-    botocore.session.get_session().get_service_model("codedeploy").shape_for("DeploymentInfo")
-)
 MEMBERS = {
     name: values(shape)
-    for name, shape in SHAPE.members.items()
+    for name, shape in DEPLOYMENT.members.items()
     if attribute(name) in ct.DeploymentInfo.model_fields
 }
 INFOS = st.fixed_dictionaries(

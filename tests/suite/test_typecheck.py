@@ -76,7 +76,6 @@ def test_calls() -> None:
 
 
 def test_async_calls() -> None:
-    pytest.importorskip("aiobotocore")
     with AsyncClients() as clients:
         wrapped = clients.answered(CodeDeploy(known=["i-1", *ids(30)]))
         calls = user_code.async_calls(
