@@ -175,9 +175,7 @@ def test_without_retries_it_is_refused_at_once_with_any_status_of_success(
     b"[]", b"5", b'{"__type": "ThrottlingException", "message": "busy"}', b'{"error": "blocked"}',
     b'{"deploymentInfo": [], "targetIds": "i-1", "deploymentTargets": {}}',
 ])  # fmt: skip
-def test_json_of_another_shape_is_refused_at_once(
-    clients: Clients, body: bytes, operation: str
-) -> None:
+def test_other_json_is_refused_at_once(clients: Clients, body: bytes, operation: str) -> None:
     codedeploy = answering(operation, Response(body), None, Response(body))
     client = clients.canned(codedeploy)
     assert_refused(client, operation, body)

@@ -194,9 +194,7 @@ PROXIES: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("how", PROXIES)
-def test_a_cut_answer_is_no_empty_one_where_a_proxy_hides_the_client(
-    clients: Clients, how: str
-) -> None:
+def test_a_cut_answer_is_no_empty_one_behind_a_proxy(clients: Clients, how: str) -> None:
     step = Step("Succeeded", fleet(a="Succeeded"))
     client = clients.wrap(PROXIES[how](clients.answered(CodeDeploy(step))))
     assert list(client.watch()) == fleet(a="Succeeded")
@@ -212,9 +210,7 @@ def test_a_cut_answer_is_no_empty_one_where_a_proxy_hides_the_client(
     b"{}", b'{"targetIds": []}',
 ])  # fmt: skip
 @pytest.mark.parametrize("source", ["wire", "dict"])
-def test_a_listing_of_another_shape_is_refused_at_once(
-    clients: Clients, listing: bytes, source: str
-) -> None:
+def test_an_odd_listing_is_refused_at_once(clients: Clients, listing: bytes, source: str) -> None:
     codedeploy = CodeDeploy(instead={LIST: [Response(listing)]})
     answered = clients.answered if source == "wire" else clients.mocked
     targets = clients.wrap(answered(codedeploy)).iterate()

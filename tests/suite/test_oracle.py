@@ -30,9 +30,7 @@ ODD_TIMES = page_of({"instanceTarget": {"lastUpdatedAt": -1.75, "lifecycleEvents
 
 @given(answers, st.booleans())
 @example(ODD_TIMES, False)  # noqa: FBT003
-def test_the_same_bytes_give_the_same_dict_by_each_door(
-    answer: dict[str, Any], escaped: object
-) -> None:
+def test_the_same_bytes_give_one_dict_by_each_door(answer: dict[str, Any], escaped: object) -> None:
     body = json.dumps(answer, ensure_ascii=bool(escaped)).encode()
     plain = boto3_reads(body)
     expected = with_aws_labels(plain)

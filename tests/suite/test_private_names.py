@@ -23,9 +23,7 @@ EVENTS = {
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
-def test_the_events_go_through_the_emitter_of_the_endpoint(
-    clients: Clients, operation: str
-) -> None:
+def test_events_go_through_the_emitter_of_the_endpoint(clients: Clients, operation: str) -> None:
     client = clients.canned(CodeDeploy(known=["a"]))
     library = type(client.wrapped).__mro__[1].__module__.partition(".")[0]
     endpoint = vars(client.wrapped).get("_endpoint")

@@ -167,9 +167,7 @@ def test_a_line_is_told_only_where_a_reader_sees_something_new(cli: CommandLine)
         assert sum("i-1 Failed" in line for line in lines) == 1
 
 
-def test_a_sign_of_life_is_told_each_minute(
-    cli: CommandLine, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_signs_of_life_come_each_minute(cli: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
     now = time.monotonic
     monkeypatch.setattr("time.monotonic", lambda: now() * 200)
     late = cli.once_shown("d-1 InProgress: ", DENIED)

@@ -300,9 +300,7 @@ def test_missing_target_ids_stays_after_a_failure(clients: Clients) -> None:
     assert targets.missing_target_ids == ids(1)
 
 
-def test_a_second_thread_or_task_in_an_iterator_is_refused_and_nothing_is_lost(
-    clients: Clients,
-) -> None:
+def test_a_second_thread_or_task_is_refused_and_nothing_is_lost(clients: Clients) -> None:
     codedeploy = CodeDeploy(known=60)
     hang = codedeploy.hang(READ)
     targets = clients.served(codedeploy).iterate(ids(60))
@@ -317,9 +315,7 @@ def test_a_second_thread_or_task_in_an_iterator_is_refused_and_nothing_is_lost(
 
 
 @pytest.mark.parametrize("error", [KeyError, GeneratorExit, pytest.skip.Exception])
-def test_whatever_an_iterable_raises_ends_the_stream(
-    clients: Clients, error: type[BaseException]
-) -> None:
+def test_what_the_ids_raise_ends_the_stream(clients: Clients, error: type[BaseException]) -> None:
     def produce() -> Iterator[str]:
         yield from ids(30)
         raise error("of the producer")

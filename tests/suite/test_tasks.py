@@ -130,9 +130,7 @@ class SlowCleanup:
         sys.version_info < (3, 11), reason="nothing tells that a task is cancelled"
     )),
 ])  # fmt: skip
-def test_a_second_cancellation_of_the_caller_reaches_no_call(
-    clients: AsyncClients, first: str
-) -> None:
+def test_a_second_cancellation_reaches_no_call(clients: AsyncClients, first: str) -> None:
     async def body() -> None:
         task = asyncio.ensure_future(follow(client.typed))
         await slow.begun.wait()
@@ -358,9 +356,7 @@ def test_an_iterable_that_closes_its_stream_leaves_no_task(clients: AsyncClients
     clients.wait_until(lambda: not clients.tasks())
 
 
-def test_cancelling_every_other_task_before_it_has_begun_ends_the_caller(
-    clients: AsyncClients,
-) -> None:
+def test_cancelling_every_other_task_before_it_began_ends_the_caller(clients: AsyncClients) -> None:
     async def body() -> None:
         caller = asyncio.create_task(call(client))
         await asyncio.sleep(0)

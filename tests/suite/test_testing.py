@@ -110,9 +110,7 @@ def test_put_refuses_targets_without_an_id_of_their_own(
     assert refused(client, LIST, deploymentId=deployment_id).startswith("DeploymentNotStarted:")
 
 
-def test_a_batch_has_up_to_25_targets_and_missing_ones_can_be_skipped(
-    client: Any, targets: Any
-) -> None:
+def test_a_batch_has_up_to_25_targets_and_can_skip_missing_ones(client: Any, targets: Any) -> None:
     deployment_id = deploy(client, targets, put=instances(25))
     ids = [f"i-{number}" for number in range(25)]
     response = client.batch_get_deployment_targets(deploymentId=deployment_id, targetIds=ids)
@@ -212,9 +210,7 @@ def info(client: Any, deployment_id: str) -> dict[str, Any]:
     return told
 
 
-def test_get_deployment_answers_what_was_set_and_the_rest_is_motos(
-    client: Any, targets: Any
-) -> None:
+def test_get_deployment_answers_what_was_set_and_else_motos(client: Any, targets: Any) -> None:
     deployment_id = deploy(client)
     own = info(client, deployment_id)
     assert not own.keys() & {"errorInformation", "rollbackInfo"}  # the service has none yet

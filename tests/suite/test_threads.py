@@ -49,9 +49,7 @@ def test_one_call_at_a_time_needs_no_thread(clients: Clients) -> None:
     assert threads == {threading.current_thread()}
 
 
-def test_no_thread_is_left_when_all_is_read(
-    clients: Clients, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_no_thread_outlives_its_request(clients: Clients, monkeypatch: pytest.MonkeyPatch) -> None:
     # Python 3.15 warns of a fork beside a thread that has not quite ended.
     def end_slowly(thread: threading.Thread) -> None:
         run(thread)

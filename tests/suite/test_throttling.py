@@ -28,9 +28,7 @@ def half_allowed() -> TokenBucket:
 
 
 @pytest.mark.usefixtures("retry_at_once")
-def test_what_a_loop_gets_from_a_service_that_throttles_a_client_gets_too(
-    clients: Clients,
-) -> None:
+def test_what_a_loop_gets_from_a_service_that_throttles_a_client_gets_too(clients: Clients) -> None:
     codedeploy = CodeDeploy(throttle=half_allowed())
     client = clients.canned(codedeploy, retries=RETRIES)
     for start in range(0, 1_000, 25):
@@ -242,9 +240,7 @@ def test_who_waits_for_the_place_of_a_call_that_hangs_gets_it_when_that_request_
     hang.let_go()
 
 
-def test_a_client_in_another_process_has_no_cap(
-    clients: Clients, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_another_process_has_no_cap(clients: Clients, monkeypatch: pytest.MonkeyPatch) -> None:
     gate, overlap, both = Gate(), threading.Event(), threading.Barrier(2)
     codedeploy = CodeDeploy(
         throttle=gate, before=lambda *_: overlap.is_set() and both.wait(10) and None

@@ -158,9 +158,7 @@ def test_opentelemetry_s_spans_have_the_caller_s_as_their_parent(clients: Client
     assert parents == [caller.get_span_context()] * (8 + 2 + 8)
 
 
-def test_x_ray_traces_the_number_of_targets(
-    clients: Clients, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_x_ray_counts_the_targets(clients: Clients, monkeypatch: pytest.MonkeyPatch) -> None:
     recorder = pytest.importorskip("aws_xray_sdk.core").xray_recorder
     utils = importlib.import_module("aws_xray_sdk.ext.boto_utils")
     step = Step("Succeeded", [*fleet(a="Failed", b="Failed"), UNKNOWN])

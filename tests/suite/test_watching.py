@@ -215,9 +215,7 @@ def test_a_deployment_that_has_not_started_is_waited_for(clients: Clients, opera
 
 @pytest.mark.parametrize("status", ["Failed", "Stopped", "Succeeded"])
 @pytest.mark.parametrize("targets", [None, []])
-def test_a_deployment_may_end_before_it_has_targets(
-    clients: Clients, status: str, targets: Any
-) -> None:
+def test_a_deployment_may_end_without_targets(clients: Clients, status: str, targets: Any) -> None:
     steps = [Step("Queued"), Step(status, targets)]
     watch = clients.canned(CodeDeploy(*steps)).watch()
     assert (list(watch), watch.deployment.status) == ([], status)

@@ -47,9 +47,7 @@ def test_the_delay_lies_between_two_rounds(clients: Clients, clock: Clock) -> No
 
 
 @pytest.mark.parametrize("stuck", [NOT_OVER, Step("Created"), Step("Created", [])])
-def test_a_deployment_that_is_stuck_ends_in_a_timeout(
-    clients: Clients, clock: Clock, stuck: Step
-) -> None:
+def test_a_stuck_deployment_ends_in_a_timeout(clients: Clients, clock: Clock, stuck: Step) -> None:
     watch = clients.canned(CodeDeploy(stuck)).watch(delay=25, timeout=60)
     clock.set_forward(3600)  # the time counts from the first `next`
     for each in stuck.targets or ():

@@ -103,9 +103,7 @@ def test_trouble_in_the_round_that_first_finds_targets_loses_none(clients: Clien
 
 
 @pytest.mark.parametrize("kind", TROUBLE)
-def test_trouble_in_the_first_round_is_raised_at_once(
-    clients: Clients, clock: Clock, kind: str
-) -> None:
+def test_trouble_in_round_one_is_raised_at_once(clients: Clients, clock: Clock, kind: str) -> None:
     for number in range(FIRST_ROUND):
         codedeploy = CodeDeploy(*STEPS, before=from_call(number, TROUBLE[kind]))
         with pytest.raises(RAISED):
@@ -115,9 +113,7 @@ def test_trouble_in_the_first_round_is_raised_at_once(
 
 
 @pytest.mark.parametrize("kind", OTHER)
-def test_another_error_is_raised_at_once_as_it_is(
-    clients: Clients, clock: Clock, kind: str
-) -> None:
+def test_another_error_is_raised_at_once_as_is(clients: Clients, clock: Clock, kind: str) -> None:
     codedeploy = CodeDeploy(*STEPS, before=from_call(FIRST_ROUND, OTHER[kind]))
     watch = clients.canned(codedeploy, **NO_RETRY).watch(delay=10)
     assert [next(watch), next(watch)] == STEPS[0].targets

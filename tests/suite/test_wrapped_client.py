@@ -201,9 +201,7 @@ BODIES = {
 @pytest.mark.usefixtures("retry_at_once")
 @pytest.mark.parametrize("name", BODIES)
 @pytest.mark.parametrize("operation", [LIST, READ])
-def test_handlers_find_the_body_and_plain_values(
-    clients: Clients, name: str, operation: str
-) -> None:
+def test_handlers_find_body_and_plain_values(clients: Clients, name: str, operation: str) -> None:
     def handle(event_name: str, **kwargs: Any) -> None:
         if response := kwargs.get("response_dict"):
             bodies.append(response["body"])
