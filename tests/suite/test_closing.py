@@ -13,10 +13,8 @@ from typing import Any
 
 import pytest
 from support.clients import AsyncClients, Client, Clients
-from support.codedeploy import GET, LIST, READ, CodeDeploy, Gate, Step
+from support.codedeploy import GET, LIST, LONG, READ, CodeDeploy, Gate, Step
 from support.pages import fleet, ids
-
-LONG = 60.0  # seconds: a wait that no test may reach
 
 
 @pytest.mark.parametrize(("operation", "begin"), [

@@ -17,11 +17,9 @@ from unittest.mock import AsyncMock
 import anyio
 import pytest
 from support.clients import AsyncClients, aiobotocore_client
-from support.codedeploy import OPERATIONS, PATIENCE, READ, CodeDeploy
+from support.codedeploy import LONG, OPERATIONS, PATIENCE, READ, CodeDeploy
 from support.endpoint import serve, unanswered
 from support.pages import ids
-
-LONG = 60.0  # seconds: a wait that no test may reach
 
 
 @pytest.fixture

@@ -15,11 +15,10 @@ from typing import Any
 import pytest
 from support.clients import Clients
 from support.clock import Clock
-from support.codedeploy import GET, LIST, MISSING, PATIENCE, READ, CodeDeploy, Gate, Step
+from support.codedeploy import GET, LIST, LONG, MISSING, PATIENCE, READ, CodeDeploy, Gate, Step
 from support.endpoint import Response, error, serve, unanswered
 from support.pages import fleet, ids, target
 
-LONG = 60.0  # seconds: a wait that no test may reach
 RUNNING, ENDED = fleet(a="InProgress", b="Pending"), fleet(a="Succeeded", b="Succeeded")
 NOT_OVER, SUCCEEDED = Step("InProgress", RUNNING), Step("Succeeded", ENDED)
 NAN, INFINITE = float("nan"), float("inf")

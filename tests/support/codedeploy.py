@@ -30,6 +30,7 @@ OPERATIONS = ("GetDeployment", "ListDeploymentTargets", "BatchGetDeploymentTarge
 GET, LIST, READ = OPERATIONS
 BUSY = {"TargetStatus": ["Pending", "InProgress", "Ready", "Unknown"]}
 PATIENCE = 10  # seconds after which a test fails
+LONG = 60.0  # seconds: a wait that no test may reach
 MISSING = "DeploymentTargetDoesNotExistException"
 THROTTLED = error("ThrottlingException")
 
