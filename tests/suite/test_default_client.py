@@ -53,7 +53,7 @@ def write_model(folder: Path, name: str, *, zipped: bool = False) -> None:
 
 def full_name(**environment: str) -> str:
     """Return the full name of CodeDeploy, in a process of its own: botocore reads HOME once."""
-    return run_python("-c", CREATE, env=environment)
+    return run_python("-c", CREATE, env={**os.environ, **environment})
 
 
 def test_it_is_of_botocore_s_default_session(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -211,7 +211,6 @@ def test_a_process_ends_in_order_while_its_threads_read() -> None:
 import json, time
 from support.endpoint import Response, canned, error
 from support.pages import ids
-from support.processes import run_python
 from codedeploy_targets import DeploymentTargetsClient
 events = [{"status": f"New{n}"} for n in range(40)]
 target = {"instanceTarget": {"targetId": "i-1", "lifecycleEvents": events}}
@@ -227,7 +226,7 @@ try:
 except client.exceptions.InvalidDeploymentIdException:
     print("refused")
 """
-    assert run_python("-c", script) == "refused"
+    assert run_python("-c", script, env={}) == "refused"
 
 
 # Since Python 3.12, a fork beside other threads is warned of.
@@ -271,7 +270,6 @@ def test_a_process_ends_while_a_call_hangs() -> None:
 import sys
 from support.endpoint import boto3_client
 from support.pages import ids
-from support.processes import run_python
 from codedeploy_targets import DeploymentTargetsClient
 client = DeploymentTargetsClient(boto3_client(sys.argv[1]))
 try:
@@ -290,7 +288,7 @@ except client.exceptions.InvalidDeploymentIdException:
 
     with serve(CodeDeploy(before=before)) as endpoint:
         try:
-            assert run_python("-c", script, endpoint.url, seconds=20) == "refused"
+            assert run_python("-c", script, endpoint.url, seconds=20, env={}) == "refused"
         finally:
             release.set()
 
@@ -312,4 +310,4 @@ Deployment.client.get_deployment(deploymentId="d-1")
 last = Deployment()
 """
     with serve(CodeDeploy(known=60)) as endpoint:
-        assert run_python("-c", script, endpoint.url) == "ended"
+        assert run_python("-c", script, endpoint.url, env={}) == "ended"

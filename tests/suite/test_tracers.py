@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import os
 import sys
 import threading
 from collections.abc import Callable
@@ -134,7 +135,7 @@ def test_a_tracer_gets_spans_with_their_parents_and_no_error_that_is_handled(
         "DD_TRACE_STARTUP_LOGS", "DD_INSTRUMENTATION_TELEMETRY_ENABLED",
         "DD_REMOTE_CONFIGURATION_ENABLED",
     ]  # fmt: skip
-    run_python(__file__, what.__name__, env=dict.fromkeys(datadog, "false"))
+    run_python(__file__, what.__name__, env={**os.environ, **dict.fromkeys(datadog, "false")})
 
 
 def test_opentelemetry_s_spans_have_the_caller_s_as_their_parent(clients: Clients) -> None:
