@@ -54,8 +54,8 @@ class Watch:
         self.missing_target_ids: list[str] = []
         self.deployment: Any = None  # a DeploymentInfo, once there is an answer
         self._deployment_id = deployment_id
-        self._delay = float(delay)  # of a Decimal or numpy's, too
-        self._timeout = math.inf if timeout is None else float(timeout)
+        self._delay = float(delay)  # a Decimal or numpy's, too
+        self._timeout = math.inf if timeout is None else timeout
         self._on_round = on_round
         self._last_json: dict[object, str] = {}
         self._has_read_all = False  # what a round without trouble listed, if anything
@@ -71,7 +71,7 @@ class Watch:
             ClientError, BotoCoreError: no trouble that may pass, or trouble for too long.
         """
         last_success = time.monotonic()
-        run.time_left = partial(self._time_left, run, last_success + self._timeout)
+        run.time_left = partial(self._time_left, run, last_success + float(self._timeout))
         failures, is_first, delay = 0, True, self._delay
         while True:
             try:

@@ -311,3 +311,44 @@ last = Deployment()
 """
     with serve(CodeDeploy(known=60)) as endpoint:
         assert run_python("-c", script, endpoint.url, env={}) == "ended"
+
+
+def test_ctrl_c_leaves_no_lock_behind() -> None:
+    script = """
+import logging, os, random, signal, sys, threading, time
+from support.endpoint import Response, canned
+from support.pages import ids, instance, page
+from codedeploy_targets import DeploymentTargetsClient
+def interrupt(*_):
+    global is_armed
+    if is_armed:
+        is_armed = False
+        raise KeyboardInterrupt
+def ask(count):
+    client.batch_get_deployment_targets(deploymentId="d-1", targetIds=ids(count))
+def ask_in_threads():
+    logging.getLogger("another")
+    ask(60)
+    print("answered", flush=True)
+    os._exit(0)
+sys.stderr = open(os.devnull, "w")  # what is interrupted in a finalizer is told there
+answer = Response(page([instance(each, events=0) for each in ids(1)]))
+client = DeploymentTargetsClient(canned(lambda *_: answer))
+signal.signal(signal.SIGALRM, interrupt)
+random.seed(1)
+begin = time.perf_counter()
+for _ in range(20):
+    ask(1)
+seconds = (time.perf_counter() - begin) / 20
+for _ in range(2_000):
+    is_armed = True
+    try:
+        signal.setitimer(signal.ITIMER_REAL, random.uniform(1e-5, seconds))
+        ask(1)
+        is_armed = False
+    except KeyboardInterrupt:
+        pass
+threading.Thread(target=ask_in_threads, daemon=True).start()
+time.sleep(20)
+"""
+    assert run_python("-c", script, env={}) == "answered"

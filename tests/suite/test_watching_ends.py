@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -33,6 +34,13 @@ def test_a_time_that_is_none_is_refused_at_once(clients: Clients, wrong: dict[st
     bounds = {"delay": r"0 to \d+", "timeout": "at least 0"}[name]
     with pytest.raises(ValueError, match=rf"^{name} must be {bounds} seconds, not {value}$"):
         clients.canned(unanswered).watch(**wrong)
+
+
+def test_a_time_may_be_a_number_of_any_kind(clients: Clients, clock: Clock) -> None:
+    number: Any = Decimal(7)
+    watch = clients.canned(CodeDeploy(NOT_OVER, SUCCEEDED)).watch(delay=number, timeout=number * 9)
+    assert list(watch) == [*RUNNING, *ENDED]
+    assert clock.pauses == [7]
 
 
 def test_the_delay_lies_between_two_rounds(clients: Clients, clock: Clock) -> None:
