@@ -18,20 +18,21 @@ from botocore.exceptions import ClientError
 
 from ._answers import Output, read_listing, read_metadata, read_targets
 from ._deployments import read_deployment
-from ._errors import InvalidResponseError, error_code
+from ._errors import InvalidResponseError
 from ._json import NotJSONError, UnreadableError, load
 from ._lock import locked
 from ._observers import show
 from ._requests import Request
 
-# Each reads the bytes that the service sent, or boto3's dict.
-_READERS: dict[str, Callable[[Any], Any]] = {
-    "batch_get_deployment_targets": read_targets,
-    "list_deployment_targets": read_listing,
-    "get_deployment": read_deployment,
+# Of each operation, the member that is its answer, and what reads the bytes that the service sent,
+# or boto3's dict.
+_ANSWERS: dict[str, tuple[str, Callable[[Any], Any]]] = {
+    "batch_get_deployment_targets": ("deploymentTargets", read_targets),
+    "list_deployment_targets": ("targetIds", read_listing),
+    "get_deployment": ("deploymentInfo", read_deployment),
 }
-# The members that an answer of these operations may have.
-_MEMBERS = {"deploymentTargets", "targetIds", "nextToken", "deploymentInfo"}
+# The status that a body gets which is not JSON, or cut short.
+_UNREADABLE = HTTPStatus.INTERNAL_SERVER_ERROR.value
 
 
 def check_client(client: Any, *, asynchronous: bool) -> None:
@@ -97,7 +98,8 @@ class Call:
         self.emitter: Any = None  # the user's
         self._body: bytes | None = None  # the last one that was seen
         self._error: UnreadableError | None = None
-        self._reader = _READERS[request.method]  # of the body first, then of botocore's dict
+        # The reader is one of the body first, then of botocore's dict.
+        self._member, self._reader = _ANSWERS[request.method]
 
     async def make(self) -> Any:
         """Return an Output, ids and the next token, or a DeploymentInfo."""
@@ -108,7 +110,7 @@ class Call:
             return self._read(await response if self._is_async else response)
         except ClientError as error:
             # botocore's own, of the status that `_read_body` set; a wrapper may raise another one.
-            if self._error and error_code(error) == "500":
+            if self._error and read_metadata(error.response).http_status_code == _UNREADABLE:
                 self._read(error.response)  # raises InvalidResponseError
             raise
 
@@ -133,8 +135,8 @@ class Call:
     def _read_whole(self, response: Any, content_length: str) -> Any:
         # A wrapper may put an answer of its own in the place of one that is unreadable. Who only
         # tidies up what botocore made of that one puts an empty list there.
-        given = response if isinstance(response, Mapping) else {}
-        if self._error and not any(given[each] for each in given.keys() & _MEMBERS):
+        answers = isinstance(response, Mapping) and response.get(self._member)
+        if self._error and not answers:
             raise self._error
         # Of a client that hides its endpoint, an empty dict is a cut answer, unless `{}` came.
         is_other = content_length.isdecimal() and int(content_length) != len("{}")
@@ -152,11 +154,11 @@ class Call:
         # none of those below.
         event = event_name.removesuffix(f".codedeploy.{self._operation}")
         if event == "request-created":  # the next attempt
-            self._error, self._reader = None, _READERS[self._request.method]
+            self._error, (_, self._reader) = None, _ANSWERS[self._request.method]
         elif event == "needs-retry" and isinstance(self._error, NotJSONError):
             # The retry handlers look at the HTTP response, not at what was parsed of it.
             http_response, _ = kwargs["response"]
-            http_response.status_code = HTTPStatus.INTERNAL_SERVER_ERROR.value
+            http_response.status_code = _UNREADABLE
         yield  # to the user's handlers: so they see the body, and may change it, before the library
         if event == "before-parse":
             self._prepare(kwargs["response_dict"], kwargs["customized_response_dict"])
@@ -184,7 +186,9 @@ class Call:
                 if not isinstance(load(body), dict):
                     response["body"] = b"{}"
             return
-        if customized.keys() & _MEMBERS:  # a handler of the user's has read it
+        if self._member in customized:  # a handler of the user's has read it
+            if self._member != "targetIds":  # beside which botocore may have a token to read
+                response["body"] = b""
             return
         try:
             answer = self._reader(body)
@@ -195,7 +199,7 @@ class Call:
             self._error = error
             response["body"] = b""
             if isinstance(error, NotJSONError):
-                response["status_code"] = HTTPStatus.INTERNAL_SERVER_ERROR.value
+                response["status_code"] = _UNREADABLE
 
 
 class AsyncCall(Call):

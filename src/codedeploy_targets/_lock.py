@@ -22,10 +22,10 @@ def lock() -> Any:
 
 
 def locked(function: Callable[_Params, _Returned]) -> Callable[_Params, _Returned]:
-    """Let one thread at a time be in a function."""
+    """Let one thread at a time be in the functions that this decorates, all of them together."""
 
-    # A call in a plain `try`, as Ctrl-C may leave a `with` or a loop in one locked, in Python 3.13
-    # and 3.14; and the release comes first, for the same reason.
+    # In Python 3.13 and 3.14, Ctrl-C may leave the lock of a `with` locked, or that of a `try` with
+    # a loop in it. So a plain `try` has nothing but the call, and the release comes first.
     @wraps(function)
     def call(*args: _Params.args, **kwargs: _Params.kwargs) -> _Returned:
         held = lock()

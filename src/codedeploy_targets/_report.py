@@ -111,7 +111,7 @@ class Report:
             self.watch.close()
 
     def take(self, target: DeploymentTarget) -> None:
-        # Quick, so that a signal that closes the watch in the middle of a round loses no failure.
+        # Quick, so that a signal that closes the watch in the middle of a round loses few of them.
         label = getattr(target, "instance_label", None)
         self.targets[target.target_id or target.model_dump_json(), label] = target
         self._new.append(target)

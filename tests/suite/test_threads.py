@@ -21,11 +21,11 @@ from botocore.errorfactory import ClientExceptionsFactory
 from botocore.exceptions import ClientError
 from support.clients import Clients, got
 from support.codedeploy import READ, CodeDeploy
-from support.endpoint import Response, error, serve
+from support.endpoint import Response, canned, error, serve
 from support.pages import ids
 from support.processes import run_python
 
-from codedeploy_targets import DeploymentTargetsClient
+from codedeploy_targets import DeploymentTargetsClient, _lock
 
 REFUSED = error("InvalidDeploymentIdException")
 
@@ -211,7 +211,7 @@ def test_a_process_ends_in_order_while_its_threads_read() -> None:
 import json, time
 from support.endpoint import Response, canned, error
 from support.pages import ids
-from codedeploy_targets import DeploymentTargetsClient
+from codedeploy_targets import DeploymentTargetsClient, _lock
 events = [{"status": f"New{n}"} for n in range(40)]
 target = {"instanceTarget": {"targetId": "i-1", "lifecycleEvents": events}}
 body = json.dumps({"deploymentTargets": [target] * 25}).encode()
@@ -270,7 +270,7 @@ def test_a_process_ends_while_a_call_hangs() -> None:
 import sys
 from support.endpoint import boto3_client
 from support.pages import ids
-from codedeploy_targets import DeploymentTargetsClient
+from codedeploy_targets import DeploymentTargetsClient, _lock
 client = DeploymentTargetsClient(boto3_client(sys.argv[1]))
 try:
     client.batch_get_deployment_targets(deploymentId="d-1", targetIds=ids(100))
@@ -297,7 +297,7 @@ def test_a_call_while_python_finalizes_ends() -> None:
     script = """
 import sys
 from support.endpoint import boto3_client
-from codedeploy_targets import DeploymentTargetsClient
+from codedeploy_targets import DeploymentTargetsClient, _lock
 class Deployment:
     client = DeploymentTargetsClient(boto3_client(sys.argv[1]))
     def __del__(self):
@@ -313,12 +313,27 @@ last = Deployment()
         assert run_python("-c", script, endpoint.url, env={}) == "ended"
 
 
+def test_ctrl_c_while_a_request_waits_for_the_lock_is_raised_as_it_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Interrupted:
+        release = threading.RLock().release
+
+        def acquire(self) -> None:
+            raise KeyboardInterrupt
+
+    monkeypatch.setitem(_lock._locks, os.getpid(), Interrupted())  # noqa: SLF001
+    client = DeploymentTargetsClient(canned(CodeDeploy()))
+    with pytest.raises(KeyboardInterrupt):
+        client.get_deployment(deploymentId="d-1")
+
+
 def test_ctrl_c_leaves_no_lock_behind() -> None:
     script = """
 import logging, os, random, signal, sys, threading, time
 from support.endpoint import Response, canned
 from support.pages import ids, instance, page
-from codedeploy_targets import DeploymentTargetsClient
+from codedeploy_targets import DeploymentTargetsClient, _lock
 def interrupt(*_):
     global is_armed
     if is_armed:

@@ -250,17 +250,30 @@ def test_what_a_handler_parses_itself_counts(clients: Clients) -> None:
     assert (got(output.deployment_targets), output.missing_target_ids) == (["i-2"], ["i-1"])
 
 
-def test_a_handler_may_read_what_the_library_cannot(clients: Clients) -> None:
-    def unpack(response_dict: Any, customized_response_dict: Any, **_: Any) -> None:
-        customized_response_dict.update(json.loads(zlib.decompress(response_dict["body"])))
-        response_dict["body"] = b""
+@pytest.mark.parametrize("operation", [LIST, READ])
+def test_a_handler_may_read_what_the_library_cannot(clients: Clients, operation: str) -> None:
+    def pack(usual: Response) -> Response:
+        return Response(zlib.compress(usual.body))
 
-    packed = Response(zlib.compress(page([instance("i-1")])))
-    codedeploy = CodeDeploy(instead={READ: [packed]})
+    def unpack(response_dict: Any, customized_response_dict: Any, **_: Any) -> None:
+        if not response_dict["body"].startswith(b"{"):
+            customized_response_dict.update(json.loads(zlib.decompress(response_dict["body"])))
+            response_dict["body"] = b""
+
+    codedeploy = CodeDeploy(known=1, instead={operation: [pack]})
     client = clients.canned(codedeploy)
     client.on("before-parse", unpack)
-    assert got(client.batch_get(["i-1"]).deployment_targets) == ["i-1"]
-    assert len(codedeploy.batches) == 1
+    assert got(client.iterate()) == ids(1)
+    assert len(codedeploy.calls) == 2
+
+
+def test_what_a_handler_reads_of_a_listing_hides_no_cut_answer(clients: Clients) -> None:
+    client = clients.canned(CodeDeploy(instead={LIST: [cut_short] * 5}))
+    client.on("before-parse", lambda customized_response_dict, **_: customized_response_dict.update(
+        nextToken="2"
+    ))  # fmt: skip
+    with pytest.raises(ct.InvalidResponseError):
+        list(client.iterate())
 
 
 def test_who_takes_the_place_of_the_endpoint_s_emitter_sees_the_targets(clients: Clients) -> None:
