@@ -52,7 +52,7 @@ Output = BatchGetDeploymentTargetsOutput
 def read_targets(answer: Any) -> Output:
     """Read the bytes that the service sent, or boto3's dict; raise UnreadableError."""
     validate: Any = PAGE.validate_json if isinstance(answer, bytes) else PAGE.validate_python
-    with suppress(ValidationError):
+    with suppress(ValidationError):  # the fast pass
         return Output.model_construct(deployment_targets=validate(answer)["deploymentTargets"])
     answer = mend(load(answer))
     check_members(answer, "it", ["deploymentTargets"], "members, but no deploymentTargets")

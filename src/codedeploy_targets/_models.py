@@ -255,7 +255,7 @@ _SHARED = SchemaValidator(structure_schema(_Target, on_error="omit"))
 
 def read_envelope(envelope: Any, place: str) -> DeploymentTarget:
     """Read one envelope, however odd it is, or raise UnreadableError with its place."""
-    with suppress(ValidationError):
+    with suppress(ValidationError):  # the fast pass, of a page of one
         page = PAGE.validate_python({"deploymentTargets": [envelope]})
         return cast("KnownTarget", page["deploymentTargets"][0])
     envelope, known = mend(envelope), ("deploymentTargetType", *_CLASS_OF_MEMBER)

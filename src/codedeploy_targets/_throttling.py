@@ -33,7 +33,7 @@ class JobBase:
 
     had_company = False  # whether other calls of the client were under way beside its own
     outcome: Any = None  # what the work returned, and what it raised, once it is done
-    _kept: type[BaseException] = Exception  # of what the work raises
+    _kept: type[BaseException] = Exception  # what is kept of all that the work may raise
     _woken: Any  # an event
 
     def __init__(self, run: RunBase) -> None:
