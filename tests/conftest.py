@@ -19,7 +19,7 @@ from support.service_model import write_model
 
 # A slow machine fails no test, and each run of the check draws the same examples.
 hypothesis.settings.register_profile("check", deadline=None, derandomize=True, max_examples=50)
-hypothesis.settings.register_profile("full", deadline=None, derandomize=True, max_examples=200)
+hypothesis.settings.register_profile("full", deadline=None, derandomize=True, max_examples=100)
 hypothesis.settings.register_profile("mutants", deadline=None, derandomize=True, max_examples=25)
 hypothesis.settings.register_profile("prove", deadline=None, max_examples=20_000)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "check"))

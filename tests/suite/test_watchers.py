@@ -267,6 +267,7 @@ def test_a_handler_may_read_what_the_library_cannot(clients: Clients, operation:
     assert len(codedeploy.calls) == 2
 
 
+@pytest.mark.usefixtures("retry_at_once")
 def test_what_a_handler_reads_of_a_listing_hides_no_cut_answer(clients: Clients) -> None:
     client = clients.canned(CodeDeploy(instead={LIST: [cut_short] * 5}))
     client.on("before-parse", lambda customized_response_dict, **_: customized_response_dict.update(
