@@ -143,6 +143,17 @@ def test_a_call_alone_is_made_again_under_the_cap_while_the_service_lets_calls_t
         client.batch_get(ids(25))
 
 
+def test_a_call_alone_is_left_to_the_retry_settings_once_the_cap_has_gone(clients: Clients) -> None:
+    codedeploy = CodeDeploy(instead={READ: [THROTTLED, *[None] * 9, THROTTLED]})
+    client = clients.served(codedeploy, retries={"total_max_attempts": 1})
+    codedeploy.gather(2)
+    assert got(client.batch_get(ids(50)).deployment_targets) == ids(50)
+    for _ in range(7):  # under a cap of 1, so many successes end one that began with two calls
+        client.batch_get(ids(25))
+    with pytest.raises(client.exceptions.ClientError, match="ThrottlingException"):
+        client.batch_get(ids(25))
+
+
 def test_a_call_within_a_throttled_call_waits_for_no_place(clients: Clients) -> None:
     seen = list[Any]()
 
