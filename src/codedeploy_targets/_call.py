@@ -98,7 +98,7 @@ class Call:
         self.emitter: Any = None  # the user's
         self._body: bytes | None = None  # the last one that was seen
         self._error: UnreadableError | None = None
-        # The reader is one of the body first, then of botocore's dict.
+        # The reader reads the body; once that is read, another one reads botocore's dict.
         self._member, self._reader = _ANSWERS[request.method]
 
     async def make(self) -> Any:

@@ -195,7 +195,7 @@ class DeploymentTargetsClient(ClientBase):
 
 
 class IteratorBase:
-    """What the iterators of both clients tell; a fake of a client passes the first three."""
+    """What the iterators of both clients tell; a user's fake passes the first three parameters."""
 
     def __init__(
         self,

@@ -181,7 +181,8 @@ class UnknownTarget(_Target, frozen=True):
         kind = self.raw.get("deploymentTargetType")
         return kind if isinstance(kind, str) else None
 
-    # No validator: one "before" hides that JSON came, one "after" runs on existing objects, too.
+    # No validator: one "before" would hide that JSON came, which strict mode has to know, and one
+    # "after" would run on objects that exist already, too.
     def model_post_init(self, _: Any) -> None:
         # As JSON has it: what botocore parsed, or a test made up, may hold times, or an infinity.
         text = json.dumps(mend(vars(self).get("raw", {})), default=str, skipkeys=True)

@@ -13,14 +13,14 @@ from botocore.history import get_global_history_recorder
 from ._answers import Output, read_targets
 from ._models import AWS_MEMBERS, read_envelope
 
-# Got once: below Python 3.13, Ctrl-C in `getLogger` may leave the lock of `logging` locked.
 _logger = logging.getLogger("botocore.parsers")
 
 
 def show(output: Output, client: Any, response: Any, customized: Any) -> Callable[[Any], Output]:
-    """Leave botocore no body to parse; return the reader of the dict that it returns.
+    """Take the body from botocore's parser; return what reads the dict that botocore returns then.
 
-    That is boto3's if somebody observes the client: botocore merges `customized` into its result.
+    That is boto3's if somebody observes the client: botocore merges `customized` into its result. A
+    parser that is not botocore's own keeps the body.
     """
     parser = _parser_of(client)
     if parser is None:

@@ -83,7 +83,7 @@ class Report:
         self.watch, self.deployment = DeploymentWatch(), DeploymentInfo()  # not known yet
         self.rollback: str | None = None
         self.error: BaseException | None = None  # the first, which ends the run
-        self.ended_at = float("inf")  # in seconds of the clock: from then on, it only reports
+        self.ended_at = float("inf")  # by time.monotonic: from then on, it only reports
         self.targets: dict[object, DeploymentTarget] = {}
         self.view: Any = None
         self._args, self._out = args, sys.stderr if args.json else sys.stdout

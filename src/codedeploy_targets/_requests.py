@@ -30,8 +30,8 @@ _PATIENCE = 0.5
 _logger = logging.getLogger("codedeploy_targets")
 
 Plan = Generator[Any, Any, Any]
-"""What a user's request does next: yields the seconds (a float) to wait until a job ends, and is
-sent whether one did; or yields what the user gets, or (in the async client) what is awaited."""
+"""What a user's request does next. It yields a float, the seconds to wait for a job to end, and is
+sent whether one did; or an output for the user; or, in the async client, what is to be awaited."""
 
 
 class Request(NamedTuple):

@@ -96,7 +96,7 @@ class Run(RunBase):
         return returned
 
     async def close(self) -> None:
-        """Cancel all tasks but the one that asks for it, and wait for the end of all that can."""
+        """Cancel all tasks but the one that asks, and wait for those that do not wait for it."""
         self.is_closed = True
         with suppress(ValueError):  # a step of the plan asks for it, its last one
             self._plan.close()

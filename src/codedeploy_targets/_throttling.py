@@ -48,7 +48,7 @@ class JobBase:
             self.outcome = await work(self.call), None
         except self._kept as error:
             self.outcome = None, error
-        finally:  # else, an answer would wait for the garbage collector
+        finally:  # else, the task's context would keep the job, and the job the task: a cycle
             within.set(outer)
 
     async def call(self, request: Request) -> Any:

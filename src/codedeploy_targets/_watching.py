@@ -58,7 +58,7 @@ class Watch:
         self._timeout = math.inf if timeout is None else timeout
         self._on_round = on_round
         self._last_json: dict[object, str] = {}
-        self._has_read_all = False  # what a round without trouble listed, if anything
+        self._has_read_all = False  # whether a round without trouble did, and there were some
         # The last status of each id, or both of a Blue and a Green target that share it. What
         # vanishes is forgotten, so that it is not asked for again unless it is listed.
         self._known: dict[str, set[str]] = {}

@@ -110,8 +110,8 @@ def measure() -> None:
     spans = list[Any]()
     ddtrace.patch(botocore=True)
     tracer.configure(trace_processors=[Note()])
-    step = Step("Succeeded", [*fleet(a="Failed"), UNKNOWN])
-    parser._handle_timestamp = None  # noqa: SLF001 - so botocore can read no target
+    step = Step("Succeeded", [instance("a", events=1), UNKNOWN])
+    parser._handle_timestamp = None  # noqa: SLF001 - so botocore can read no time
     with serve(CodeDeploy(step, instead={READ: [cut_short]})) as endpoint:
         client = DeploymentTargetsClient(boto3_client(endpoint.url))
         with tracer.trace("caller") as caller:

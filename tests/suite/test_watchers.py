@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import logging
 import zlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -291,6 +292,22 @@ def test_who_takes_the_place_of_the_endpoint_s_emitter_sees_the_targets(clients:
     endpoint._event_emitter = Tracer()  # noqa: SLF001
     assert got(client.batch_get(WANTED).deployment_targets) == WANTED
     assert seen == [plain]
+
+
+def test_botocore_s_log_has_the_body(clients: Clients, caplog: pytest.LogCaptureFixture) -> None:
+    client, logged = clients.canned(CodeDeploy(STEP)), list[set[str]]()
+    for call in (
+        lambda: client.call("batch_get_deployment_targets", **REQUEST),
+        lambda: client.batch_get(WANTED),
+    ):
+        with caplog.at_level(logging.DEBUG, "botocore.parsers"):
+            call()
+        own = [each for each in caplog.records if each.name == "botocore.parsers"]
+        logged.append({each.getMessage() for each in own})
+        caplog.clear()
+    plain, ours = logged
+    assert len(plain) == 2  # the headers, the body
+    assert plain <= ours
 
 
 def test_where_one_cannot_tell_somebody_looks(clients: Clients) -> None:
