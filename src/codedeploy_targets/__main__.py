@@ -6,6 +6,7 @@ import argparse
 import os
 import signal
 import sys
+import time
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -17,7 +18,7 @@ from . import DeploymentTargetsClient, __version__
 from ._default_client import IMPATIENT, default_client
 from ._errors import error_code
 from ._interrupts import handle_signals
-from ._report import Report, one_line
+from ._report import WIDEST, Report, one_line
 
 _ABOUT = """Follow a CodeDeploy deployment, and tell why it failed. Exit status: 0 it succeeded, or
 --until is reached, 1 it failed or was stopped, 2 wrong usage or no answer from AWS, 3 not over yet
@@ -62,7 +63,7 @@ def main(argv: list[str] | None = None) -> int:
         except (Exception, KeyboardInterrupt) as caught:  # noqa: BLE001
             report.error = report.error or caught
     status, message = _outcome(report, args.until)
-    message = f"codedeploy-targets: {one_line(message, 2_000)}\n" if message else ""
+    message = f"codedeploy-targets: {one_line(message, WIDEST)}\n" if message else ""
     for stream, text in (sys.stdout, ""), (sys.stderr, message):
         try:
             print(text, end="", file=stream, flush=True)
@@ -79,16 +80,20 @@ def _follow(args: Any, report: Report) -> None:
     # What is empty counts as not given, as in AWS's own CLI.
     aws = default_client(profile=args.profile or None, region=args.region or None, config=IMPATIENT)
     client, deployment_id = DeploymentTargetsClient(aws), args.deployment_id
+    begin, timeout = time.monotonic(), args.timeout
     if args.group:
         names = {"applicationName": args.application, "deploymentGroupName": args.group}
         group = aws.get_deployment_group(**names).get("deploymentGroupInfo", {})
         deployment_id = group.get("lastAttemptedDeployment", {}).get("deploymentId")
         if not deployment_id:
             raise ValueError(f"GetDeploymentGroup names no deployment of {args.group}")
+        if timeout and 0 < timeout <= time.monotonic() - begin:
+            raise TimeoutError(f"{deployment_id} is not read after {timeout} seconds")
         newest = client.get_deployment(deploymentId=deployment_id)
         if told := newest.rollback_info and newest.rollback_info.rollback_triggering_deployment_id:
             deployment_id, report.rollback = told, f"{deployment_id} {newest.status}"
-    times = {"delay": args.delay, "timeout": args.timeout, "on_round": report.tell}
+        timeout = timeout and min(timeout, max(timeout + begin - time.monotonic(), 0.0))
+    times = {"delay": args.delay, "timeout": timeout, "on_round": report.tell}
     watch = client.watch_deployment_targets(deploymentId=deployment_id, **times)
     report.watch, report.aws = watch, aws.meta
     for target in report.watch:
@@ -101,7 +106,8 @@ def _outcome(report: Report, goal: str | None) -> tuple[int, str]:
         return 128 + signal.Signals[str(error)], f"Ended by {error}."
     status = 124 if isinstance(error, TimeoutError) else 2
     # Any other OSError is of what could not be written, unless it is one of botocore's.
-    is_told = isinstance(error, (TimeoutError, BotoCoreError)) or not isinstance(error, OSError)
+    told = TimeoutError, BotoCoreError, BrokenPipeError
+    is_told = isinstance(error, told) or not isinstance(error, OSError)
     if deployment.is_over and is_told:
         status = 0 if deployment.status in {"Succeeded", goal} else 1
     elif error is None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from ._json import UnreadableError, check_members, drop_nulls, load, load_answer, mend
+from ._json import NotJSONError, UnreadableError, check_members, drop_nulls, load, load_answer, mend
 from ._models import PAGE, DeploymentTarget, read_envelope
 from ._shapes import Shape
 
@@ -84,10 +84,12 @@ def read_metadata(response: Any) -> ResponseMetadata:
 
 def read_listing(page: Any) -> tuple[list[str], str]:
     """Read a page of ListDeploymentTargets, in the same way: its ids, and the next token."""
-    page = mend(load(page, errors="strict"))  # no id is changed
+    page = mend(load(page))
     check_members(page, "it", ["targetIds", "nextToken"], "members, but no targetIds")
     given = drop_nulls(page)
     ids, token = given.get("targetIds", []), given.get("nextToken", "")
     if not isinstance(ids, list) or not all(isinstance(text, str) for text in [*ids, token]):
         raise UnreadableError("it is no list of target ids")
+    if "\ufffd" in "".join([*ids, token]):
+        raise NotJSONError("an id is not UTF-8")
     return ids, token

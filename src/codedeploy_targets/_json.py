@@ -16,11 +16,11 @@ class NotJSONError(UnreadableError):
     """It is not JSON, or was cut short: another attempt may bring it whole."""
 
 
-def load(answer: Any, errors: str = "replace") -> Any:
-    """Parse an answer, unless it is parsed already; `errors` is as for `bytes.decode`."""
+def load(answer: Any) -> Any:
+    """Parse an answer, unless it is parsed already."""
     try:
         if isinstance(answer, bytes):
-            answer = answer.decode(errors=errors)
+            answer = answer.decode(errors="replace")
         if isinstance(answer, str):
             answer = json.loads(answer)  # not by pydantic, which refuses lone surrogates
             json.dumps(answer, allow_nan=False)  # Python reads infinity and NaN, which are no JSON
@@ -35,7 +35,10 @@ def load_answer(answer: Any) -> Any:
     """Parse what AWS's CLI printed, as `load` does, whatever its encoding."""
     if isinstance(answer, bytes):  # which PowerShell writes as UTF-16
         answer = answer.decode(json.detect_encoding(answer), errors="replace")
-    return load(answer.removeprefix("\ufeff")) if isinstance(answer, str) else answer
+    try:
+        return load(answer.removeprefix("\ufeff")) if isinstance(answer, str) else answer
+    except UnreadableError as error:
+        raise UnreadableError(f"expected boto3's dict or the CLI's JSON, but {error}") from None
 
 
 def mend(value: Any, levels: int = 190) -> Any:

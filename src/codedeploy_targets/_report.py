@@ -23,6 +23,7 @@ from ._failure_groups import FailureGroup, group_failures
 
 DONE = {"Succeeded", "Skipped"}
 _MOST = 20  # groups, ids of one, lines of a log
+WIDEST = 2_000  # characters of a line
 _TICK, _SIGN_OF_LIFE = 0.25, 60  # seconds
 _DOMAINS = {  # of AWS's console, where it is public
     "aws": "aws.amazon.com", "aws-cn": "amazonaws.cn", "aws-eusc": "amazonaws-eusc.eu",
@@ -88,7 +89,7 @@ class Report:
         self.view: Any = None
         self._args, self._out = args, sys.stderr if args.json else sys.stdout
         self._new, self._told = deque[DeploymentTarget](), set[str]()
-        self._lines, self._printed = list[str](), time.monotonic()
+        self._lines, self._signed_at = list[str](), time.monotonic()
         self._json = deque[str]()  # lines for stdout
         self._drawn = 0, 0, ""  # columns, lines, and the view
         self._over, self._thread = Event(), Thread(target=self._write_all, daemon=True)
@@ -187,7 +188,7 @@ class Report:
         rows = {"targets": targets, "duration": duration, "script": why.script_name}
         rows |= {"message": why.message, "log": why.log_tail}
         for label, text in rows.items():
-            texts = [*filter(None, map(one_line, (text or "").splitlines()))]
+            texts = [*filter(one_line, (text or "").splitlines())]
             for number, line in enumerate(texts if label == "targets" else texts[-_MOST:]):
                 self._print(f"    {'' if number else label:<9} {line}")
 
@@ -197,8 +198,7 @@ class Report:
             self._told.add(line)
 
     def _print(self, *words: str | None) -> None:
-        self._printed = time.monotonic()
-        self._lines.append(one_line(_join(" ", *words), 2_000))
+        self._lines.append(one_line(_join(" ", *words), WIDEST))
 
     def present(self) -> list[DeploymentTarget]:
         """Return the targets; those that vanished are left out if AWS counts fewer than came."""
@@ -235,8 +235,9 @@ class Report:
     def _write(self) -> None:
         while self._json:
             self._put(self._json.popleft(), sys.stdout)
-        is_on, silence = self.deployment.status, time.monotonic() - self._printed
-        if is_on and not self.view and silence >= _SIGN_OF_LIFE:
+        is_on, now = self.deployment.status, time.monotonic()
+        if is_on and not self.view and now >= self._signed_at + _SIGN_OF_LIFE:
+            self._signed_at = now
             self._print(time.strftime("%H:%M:%S"), self._summary())
         (columns, height), end, view = get_terminal_size(), len(self._lines), ""
         if is_on and self.view and not self._over.is_set():

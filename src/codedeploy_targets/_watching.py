@@ -117,6 +117,9 @@ class Watch:
         except ClientError as error:
             if error_code(error) != "DeploymentNotStartedException":
                 raise
+            if self._has_ended():  # what it had is gone
+                gone = [each for each, last in self._known.items() if not last <= _SETTLED]
+                self._note_changes(Output.model_construct(missing_target_ids=gone))
 
     def _ids_to_read(self, run: RunBase) -> Plan:
         if self._has_ended() or not self._has_read_all:

@@ -76,7 +76,8 @@ class MockDeploymentTargets:
     def play(self, deployment_id: str, rounds: Iterable[_Round]) -> None:
         """Let each GetDeployment from now on find the next of these rounds; the last one stays.
 
-        A round is a status or a DeploymentInfo, and its targets, or `None` before it has started.
+        A round is a status or a DeploymentInfo, which replaces that of the round before, and its
+        targets, or `None` before it has started.
         """
         state = _state(deployment_id)
         state.rounds = [(told, _by_id(deployment_id, targets)) for told, targets in rounds]
@@ -114,7 +115,7 @@ def _get_deployment(response: CodeDeployResponse) -> str:
     state = _state(deployment_id)
     if state.rounds:
         told, state.targets = state.rounds.pop(0)
-        state.info.pop("deploymentOverview", None)  # of the round before
+        state.info = {}  # that of the round before
         _tell(state, told)
     # JSON in moto's first versions; later, what moto would write as JSON.
     answer: Any = _moto_get_deployment(response)

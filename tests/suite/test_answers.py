@@ -349,7 +349,7 @@ def test_the_models_own_json_is_refused(door: str, target: Any) -> None:
 
 @pytest.mark.parametrize("body", [
     b'{"targetIds": [5]}', b'{"nextToken": 5}', b'{"targetIds": [], "nextToken": {}}',
-    b'{"targetIds": ["i-1"], "message": "\\ud83d"}',
+    b'{"targetIds": ["i-1"], "message": "\\ud83d"}', b'{"targetIds": ["i-1"], "message": "\xe9"}',
 ])  # fmt: skip
 def test_a_listing_is_read_as_strictly_and_as_leniently(body: bytes) -> None:
     answers = [body, page([GOOD])]
@@ -360,3 +360,15 @@ def test_a_listing_is_read_as_strictly_and_as_leniently(body: bytes) -> None:
     else:
         with pytest.raises(InvalidResponseError, match=r": it is no list of target ids \("):
             next(targets)
+
+
+@pytest.mark.usefixtures("retry_at_once")
+@pytest.mark.parametrize("target_id", [b"i-\xe9", b"i-\\ud83d"])
+def test_a_listing_changes_no_id(target_id: bytes) -> None:
+    garbled = b'{"targetIds": ["i-1", "%b"]}' % target_id
+    answers = [garbled, b'{"targetIds": ["i-1"]}', page([GOOD]), *[garbled] * 5]
+    client = DeploymentTargetsClient(canned(lambda *_: Response(answers.pop(0))))
+    (got,) = client.iter_deployment_targets(deploymentId="d-1")
+    assert got.target_id == "i-1"
+    with pytest.raises(InvalidResponseError, match=r": an id is not UTF-8 \("):
+        next(client.iter_deployment_targets(deploymentId="d-1"))

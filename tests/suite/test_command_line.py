@@ -7,7 +7,9 @@ import os
 import re
 import signal
 import sys
+import time
 from collections.abc import Callable
+from dataclasses import replace
 from importlib.metadata import version
 from io import StringIO
 from itertools import repeat
@@ -287,9 +289,13 @@ def test_no_answer_is_2_and_one_line_that_says_what_to_do(
     assert ".." not in ended.err
 
 
-@pytest.mark.parametrize(("options", "line"), [([], " i-1 InProgress"), (["--json"], '"i-1"')])
+@pytest.mark.parametrize(
+    ("then", "status"),
+    [(SUCCESS, 0), (replace(SUCCESS, status="Stopped"), 1), (replace(SUCCESS, status="Ready"), 2)],
+)
+@pytest.mark.parametrize(("options", "line"), [([], " i-2 Failed"), (["--json"], '"i-2"')])
 def test_a_reader_that_goes_away_brings_no_traceback(
-    cli: CommandLine, options: list[str], line: str, tmp_path: Path
+    cli: CommandLine, options: list[str], line: str, then: Step, status: int, tmp_path: Path
 ) -> None:
     cli.answer = CodeDeploy(RUNNING)
     file = tmp_path / "file"
@@ -297,9 +303,9 @@ def test_a_reader_that_goes_away_brings_no_traceback(
         process.wait_for(line)
         assert process.stdout is not None
         process.stdout.close()
-        cli.answer = CodeDeploy(SUCCESS)
+        cli.answer = CodeDeploy(then)
         ended = process.finish()
-    assert ended.status == 2
+    assert ended.status == status
     assert json.loads(file.read_bytes())["targets"][0]["target_id"] == "i-1"
     assert not re.search("Traceback|Error|codedeploy-targets:", ended.err)
 
@@ -401,6 +407,23 @@ def test_a_group_reports_its_newest_deployment_or_what_that_rolls_back(
     ended = cli.run_here("--application", "app", "--group", "group")
     assert (ended.status, ended.lines) == (status, lines)
     assert (": GetDeploymentGroup names no deployment of group.\n" in ended.err) is (not newest)
+
+
+@pytest.mark.parametrize("slow", ["GetDeploymentGroup", GET])
+def test_a_timeout_counts_from_the_look_for_a_group_s_deployment_on(
+    cli: CommandLine, slow: str
+) -> None:
+    def answer(operation: str, params: Any) -> Response:
+        asked.append(operation)
+        time.sleep(0.3 * (operation == slow))
+        if operation == GET:
+            return usual(operation, params)
+        group = {"lastAttemptedDeployment": {"deploymentId": "d-1"}}
+        return Response(json.dumps({"deploymentGroupInfo": group}).encode())
+
+    cli.answer, usual, asked = answer, CodeDeploy(RUNNING), list[str]()
+    ended = cli.run_here("--application", "app", "--group", "group", "--timeout", "0.2")
+    assert (ended.status, asked) == (124, ["GetDeploymentGroup", GET][: 1 + (slow == GET)])
 
 
 HELP = [

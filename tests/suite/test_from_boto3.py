@@ -146,7 +146,8 @@ def test_a_subclass_of_the_user_s_reads_its_envelope(base: Any) -> None:
 ])  # fmt: skip
 def test_text_that_is_no_json_is_refused(text: bytes) -> None:
     for door in ("str", "bytes"):
-        doors.assert_refused(door, text, "it is not JSON, or was cut short")
+        says = "expected boto3's dict or the CLI's JSON, but it is not JSON, or was cut short"
+        doors.assert_refused(door, text, says)
 
 
 @pytest.mark.parametrize("answer", [{}, {"deploymentTargets": None}, "{}", b'{"future": 1}'])

@@ -122,7 +122,7 @@ def test_ids_are_wrapped_at_the_width_of_the_terminal_and_never_broken(cli: Comm
             assert more == [f"{'':13} {last}"] * (not fits)
 
 
-@pytest.mark.parametrize(("length", "shown"), [(300, "x" * 300), (4096, f"{'x' * 300}…")])
+@pytest.mark.parametrize(("length", "shown"), [(1986, "x" * 1986), (4096, f"{'x' * 1986}…")])
 def test_long_texts_are_cut(cli: CommandLine, length: int, shown: str) -> None:
     long = "x" * length
     why: Any = {"script_name": long, "message": long, "log_tail": f"{long}\n{long}"}
@@ -176,6 +176,10 @@ def test_signs_of_life_come_each_minute(cli: CommandLine, monkeypatch: pytest.Mo
     signs = cli.run_here("d-1", "--delay", "0").lines[3:-2]
     assert signs == ["d-1 InProgress: 1 InProgress"] * len(signs)
     assert 1 <= len(signs) <= (time.monotonic() - begin) / 60
+    # Also where something changes more often than that.
+    steps = [Step("InProgress", [target("i-1", "InProgress", f"E{n}")]) for n in range(15)]
+    cli.answer = CodeDeploy(*steps, Step("Succeeded"), delay=0.02)
+    assert "d-1 InProgress: 1 InProgress" in cli.run_here("d-1", "--delay", "0").lines
 
 
 def test_traffic_is_told_as_it_shifts(cli: CommandLine) -> None:

@@ -266,6 +266,7 @@ def test_a_deployment_is_played_round_by_round(client: Any, targets: Any) -> Non
     targets.play(deployment_id, ROUNDS)
     played = info(client, deployment_id)
     assert (played["status"], played["deploymentOverview"]["Failed"]) == ("Created", 0)
+    assert "errorInformation" not in played
     assert refused(client, LIST, deploymentId=deployment_id).startswith("DeploymentNotStarted:")
     targets.set_status(deployment_id, "Stopped")
     assert info(client, deployment_id)["status"] == "Stopped"

@@ -221,6 +221,12 @@ def test_a_deployment_may_end_without_targets(clients: Clients, status: str, tar
     assert (list(watch), watch.deployment.status) == ([], status)
 
 
+def test_targets_that_are_gone_at_the_end_are_missing(clients: Clients) -> None:
+    seen = fleet(a="Succeeded", b="InProgress", c="Failed")
+    watch = clients.canned(CodeDeploy(Step("InProgress", seen), Step("Failed"))).watch()
+    assert (list(watch), watch.missing_target_ids) == (seen, ["b", "c"])
+
+
 def test_what_a_user_does_to_a_target_changes_nothing_in_the_watch(clients: Clients) -> None:
     steps = [Step("InProgress", [target("a", "InProgress", "Install")])] * 3
     watch = clients.canned(CodeDeploy(*steps, Step("Succeeded", ENDED))).watch()
