@@ -162,7 +162,7 @@ def wheel(session: nox.Session) -> None:
     """Run the tests on what the wheel in dist/ installs, and so on what the sdist holds."""
     (built,) = Path("dist").glob("*.whl")
     session.install(f"{built}[{','.join(EXTRAS)}]", *TESTS)
-    session.run("pytest", *PARALLEL, *session.posargs, env=FULL)
+    session.run("pytest", *PARALLEL, *session.posargs)
 
 
 @nox.session(default=False, tags=["full"])
