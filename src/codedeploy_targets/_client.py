@@ -88,7 +88,8 @@ class DeploymentTargetsClient(ClientBase):
     """
 
     def __init__(self, client: BaseClient | None = None, *, max_concurrency: int = 8) -> None:
-        client = default_client() if client is None else client
+        if client is None and index(max_concurrency) >= 1:  # else, that is the error
+            client = default_client()
         super().__init__(client, max_concurrency=max_concurrency)
 
     def batch_get_deployment_targets(

@@ -171,3 +171,12 @@ def test_it_reads_what_botocore_reads_and_leaves_its_loader_alone() -> None:
         loaders[0].load_service_model("no-such", "service-2")
     with pytest.raises(DataNotFoundError):
         loaders[0].load_data("no-such")
+
+
+@pytest.mark.parametrize(("limit", "error"), [(0, ValueError), (1.5, TypeError)])
+def test_a_wrong_limit_is_told_before_a_client_is_made(
+    monkeypatch: pytest.MonkeyPatch, limit: Any, error: type[Exception]
+) -> None:
+    monkeypatch.setattr("codedeploy_targets._client.default_client", pytest.fail)
+    with pytest.raises(error):
+        DeploymentTargetsClient(max_concurrency=limit)
