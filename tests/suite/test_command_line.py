@@ -416,14 +416,14 @@ def test_a_timeout_counts_from_the_look_for_a_group_s_deployment_on(
 ) -> None:
     def answer(operation: str, params: Any) -> Response:
         asked.append(operation)
-        time.sleep(0.3 * (operation == slow))
+        time.sleep(1.1 * (operation == slow))
         if operation == GET:
             return usual(operation, params)
         group = {"lastAttemptedDeployment": {"deploymentId": "d-1"}}
         return Response(json.dumps({"deploymentGroupInfo": group}).encode())
 
     cli.answer, usual, asked = answer, CodeDeploy(RUNNING), list[str]()
-    ended = cli.run_here("--application", "app", "--group", "group", "--timeout", "0.2")
+    ended = cli.run_here("--application", "app", "--group", "group", "--timeout", "1")
     assert (ended.status, asked) == (124, ["GetDeploymentGroup", GET][: 1 + (slow == GET)])
 
 
