@@ -18,7 +18,7 @@ from support.pages import ids, instance
 from codedeploy_targets import InstanceTarget
 
 
-@pytest.mark.parametrize("count", [1, 25, 26, 50, 201])
+@pytest.mark.parametrize("count", [1, 24, 25, 26, 50, 51, 201])
 @pytest.mark.parametrize("max_concurrency", [1, 2, 8])
 def test_any_number_of_ids_in_any_iterable(
     make_client: MakeClient, clients: Clients, count: int, max_concurrency: int

@@ -65,7 +65,7 @@ def test_a_model_comes_back(model: Any) -> None:
         assert cls.model_validate_json(model.model_dump_json(**by_alias)) == model
 
 
-@given(st.lists(any_target, max_size=3))
+@given(st.lists(any_target, max_size=4))
 def test_targets_come_back_through_the_union_and_in_an_output(targets: list[Any]) -> None:
     assert_comes_back(TARGET_LIST, targets)
     for target in targets:
