@@ -82,13 +82,27 @@ cast("Any", TargetFilters).__pydantic_config__ = {"extra": "forbid"}
 
 
 def checked_ids(target_ids: Any, kinds: tuple[type, ...]) -> Any:
-    """Return the ids, those of a container as a list; raise TypeError for what cannot be ids."""
+    """Return the ids, those of a container as a list; raise TypeError for what cannot be ids.
+
+    Those of another iterable are checked as they are read, those of an async one by `check_id`.
+    """
     if isinstance(target_ids, (str, bytes)) or not isinstance(target_ids, kinds):
         raise TypeError(f"targetIds must be an iterable of str, not {type(target_ids).__name__}")
     # Not every iterable with a length is a container: tqdm(generator) can be read only once.
     if isinstance(target_ids, (Sequence, AbstractSet, Mapping, ValuesView)):
-        return [*target_ids]  # a copy, as the caller may change it before it is read
-    return target_ids
+        return [*_checked(target_ids)]  # a copy, as the caller may change it before it is read
+    return _checked(target_ids) if isinstance(target_ids, Iterable) else target_ids
+
+
+def _checked(target_ids: Iterable[Any]) -> Generator[str]:
+    for index, target_id in enumerate(target_ids):
+        yield check_id(index, target_id)
+
+
+def check_id(index: int, target_id: Any) -> str:
+    if not isinstance(target_id, str):
+        raise TypeError(f"targetIds[{index}] must be a str, not {type(target_id).__name__}")
+    return target_id
 
 
 class Listing:
@@ -188,7 +202,6 @@ class Batches:
         self._page: Any = None
         self._batch: list[str] = []
         self._seen: set[str] = set()
-        self._count = 0
         self._error: Exception | None = None  # of a page
         self._has_failed = False
         if isinstance(source, list):
@@ -253,13 +266,9 @@ class Batches:
             self._has_failed = True
             raise
 
-    def _add(self, target_ids: list[Any], *, is_last: bool) -> None:
+    def _add(self, target_ids: list[str], *, is_last: bool) -> None:
         """Take more ids, each once, at its first place."""
         for target_id in target_ids:
-            if not isinstance(target_id, str):
-                kind = type(target_id).__name__
-                raise TypeError(f"targetIds[{self._count}] must be a str, not {kind}")
-            self._count += 1
             if target_id not in self._seen:
                 self._seen.add(target_id)
                 self._batch.append(target_id)

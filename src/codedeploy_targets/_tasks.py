@@ -6,6 +6,7 @@ The sync client's `_threads.py` has the same outline.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import math
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable
 from contextlib import aclosing, suppress
@@ -13,7 +14,7 @@ from inspect import isawaitable
 from typing import Any
 
 from ._call import AsyncCall
-from ._requests import Request, RunBase, Work
+from ._requests import Request, RunBase, Work, check_id
 from ._throttling import JobBase, within
 
 _LOOK_AGAIN, _LOOKS = 0.1, 20  # the seconds from one look to the next, and how many
@@ -151,7 +152,7 @@ class Run(RunBase):
         async with aclosing(aiter_of(ids)) as items:
             async for each in items:
                 found.append(each)
-                if len(found) == count or not isinstance(each, str):
+                if len(found) == count:
                     page.set_result((found, False))
                     found = []
                     try:
@@ -175,16 +176,16 @@ class Run(RunBase):
         return bool(done) and not is_pause
 
 
-async def aiter_of(items: Iterable[Any] | AsyncIterable[Any]) -> AsyncGenerator[Any]:
-    """Yield the items of either kind of iterable, and close an async generator at the end."""
-    if isinstance(items, Iterable):
-        for item in items:
-            yield item
+async def aiter_of(target_ids: Iterable[Any] | AsyncIterable[Any]) -> AsyncGenerator[str]:
+    """Yield what `checked_ids` returned, of either kind; check and close an async iterable."""
+    if isinstance(target_ids, Iterable):
+        for target_id in target_ids:
+            yield target_id
         return
-    iterator = aiter(items)
+    iterator, indexes = aiter(target_ids), itertools.count()
     try:
-        async for item in iterator:
-            yield item
+        async for target_id in iterator:
+            yield check_id(next(indexes), target_id)
     finally:
         if isinstance(iterator, AsyncGenerator):  # else asyncio closes it, in a task of its own
             await iterator.aclose()

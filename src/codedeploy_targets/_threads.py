@@ -165,11 +165,7 @@ class Run(RunBase):
     async def _read(self, ids: Iterable[Any], count: int) -> tuple[list[Any], bool]:
         if self._ids is None:
             self._ids = iter(ids)
-        found = []
-        for each in islice(self._ids, count):
-            found.append(each)
-            if not isinstance(each, str):
-                break  # it is refused before more is read, which may take long
+        found = [*islice(self._ids, count)]
         return found, len(found) < count
 
     def _do(self, job: Job, work: Work, context: Context) -> None:

@@ -252,9 +252,11 @@ def test_what_is_no_id_is_refused_before_more_is_read(clients: Clients) -> None:
         yield from [*ids(1), None]
         raise AssertionError("it was read on")
 
-    for producer in (produce(), clients.each(produce())):
-        with pytest.raises(TypeError, match=r"targetIds\[1\] must be a str, not NoneType"):
-            next(clients.canned(unanswered).iterate(producer))
+    client = clients.canned(unanswered)
+    for read in (client.batch_get, lambda producer: next(client.iterate(producer))):
+        for producer in (produce(), clients.each(produce())):
+            with pytest.raises(TypeError, match=r"targetIds\[1\] must be a str, not NoneType"):
+                read(producer)
 
 
 def test_a_generator_of_ids_ends_with_its_stream(clients: Clients) -> None:
