@@ -40,7 +40,8 @@ def check_client(client: Any, *, asynchronous: bool) -> None:
     cls = type(client)
     if not hasattr(client, "batch_get_deployment_targets"):
         hint = "session.client('codedeploy')"
-        hint = f"enter it: async with {hint} as client" if hasattr(client, "__aenter__") else hint
+        if hasattr(client, "__aenter__"):
+            hint = f"for aio.AsyncDeploymentTargetsClient, enter it: async with {hint} as client"
         raise TypeError(f"client must be a CodeDeploy client ({hint}), not {cls.__name__}")
     # By name, as aiobotocore need not be installed; by `type`, as a mock may claim another class.
     is_async = any(base.__module__.startswith("aiobotocore.") for base in cls.__mro__)

@@ -343,7 +343,8 @@ def test_a_client_that_was_not_entered_is_refused(clients: Clients) -> None:
         async with context:
             pass
 
-    with pytest.raises(TypeError, match=r"enter it: async with session.client\('codedeploy'\)"):
+    text = r"for aio\.AsyncDeploymentTargetsClient, enter it: async with session\.client"
+    with pytest.raises(TypeError, match=text):
         clients.wrap(context)
     asyncio.run(enter())
 
