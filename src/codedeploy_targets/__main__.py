@@ -109,7 +109,7 @@ def _outcome(report: Report, goal: str | None) -> tuple[int, str]:
     told = TimeoutError, BotoCoreError, BrokenPipeError
     is_told = isinstance(error, told) or not isinstance(error, OSError)
     if deployment.is_over and is_told:
-        status = 0 if deployment.status in {"Succeeded", goal} else 1
+        status = 0 if str(deployment.status).lower() in {"succeeded", goal} else 1
     elif error is None:
         status = 0 if report.has_reached_goal() else 3
     if error is None or isinstance(error, BrokenPipeError):
@@ -123,10 +123,11 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser("codedeploy-targets", description=_ABOUT)
     add = parser.add_argument
     add("deployment_id", nargs="?", metavar="DEPLOYMENT", help="its id, like d-EXAMPLE11")
-    add("--application", metavar="NAME", help="its --group's newest deployment, or what it undid")
+    add("--application", metavar="NAME", help="its --group's newest, or what that rolled back")
     add("--group", metavar="NAME", help="the deployment group")
     add("--no-watch", dest="watch", action="store_false", help="tell how it stands, and end")
-    add("--until", metavar="GOAL", help="end once it is Ready, or all targets are past an EVENT")
+    until = "end once it has this status, or all targets are past this event"
+    add("--until", type=str.lower, metavar="GOAL", help=until)
     add("--json", action="store_true", help="write each target as a line of JSON")
     add("--json-file", metavar="FILE", help="where to write all as JSON at the end")
     add("--region", help="the AWS region")

@@ -68,8 +68,9 @@ def doing(target: DeploymentTarget) -> str:
     return _join(", ", event and event.lifecycle_event_name, *told)
 
 
-def _past_events(target: DeploymentTarget) -> list[str | None]:
-    return [each.lifecycle_event_name for each in target.lifecycle_events if each.status in DONE]
+def _past_events(target: DeploymentTarget) -> list[str]:
+    past = [each for each in target.lifecycle_events if each.status in DONE]
+    return [(each.lifecycle_event_name or "").lower() for each in past]
 
 
 class Report:
@@ -130,7 +131,7 @@ class Report:
         goal, targets = self._args.until, self.present()
         past = [each.status == "Skipped" or goal in _past_events(each) for each in targets]
         is_past = 0 < sum(past) == self.counts().total()
-        return bool(goal) and (goal == self.deployment.status or is_past)
+        return bool(goal) and (goal == str(self.deployment.status).lower() or is_past)
 
     def tell_rest(self) -> None:
         self.ended_at = min(self.ended_at, time.monotonic())

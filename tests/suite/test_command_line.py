@@ -111,7 +111,7 @@ TROUBLES: dict[str, tuple[Answers, str, int, list[str], str]] = {
             "d-1 InProgress: 1 Succeeded, 1 Skipped", GOES_ON[1],
         ], ""
     ),
-    "stopped, as is awaited": (lambda: CodeDeploy(Step("Stopped")), "--until Stopped", 0, [
+    "stopped, as is awaited": (lambda: CodeDeploy(Step("Stopped")), "--until stopped", 0, [
         HEAD, "d-1 Stopped: no targets"
     ], ""),
     "over before": (lambda: CodeDeploy(RUNNING, FAILURE), READY, 1, [
@@ -189,7 +189,7 @@ def test_a_file_that_cannot_be_written_costs_no_reason(cli: CommandLine, tmp_pat
 def test_a_goal_counts_what_is_skipped_and_no_event_without_a_name(cli: CommandLine) -> None:
     skipped, unnamed = target("i-2", "Skipped"), {"status": "Succeeded"}
     cli.answer = CodeDeploy(Step("InProgress", [PAST, skipped]))
-    assert cli.run_here("d-1", "--until", "Install").status == 0
+    assert cli.run_here("d-1", "--until", "install", "--timeout", "9").status == 0
     cli.answer = CodeDeploy(Step("InProgress", [PAST], info={"deploymentOverview": {"Pending": 3}}))
     assert cli.run_here("d-1", "--until", "Install", "--timeout", "0.3").status == 124
     cli.answer = CodeDeploy(*(Step("InProgress", each) for each in ([PAST, OTHER], [PAST])))
@@ -429,10 +429,10 @@ def test_a_timeout_counts_from_the_look_for_a_group_s_deployment_on(
 
 HELP = [
     "DEPLOYMENT its id, like d-EXAMPLE11",
-    "--application NAME its --group's newest deployment, or what it undid",
+    "--application NAME its --group's newest, or what that rolled back",
     "--group NAME the deployment group",
     "--no-watch tell how it stands, and end",
-    "--until GOAL end once it is Ready, or all targets are past an EVENT",
+    "--until GOAL end once it has this status, or all targets are past this event",
     "--json write each target as a line of JSON",
     "--json-file FILE where to write all as JSON at the end",
     "--region REGION the AWS region",
