@@ -202,9 +202,8 @@ class UnknownTarget(_Target, frozen=True):
         # botocore parses the members that AWS knows, whatever the type is.
         for kind, member in _MEMBER_OF_TYPE.items():
             if isinstance(payload := self.raw.get(member), dict):
-                usual = {**drop_nulls(payload), "deploymentTargetType": kind}
                 with suppress(ValidationError):
-                    read = _READER_OF_TYPE[kind].validate_python(usual)
+                    read = _READER_OF_TYPE[kind].validate_python(drop_nulls(payload))
                     envelope[member] = _WRITER_OF_TYPE[kind](read)
         return envelope
 
