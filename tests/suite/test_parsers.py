@@ -59,6 +59,24 @@ def test_a_watcher_sees_what_another_service_model_has(
     assert client.batch_get(WANTED).deployment_targets == unwatched.deployment_targets
 
 
+def test_botocore_parses_no_target_though_somebody_watches(
+    clients: Clients, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def note(parser: Any, shape: Any, value: Any) -> Any:
+        parsed.append(shape.name)
+        return own(parser, shape, value)
+
+    parsed, client = list[str](), clients.canned(codedeploy())
+    cls = type(factory_of(client).create_parser("json"))
+    own = cls._handle_structure
+    monkeypatch.setattr(cls, "_handle_structure", note)
+    client.on("after-call", lambda **_: None)
+    client.batch_get(WANTED)
+    assert parsed == ["BatchGetDeploymentTargetsOutput"]
+    client.call("batch_get_deployment_targets", **REQUEST)
+    assert parsed[1:3] == ["BatchGetDeploymentTargetsOutput", "DeploymentTarget"]
+
+
 def test_what_botocore_cannot_parse_is_read_though_somebody_watches(
     clients: Clients, tmp_path: Path
 ) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import suppress
-from datetime import timedelta, timezone
+from datetime import datetime, timedelta, timezone
 from itertools import chain
 from typing import Any
 from unittest.mock import patch
@@ -233,6 +234,21 @@ def test_get_deployment_answers_what_was_set_and_else_motos(client: Any, targets
     assert info(client, deployment_id) == {**own, **changed}
     with pytest.raises(client.exceptions.DeploymentDoesNotExistException):
         info(client, "d-9")
+
+
+def test_the_times_are_right_in_any_time_zone(
+    client: Any, targets: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deployment_id, now = deploy(client, targets, put=[]), datetime.now(timezone.utc)
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    try:
+        info = ct.DeploymentTargetsClient(client).get_deployment(deploymentId=deployment_id)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert info.create_time
+    assert abs(info.create_time - now) < timedelta(minutes=5)
 
 
 # The course of a deployment, and what a watch of it yields.

@@ -140,6 +140,9 @@ def duplicate(answer: Any) -> None:
 
 EDITS: dict[str, Callable[[dict[str, Any]], object]] = {
     "redacted": redact,
+    "added": lambda answer: answer["deploymentTargets"].insert(
+        0, ct.InstanceTarget(target_id="i-9").to_boto3()
+    ),
     "removed": lambda answer: answer["deploymentTargets"].pop(0),
     "reversed": lambda answer: answer["deploymentTargets"].reverse(),
     "copied": duplicate,
