@@ -116,7 +116,7 @@ def _outcome(report: Report, goal: str | None) -> tuple[int, str]:
         return status, ""
     names = [str(error_code(error)), *(each.__name__ for each in type(error).__mro__)]
     advice = (text for name in names for keys, text in _ADVICE.items() if name in keys.split())
-    return status, f"{str(error).rstrip('.')}. {next(advice)}".rstrip()
+    return status, f"{str(error).rstrip('.')}. {next(advice)}"
 
 
 def _parse(argv: list[str] | None) -> argparse.Namespace:

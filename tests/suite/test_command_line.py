@@ -405,7 +405,7 @@ def test_a_group_reports_its_newest_deployment_or_what_that_rolls_back(
         return asked(operation, {**params, "deploymentId": "d-1"})
 
     cli.answer = answer
-    ended = cli.run_here("--application", "app", "--group", "group")
+    ended = cli.run_here("--application", "app", "--group", "group", "--timeout", "99")
     assert (ended.status, ended.lines) == (status, lines)
     assert (": GetDeploymentGroup names no deployment of group.\n" in ended.err) is (not newest)
 
