@@ -69,7 +69,7 @@ def test_it_is_of_botocore_s_default_session(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_botocore_s_slow_loader_reads_no_file(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("botocore.loaders.JSONFileLoader.load_file", pytest.fail)
-    assert DeploymentTargetsClient().client.meta.region_name == "eu-west-1"
+    assert DeploymentTargetsClient(max_concurrency=1).client.meta.region_name == "eu-west-1"
 
 
 @pytest.mark.parametrize("zipped", [True, False])
