@@ -126,13 +126,6 @@ def typing(session: nox.Session) -> None:
         session.run("basedpyright", "--ignoreexternal", "--verifytypes", "codedeploy_targets")
 
 
-@nox.session(python=[p for p in PYTHONS if p != DEFAULT], default=False, tags=["full"])
-def pythons(session: nox.Session) -> None:
-    """Run the tests with the other Pythons."""
-    install(session)
-    session.run("pytest", *PARALLEL, *session.posargs, env=FULL)
-
-
 @nox.session(default=False, tags=["full"])
 @nox.parametrize("python,version", [nox.param(p, v, id=v) for v, p in PYDANTIC.items()])
 def pydantic(session: nox.Session, version: str) -> None:
@@ -157,12 +150,14 @@ def build(session: nox.Session) -> None:
     session.run("twine", "check", "--strict", *map(str, Path("dist").iterdir()))
 
 
-@nox.session(default=False, tags=["full"], requires=["build"])
-def wheel(session: nox.Session) -> None:
-    """Run the tests on what the wheel in dist/ installs, and so on what the sdist holds."""
-    (built,) = Path("dist").glob("*.whl")
-    session.install(f"{built}[{','.join(EXTRAS)}]", *TESTS)
-    session.run("pytest", *PARALLEL, *session.posargs)
+@nox.session(
+    python=[p for p in PYTHONS if p != DEFAULT], default=False, tags=["full"], requires=["build"]
+)
+def pythons(session: nox.Session) -> None:
+    """Run the tests with the other Pythons, on the wheel in dist/, and so on the sdist's files."""
+    (wheel,) = Path("dist").glob("*.whl")
+    session.install(f"{wheel}[{','.join(EXTRAS)}]", *TESTS)
+    session.run("pytest", *PARALLEL, *session.posargs, env=FULL)
 
 
 @nox.session(default=False, tags=["full"])
