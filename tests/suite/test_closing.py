@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import threading
+import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -97,6 +98,9 @@ def test_an_interrupt_while_calls_hang_ends_their_request(
 
     def interrupt(name: str, _: object) -> None:
         if name == operation and next(once, False):
+            # The main thread starts the other calls meanwhile, and waits then. Python drops what a
+            # signal's handler raises in a weakref's callback, as where a thread is started.
+            time.sleep(0.2)
             signal.pthread_kill(main_thread, signal.SIGINT)
 
     with Clients() as clients:
