@@ -343,8 +343,8 @@ def test_a_client_that_was_not_entered_is_refused(clients: Clients) -> None:
         async with context:
             pass
 
-    text = r"for aio\.AsyncDeploymentTargetsClient, enter it: async with session\.client"
-    with pytest.raises(TypeError, match=text):
+    hint = r"enter it: async with session.client\('codedeploy'\)"
+    with pytest.raises(TypeError, match=rf"for aio\.AsyncDeploymentTargetsClient, {hint}"):
         clients.wrap(context)
     asyncio.run(enter())
 
