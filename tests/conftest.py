@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -22,7 +23,16 @@ hypothesis.settings.register_profile("check", deadline=None, derandomize=True, m
 hypothesis.settings.register_profile("full", deadline=None, derandomize=True, max_examples=100)
 hypothesis.settings.register_profile("mutants", deadline=None, derandomize=True, max_examples=25)
 hypothesis.settings.register_profile("prove", deadline=None, max_examples=20_000)
-hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "check"))
+_PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "check")
+hypothesis.settings.load_profile(_PROFILE)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_teardown() -> None:
+    """Let calls end: mutmut goes through what they called here, and fails if that is changed."""
+    for thread in threading.enumerate() if _PROFILE == "mutants" else ():
+        if thread.name == "codedeploy-targets":
+            thread.join(0.1)
 
 
 @pytest.fixture(params=["sync", "async"])
