@@ -153,6 +153,8 @@ class Report:
             self._print(rollback and "Rolled back by", rollback, back.rollback_message)
         if info.status:
             self._print(self._summary())
+        if info.status and self._args.until and not self.has_reached_goal():
+            self._print("It did not reach --until", self._args.until)
         if info.status and not info.is_over:
             options = ["--deployment-id", str(info.deployment_id), "--region", self.aws.region_name]
             options += ["--profile", self._args.profile] if self._args.profile else []

@@ -65,6 +65,8 @@ FAST, AT_ONCE, READY = "--delay 0.02", "--no-watch", "--delay 0.02 --until Ready
 OTHER, OTHER_PAST = (target("i-2", status, "Install") for status in ("InProgress", "Skipped"))
 END = ["d-1 Failed: 1 Succeeded, 1 Failed"]
 SIXTY = [target(each) for each in ids(60)]
+NO_ROLLBACK = {"rollbackInfo": {"rollbackMessage": "no revision"}, "creator": None}
+ROLLBACK = {"rollbackInfo": {"rollbackTriggeringDeploymentId": "d-0"}}
 # How a run ends: the answers, the options, the status, the lines, and the error.
 TROUBLES: dict[str, tuple[Answers, str, int, list[str], str]] = {
     "it succeeds": (lambda: CodeDeploy(Step("InProgress", [BUSY]), SUCCESS), FAST, 0, [
@@ -115,7 +117,16 @@ TROUBLES: dict[str, tuple[Answers, str, int, list[str], str]] = {
         HEAD, "d-1 Stopped: no targets"
     ], ""),
     "over before": (lambda: CodeDeploy(RUNNING, FAILURE), READY, 1, [
-        *BEGIN, "i-1 Succeeded", *WHY, "HEALTH: few left", *END
+        *BEGIN, "i-1 Succeeded", *WHY, "HEALTH: few left", *END, "It did not reach --until ready"
+    ], ""),
+    "nothing was rolled back": (lambda: CodeDeploy(Step("Failed", info=NO_ROLLBACK)), "", 1, [
+        HEAD.replace(" by user", ""), "no revision", "d-1 Failed: no targets"
+    ], ""),
+    "it is a rollback": (lambda: CodeDeploy(Step("Succeeded", info=ROLLBACK)), "", 0, [
+        HEAD, "d-1 Succeeded: no targets"
+    ], ""),
+    "an event that none has": (lambda: CodeDeploy(SUCCESS), "--until Instal", 0, [
+        HEAD, "i-1 Succeeded", "d-1 Succeeded: 1 Succeeded", "It did not reach --until instal"
     ], ""),
 }  # fmt: skip
 SIGNALS = {130: signal.SIGINT, 143: signal.SIGTERM, 129: signal.SIGHUP}
@@ -198,18 +209,6 @@ def test_a_goal_counts_what_is_skipped_and_no_event_without_a_name(cli: CommandL
     busy = {"targetId": "i-1", "status": "InProgress", "lifecycleEvents": [unnamed]}
     cli.answer = CodeDeploy(Step("InProgress", [{"instanceTarget": busy}]))
     assert cli.run_here("d-1", "--timeout", "0.3").status == 124
-
-
-def test_why_nothing_was_rolled_back_is_told(cli: CommandLine) -> None:
-    info: dict[str, Any] = {"rollbackInfo": {"rollbackMessage": "no revision to go back to"}}
-    cli.answer = CodeDeploy(Step("Failed", info={**info, "creator": None}))
-    head = HEAD.replace(" by user", "")
-    told = [head, "no revision to go back to", "d-1 Failed: no targets"]
-    assert cli.run_here("d-1").lines == told
-    # Of a rollback itself, there is nothing to tell.
-    info = {"rollbackInfo": {"rollbackTriggeringDeploymentId": "d-0"}}
-    cli.answer = CodeDeploy(Step("Succeeded", info=info))
-    assert cli.run_here("d-1").lines == [HEAD, "d-1 Succeeded: no targets"]
 
 
 USAGE = [
