@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import Any, Protocol
 
 from botocore import exceptions
@@ -17,12 +18,14 @@ def error_code(error: BaseException) -> str | None:
 
 
 def is_throttled(error: ClientError) -> bool:
-    """Tell whether the service refused a call for its rate, by the codes that botocore knows."""
+    """Tell whether a call was refused for its rate, by the codes that botocore knows, or by 429."""
     # Imported late: few calls fail.
     from botocore.retries.standard import RetryContext, ThrottledRetryableChecker
 
     context = RetryContext(attempt_number=1, parsed_response=error.response)
-    return bool(ThrottledRetryableChecker().is_retryable(context))
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+    too_many = status == HTTPStatus.TOO_MANY_REQUESTS  # as a proxy's, with a code of its own
+    return too_many or bool(ThrottledRetryableChecker().is_retryable(context))
 
 
 class InvalidResponseError(BotoCoreError):

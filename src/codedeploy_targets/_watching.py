@@ -168,8 +168,7 @@ def _may_pass(error: Exception) -> bool:
     """Tell whether an error is trouble on the way or at the service, which may pass."""
     if isinstance(error, ClientError):
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-        too_many = is_throttled(error) or status == HTTPStatus.TOO_MANY_REQUESTS
-        return too_many or status >= HTTPStatus.INTERNAL_SERVER_ERROR
+        return is_throttled(error) or status >= HTTPStatus.INTERNAL_SERVER_ERROR
     if isinstance(error, InvalidResponseError):
         return error.is_cut_short
     if isinstance(getattr(error, "kwargs", {}).get("error"), AttributeError):

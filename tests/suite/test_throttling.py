@@ -17,6 +17,7 @@ import pytest
 from support.clients import Clients, got
 from support.clock import Clock
 from support.codedeploy import GET, LIST, READ, THROTTLED, CodeDeploy, Gate, Hang, TokenBucket
+from support.endpoint import Response, error
 from support.pages import ids
 
 RETRIES = {"mode": "standard", "total_max_attempts": 3}
@@ -80,13 +81,16 @@ def test_a_service_that_allows_nothing_any_more_ends_a_request(
     assert len(codedeploy.calls) < allowed + 100
 
 
-def test_a_refusal_halves_the_calls_that_were_under_way(clients: Clients) -> None:
+@pytest.mark.parametrize("refusal", [THROTTLED, error("CodeOfAProxy", 429)])
+def test_a_refusal_halves_the_calls_that_were_under_way(
+    clients: Clients, refusal: Response
+) -> None:
     def before(_: str, params: Any) -> Any:
         if ids(1)[0] not in params["targetIds"] or refused.is_set():
             return others()
         others.wait_for(7)
         refused.set()
-        return THROTTLED
+        return refusal
 
     refused, others = threading.Event(), Hang()
     codedeploy = CodeDeploy(before=before, delay=0.02)
