@@ -84,17 +84,17 @@ cast("Any", TargetFilters).__pydantic_config__ = {"extra": "forbid"}
 def checked_ids(target_ids: Any, kinds: tuple[type, ...]) -> Any:
     """Return the ids, those of a container as a list; raise TypeError for what cannot be ids.
 
-    Those of another iterable are checked as they are read, those of an async one by `check_id`.
+    Those of another iterable are checked as they are read, in the async client by `aiter_of`.
     """
     if isinstance(target_ids, (str, bytes)) or not isinstance(target_ids, kinds):
         raise TypeError(f"targetIds must be an iterable of str, not {type(target_ids).__name__}")
     # Not every iterable with a length is a container: tqdm(generator) can be read only once.
     if isinstance(target_ids, (Sequence, AbstractSet, Mapping, ValuesView)):
-        return [*_checked(target_ids)]  # a copy, as the caller may change it before it is read
-    return _checked(target_ids) if isinstance(target_ids, Iterable) else target_ids
+        return [*check_each(target_ids)]  # a copy, as the caller may change it before it is read
+    return check_each(target_ids) if kinds == (Iterable,) else target_ids
 
 
-def _checked(target_ids: Iterable[Any]) -> Generator[str]:
+def check_each(target_ids: Any) -> Generator[str]:
     for index, target_id in enumerate(target_ids):
         yield check_id(index, target_id)
 

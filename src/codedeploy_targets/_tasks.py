@@ -14,7 +14,7 @@ from inspect import isawaitable
 from typing import Any
 
 from ._call import AsyncCall
-from ._requests import Request, RunBase, Work, check_id
+from ._requests import Request, RunBase, Work, check_each, check_id
 from ._throttling import JobBase, within
 
 _LOOK_AGAIN, _LOOKS = 0.1, 20  # the seconds from one look to the next, and how many
@@ -177,9 +177,10 @@ class Run(RunBase):
 
 
 async def aiter_of(target_ids: Iterable[Any] | AsyncIterable[Any]) -> AsyncGenerator[str]:
-    """Yield what `checked_ids` returned, of either kind; check and close an async iterable."""
-    if isinstance(target_ids, Iterable):
-        for target_id in target_ids:
+    """Yield and check the ids of either kind of iterable, and close an async one."""
+    # What is both is read as an async one: Django's QuerySet has to be.
+    if not isinstance(target_ids, AsyncIterable):
+        for target_id in check_each(target_ids):
             yield target_id
         return
     iterator, indexes = aiter(target_ids), itertools.count()
