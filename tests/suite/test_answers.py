@@ -323,7 +323,7 @@ def test_json_of_another_shape_is_refused(door: str, answer: Any, says: str) -> 
 @each_door
 @pytest.mark.parametrize("answer", NO_ANSWER, ids=range(len(NO_ANSWER)))
 def test_what_has_no_targets_is_refused(door: str, answer: Any) -> None:
-    says = "expected boto3's dict or the CLI's JSON, with deploymentTargets"
+    says = "^expected boto3's dict or the CLI's JSON, with deploymentTargets$"
     if door == "wire":
         says = "The response to BatchGetDeploymentTargets cannot be read"
     elif door == "dict" and isinstance(answer, str):

@@ -9,6 +9,8 @@ from support.codedeploy import OPERATIONS, CodeDeploy
 from support.endpoint import error, serve, unanswered
 from support.pages import ids
 
+from codedeploy_targets import InvalidResponseError
+
 CODES = [
     "InvalidDeploymentIdException", "DeploymentIdRequiredException",
     "DeploymentDoesNotExistException", "DeploymentNotStartedException",
@@ -34,6 +36,12 @@ def test_an_error_of_the_operation_is_botocore_s_own(
     assert str(ours.value) == str(theirs.value)
     with pytest.raises(getattr(client.exceptions, code)):
         list(client.iterate())
+
+
+def test_an_error_that_0_1_0_pickled_is_read_without_what_it_lacks() -> None:
+    told = {"request_id": None, "deployment_id": "d-1", "target_ids": ["i-1"], "body": b"{"}
+    old = InvalidResponseError(operation="BatchGetDeploymentTargets", reason="cut", **told)
+    assert old.is_cut_short is False
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)

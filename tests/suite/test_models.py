@@ -218,7 +218,7 @@ def test_what_was_said_of_an_unknown_target_goes_before_what_was_read() -> None:
     assert ct.UnknownTarget(raw=RAW, target_id="other").target_id == "other"
 
 
-@pytest.mark.parametrize("odd", [MOMENT, (1, 2), float("inf"), "\ud83d", {1: 2}])
+@pytest.mark.parametrize("odd", [MOMENT, (1, 2), float("inf"), "\ud83d", {1: 2}, {(1, 2): 3}])
 def test_an_unknown_target_keeps_what_json_can_hold_and_comes_back(odd: Any) -> None:
     target = ct.UnknownTarget(raw={"marsTarget": {"targetId": "rover", "odd": odd}})
     assert ct.UnknownTarget.model_validate_json(target.model_dump_json()) == target
