@@ -170,7 +170,7 @@ class Report:
             "missing_target_ids": self.watch.missing_target_ids,
         }
         try:
-            self._args.json_file.write_text(f"{as_json(told)}\n", encoding="utf-8")
+            self._args.json_file.write_bytes(f"{as_json(told)}\n".encode())
         except OSError as error:
             if self.error and str(self.error) != str(error):  # which alone is told at the end
                 self._print(str(error))

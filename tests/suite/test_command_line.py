@@ -425,6 +425,7 @@ def test_a_timeout_counts_from_the_look_for_a_group_s_deployment_on(
     cli.answer, usual, asked = answer, CodeDeploy(RUNNING), list[str]()
     ended = cli.run_here("--application", "app", "--group", "group", "--timeout", "1")
     assert (ended.status, asked) == (124, ["GetDeploymentGroup", GET][: 1 + (slow == GET)])
+    assert f"d-1 is not {'over' if slow == GET else 'read'} after " in ended.err
 
 
 HELP = [
