@@ -44,8 +44,8 @@ def main(argv: list[str] | None = None) -> int:
     """Run the command line, and return its exit status."""
     args = _parse(argv)
     # Either stream may be closed, and not every encoding has the characters of every log.
-    sys.stderr = sys.stderr or Path(os.devnull).open("w")  # noqa: SIM115
-    sys.stdout = sys.stdout or Path(os.devnull).open("w")  # noqa: SIM115
+    sys.stderr = sys.stderr or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
+    sys.stdout = sys.stdout or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
     with suppress(AttributeError):  # of a notebook's
         cast("Any", sys.stdout).reconfigure(errors="replace")
     report = Report(args)

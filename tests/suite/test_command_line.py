@@ -332,7 +332,8 @@ def test_a_stream_may_be_closed(
     getattr(sys, stream).close()
     monkeypatch.setattr(sys, stream, StringIO())  # which is as bare as a notebook's
     assert main(["d-1"]) == 0
-    shell = ["sh", "-c", f'exec "$0" "$@" {closed}>&-', *PROGRAM]
+    warn = "PYTHONWARNDEFAULTENCODING=1 PYTHONWARNINGS=error::EncodingWarning"
+    shell = ["sh", "-c", f'{warn} exec "$0" "$@" {closed}>&-', *PROGRAM]
     assert cli.run("d-1", program=shell).status == 0
 
 
