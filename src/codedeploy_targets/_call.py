@@ -61,7 +61,7 @@ class Twins:
     def __init__(self, client: Any) -> None:
         self.client, cls = client, type(client)
         self._cls: Any = None
-        if issubclass(cls, BaseClient) and not hasattr(cls, "_endpoint"):
+        if issubclass(cls, BaseClient):
             members = {
                 "__slots__": ("_endpoint",),
                 "__module__": cls.__module__,

@@ -309,7 +309,8 @@ def test_a_second_thread_or_task_is_refused_and_nothing_is_lost(clients: Clients
     first = clients.beside(targets)
     clients.wait_until(lambda: len(codedeploy.batches) == 3)
     shared = getattr(targets, "unblocked", targets)
-    with pytest.raises((ValueError, RuntimeError), match="already"):
+    says = "^another task waits for the next target already$|^generator already executing$"
+    with pytest.raises((ValueError, RuntimeError), match=says):
         clients.at_once([lambda: clients.collect(shared)])
     hang.let_go()
     assert first().target_id == ids(1)[0]

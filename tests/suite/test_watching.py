@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import signal
 import sys
 import time
@@ -18,7 +19,7 @@ from support.clock import Clock
 from support.codedeploy import BUSY, LIST, OPERATIONS, READ, CodeDeploy, Step
 from support.doors import MARS
 from support.endpoint import Response, error
-from support.pages import fleet, page, target
+from support.pages import fleet, ids, page, target
 
 from codedeploy_targets import DeploymentInfo, DeploymentTarget, InstanceTarget
 
@@ -340,6 +341,15 @@ def test_a_handler_of_a_signal_may_take_longer_than_a_wait() -> None:
     finally:
         signal.signal(signal.SIGALRM, before)
     assert handled
+
+
+def test_a_slow_consumer_of_a_watch_holds_back_calls(clients: Clients) -> None:
+    codedeploy = CodeDeploy(Step("InProgress", fleet(**dict.fromkeys(ids(250), "Pending"))))
+    with clients.served(codedeploy, max_concurrency=2).watch() as watch:
+        for _ in range(3):
+            assert len([*itertools.islice(watch, 25)]) == 25
+            clients.pause(0.1)
+        assert len(codedeploy.batches) <= 4
 
 
 @pytest.mark.parametrize("blue", ["Succeeded", "Failed"])
