@@ -24,8 +24,8 @@ from ._enums import TargetStatus as _TargetStatus  # a key of TargetFilters hide
 from ._errors import MISSING_CODES, error_code
 
 BATCH_SIZE = 25  # AWS's maximum for `targetIds`
-# If the next page of a listing takes longer than these seconds, the ids that are listed so far are
-# asked for in a batch that is not full.
+# If the next page takes longer than these seconds, the ids that have come so far are asked for in a
+# batch that is not full.
 _PATIENCE = 0.5
 _logger = logging.getLogger("codedeploy_targets")
 
@@ -230,7 +230,7 @@ class Batches:
                 # keep the last batch from starting.
                 elif not (self._jobs or self._page or self.ready or self._source is not None):
                     break
-                elif not (yield _PATIENCE if is_listing and self._page else math.inf):
+                elif not (yield _PATIENCE if self._page else math.inf):
                     self._flush()
             if self._error:
                 raise self._error

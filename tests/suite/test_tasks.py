@@ -85,17 +85,6 @@ def test_an_async_producer_runs_in_one_context(clients: AsyncClients) -> None:
         client.batch_get(produce())
 
 
-def test_a_batch_waits_to_be_full_though_an_async_producer_is_slow(clients: AsyncClients) -> None:
-    async def produce() -> AsyncIterator[str]:
-        for target_id in ids(25):
-            yield target_id
-            await asyncio.sleep(0.7 * (target_id == ids(10)[-1]))
-
-    codedeploy = CodeDeploy()
-    assert len([*clients.canned(codedeploy).iterate(produce())]) == 25
-    assert codedeploy.batches == [ids(25)]
-
-
 DURING = [(call, READ), (iterate, READ), *((follow, each) for each in OPERATIONS)]
 
 
