@@ -221,7 +221,8 @@ def test_what_the_service_sends_steers_nothing(
         assert out.isascii()
         assert commands(out) == []
     # All of its texts are there.
-    assert (ended.out + ended.err).count("[red]" if evil == EVIL else "see # #[error]no") > 20
+    for text in ["[red]"] if evil == EVIL else ["add-mask::e", "see # #[error]no"]:
+        assert (ended.out + ended.err).count(text) > 20
 
 
 def test_json_is_that_of_the_models_and_nothing_is_lost(cli: CommandLine, tmp_path: Path) -> None:
