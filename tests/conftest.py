@@ -5,6 +5,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,13 @@ hypothesis.settings.register_profile("mutants", deadline=None, derandomize=True,
 hypothesis.settings.register_profile("prove", deadline=None, max_examples=20_000)
 _PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "check")
 hypothesis.settings.load_profile(_PROFILE)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with quick tests under mutmut, which ends a mutant's run at the first that fails."""
+    if _PROFILE == "mutants":
+        took = import_module("mutmut.state").state().duration_by_test
+        items.sort(key=lambda item: took.get(item.nodeid, 0.0))
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -30,6 +30,8 @@ WANTED = ["i-1", "m-1", "i-2"]
 REQUEST: dict[str, Any] = {"deploymentId": "d-1", "targetIds": WANTED}
 BATCHES = 60
 ONCE = {"total_max_attempts": 1}
+# A process that is slow would else tell at its end that it waits for events to be sent.
+SENTRY: dict[str, Any] = {"dsn": "http://key@localhost/1", "shutdown_timeout": 0}
 
 
 def trace() -> None:
@@ -41,7 +43,7 @@ def trace() -> None:
 
     spans, users = list[dict[str, Any]](), list[str]()
     user: ContextVar[str] = ContextVar("user")
-    sentry_sdk.init("http://key@localhost/1", traces_sample_rate=1, before_send_transaction=note)
+    sentry_sdk.init(**SENTRY, traces_sample_rate=1, before_send_transaction=note)
     together = threading.Barrier(4)  # batches have to overlap, or none could be another's parent
     codedeploy = CodeDeploy(known=25 * BATCHES, before=lambda *_: together.wait(10))
     with serve(codedeploy) as endpoint:
@@ -75,7 +77,7 @@ def report() -> None:
         return CodeDeploy(*steps, instead={GET: [None, None, THROTTLED]})
 
     async def main() -> None:
-        sentry_sdk.init("http://key@localhost/1", before_send=note, integrations=integrations)
+        sentry_sdk.init(**SENTRY, before_send=note, integrations=integrations)
         with serve(answers()) as endpoint:
             async with aiobotocore_client(endpoint.url, retries=ONCE) as made:
                 client = AsyncDeploymentTargetsClient(made)
