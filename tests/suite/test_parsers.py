@@ -131,3 +131,16 @@ def test_a_parser_of_the_users_own_reads_the_answers(
     assert output.response_metadata[0].retry_attempts == 1
     plain, ours = watched(client)
     assert ours == plain
+
+
+def test_who_wraps_the_parser_as_datadog_does_looks_at_no_answer(
+    clients: Clients, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wrapt = pytest.importorskip("wrapt")
+    datadog = pytest.importorskip("ddtrace.contrib.internal.botocore.patch")
+    client = clients.canned(codedeploy())
+    cls = type(factory_of(client).create_parser("json"))
+    wrapped = wrapt.FunctionWrapper(cls.parse, datadog.patched_lib_fn)
+    monkeypatch.setattr(cls, "parse", wrapped)
+    monkeypatch.setattr(cls, "_handle_timestamp", None)  # so botocore can read no time
+    assert client.batch_get(WANTED).deployment_targets[0].last_updated_at
