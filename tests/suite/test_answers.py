@@ -61,6 +61,7 @@ def test_a_label_without_its_payload(door: str, kind: str, member: str) -> None:
     for whole in (envelope, {**envelope, member: {}}):
         target = read_one(door, whole)
         assert target == getattr(codedeploy_targets, kind)()
+        assert ("target_id" in target.model_fields_set) == (member in whole)
         for same in (target, pickle.loads(pickle.dumps(target)), copy.deepcopy(target)):
             assert same.to_boto3() == whole
 
