@@ -223,7 +223,7 @@ def test_deep_nesting_never_crashes(door: str, depth: int) -> None:
 @pytest.mark.parametrize(("door", "depth"), [("wire", 300), ("wire", 200_000), ("str", 200_000)])
 def test_deep_nesting_is_no_cut_answer(door: str, depth: int) -> None:
     body = page([GOOD])[:-1] + b', "future": ' + b"[" * depth + b"]" * depth + b"}"
-    with pytest.raises((InvalidResponseError, ValueError), match=" it is nested too deeply( |$)"):
+    with pytest.raises((InvalidResponseError, ValueError), match=r" it is nested too deeply( |$)"):
         doors.DOORS[door](body)
 
 

@@ -411,7 +411,7 @@ def test_a_loop_that_ends_closes_the_iterators_that_are_held(held: str) -> None:
 def test_a_mock_that_runs_dry_is_no_end_of_the_targets(clients: AsyncClients) -> None:
     mock = AsyncMock()
     mock.batch_get_deployment_targets.side_effect = [{"deploymentTargets": []}]
-    with pytest.raises(RuntimeError, match="^a call raised StopAsyncIteration$"):
+    with pytest.raises(RuntimeError, match=r"^a call raised StopAsyncIteration$"):
         clients.wrap(mock).batch_get(ids(60))
 
 
