@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 from botocore.config import Config
 from support.codedeploy import GET, LIST, CodeDeploy, Step
-from support.command_line import KEYS, PROGRAM, CommandLine
+from support.command_line import KEYS, PROGRAM, CommandLine, Ended
 from support.endpoint import Response, error
 from support.mock_aws import MOTO_ACCOUNT, client_of, deploy
 from support.pages import ids, target
@@ -312,22 +312,21 @@ def test_a_reader_that_goes_away_brings_no_traceback(
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no full disk here")
-@pytest.mark.parametrize(("stream", "options", "status"), [
-    ("stdout", ["d-1"], 2), ("stderr", ["d-1", "--timeout", "0"], 124)
-])  # fmt: skip
 def test_a_full_disk_is_one_line_and_no_other_status(
-    cli: CommandLine, stream: str, options: list[str], status: int, monkeypatch: pytest.MonkeyPatch
+    cli: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cli.answer = CodeDeploy(RUNNING)
+    full_disk = "codedeploy-targets: [Errno 28] No space left on device.\n"
     with Path("/dev/full").open("w", encoding="utf-8") as full:
-        ended = cli.run(*options, **{stream: full})
+        assert cli.run("d-1", stdout=full) == Ended(2, "", full_disk)
+        assert cli.run("d-1", "--timeout", "0", stderr=full).status == 124
     for name, value in cli.env.items():
         monkeypatch.setenv(name, value)
-    with Path("/dev/full").open("w", encoding="utf-8") as full:
-        monkeypatch.setattr(sys, stream, full)
-        assert (main(options), ended.status) == (status, status)
-    if stream == "stdout":
-        assert ended.err == "codedeploy-targets: [Errno 28] No space left on device.\n"
+    # In this process, too, which mutmut sees.
+    for stream, options, status in ("stdout", [], 2), ("stderr", ["--timeout", "0"], 124):
+        with Path("/dev/full").open("w", encoding="utf-8") as full, monkeypatch.context() as here:
+            here.setattr(sys, stream, full)
+            assert main(["d-1", *options]) == status
 
 
 @pytest.mark.parametrize(("closed", "stream"), [(1, "stdout"), (2, "stderr")])
