@@ -75,8 +75,8 @@ def main(argv: list[str] | None = None) -> int:
 
 def _follow(args: Any, report: Report) -> None:
     handle_signals(report)
-    if args.json_file:
-        args.json_file.touch()
+    if args.json_file and not args.json_file.is_fifo():  # which may wait for its reader
+        args.json_file.open("ab").close()
     # What is empty counts as not given, as in AWS's own CLI.
     aws = default_client(profile=args.profile or None, region=args.region or None, config=IMPATIENT)
     client, deployment_id = DeploymentTargetsClient(aws), args.deployment_id
@@ -108,15 +108,17 @@ def _outcome(report: Report, goal: str | None) -> tuple[int, str]:
     # Any other OSError is of what could not be written, unless it is one of botocore's.
     told = TimeoutError, BotoCoreError, BrokenPipeError
     is_told = isinstance(error, told) or not isinstance(error, OSError)
-    if deployment.is_over and is_told:
-        status = 0 if str(deployment.status).lower() in {"succeeded", goal} else 1
+    has_succeeded = str(deployment.status).lower() in {"succeeded", goal}
+    if deployment.is_over and (is_told or not has_succeeded):
+        status = 0 if has_succeeded else 1
     elif error is None:
         status = 0 if report.has_reached_goal() else 3
     if error is None or isinstance(error, BrokenPipeError):
         return status, ""
     names = [str(error_code(error)), *(each.__name__ for each in type(error).__mro__)]
     advice = (text for name in names for keys, text in _ADVICE.items() if name in keys.split())
-    return status, f"{str(error).rstrip('.')}. {next(advice)}"
+    text = str(error).rstrip(".") or type(error).__name__
+    return status, f"{text}. {next(advice)}"
 
 
 def _parse(argv: list[str] | None) -> argparse.Namespace:

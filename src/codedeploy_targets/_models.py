@@ -2,7 +2,7 @@
 
 import json
 from contextlib import suppress
-from datetime import timedelta
+from datetime import timedelta, timezone
 from typing import Annotated, Any, Literal, cast, get_args
 
 from pydantic import AwareDatetime, Field, ValidationError
@@ -36,7 +36,10 @@ class LifecycleEvent(Shape, frozen=True):
     @property
     def duration(self) -> timedelta | None:
         """From start to end; `None` before the event has ended."""
-        return self.end_time - self.start_time if self.start_time and self.end_time else None
+        if self.start_time is None or self.end_time is None:
+            return None
+        # In UTC, as Python does not count what the clocks of one zone are changed by.
+        return self.end_time.astimezone(timezone.utc) - self.start_time.astimezone(timezone.utc)
 
 
 class LambdaFunctionInfo(Shape, frozen=True):

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -49,6 +50,7 @@ GOES_ON = ["d-1 InProgress: 1 InProgress, 1 Failed", f"It goes on. To stop it: {
 RUN = [*BEGIN, *WHY, *GOES_ON]
 DENIED = error("AccessDeniedException")
 GONE = error("DeploymentDoesNotExistException")
+full_disk = pytest.mark.skipif(not Path("/dev/full").exists(), reason="no full disk here")
 
 
 def running(**instead: Any) -> CodeDeploy:
@@ -186,14 +188,16 @@ def test_how_it_ended_counts_though_a_call_times_out_then(
     assert "Read timeout" in ended.err
 
 
-def test_a_file_that_cannot_be_written_costs_no_reason(cli: CommandLine, tmp_path: Path) -> None:
+@full_disk
+def test_a_file_that_cannot_be_written_costs_no_reason(cli: CommandLine) -> None:
     cli.answer = CodeDeploy(FAILURE)
-    ended = cli.run_here("d-1", "--json-file", str(tmp_path))
-    assert (ended.status, "Is a directory" in ended.err) == (2, True)
-    assert ended.lines[-1:] == END
+    ended = cli.run_here("d-1", "--json-file", "/dev/full")
+    assert (ended.status, "No space left" in ended.err, ended.lines[-1:]) == (1, True, END)
+    cli.answer = CodeDeploy(SUCCESS)
+    assert cli.run_here("d-1", "--json-file", "/dev/full").status == 2
     cli.answer = CodeDeploy(FAILURE, instead={LIST: [DENIED]})
-    ended = cli.run_here("d-1", "--json-file", str(tmp_path))
-    assert (ended.status, "Allow" in ended.err, "Is a directory" in ended.out) == (1, True, True)
+    ended = cli.run_here("d-1", "--json-file", "/dev/full")
+    assert (ended.status, "Allow" in ended.err, "No space left" in ended.out) == (1, True, True)
     assert cli.run_here("d-1", "--json-file", "").status == 1  # as a CI's variable that is not set
 
 
@@ -263,6 +267,7 @@ NO_ANSWER: dict[str, tuple[str, dict[str, str | None], CodeDeploy, str]] = {
     "another error": ("d-1", {}, denied("ExpiredTokenException"), OTHER_ADVICE),
     "no JSON": ("d-1", {}, broken(GET, HTML), "Try again; see whether a proxy"),
     "no file to write": ("d-1 --json-file /absent/file", {}, ANY, "No such file or directory"),
+    "a folder to write": ("d-1 --json-file /", {}, ANY, "[Errno 21] Is a directory"),
 }  # fmt: skip
 
 
@@ -311,7 +316,7 @@ def test_a_reader_that_goes_away_brings_no_traceback(
     assert not re.search("Traceback|Error|codedeploy-targets:", ended.err)
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no full disk here")
+@full_disk
 def test_a_full_disk_is_one_line_and_no_other_status(
     cli: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -323,7 +328,11 @@ def test_a_full_disk_is_one_line_and_no_other_status(
     for name, value in cli.env.items():
         monkeypatch.setenv(name, value)
     # In this process, too, which mutmut sees.
-    for stream, options, status in ("stdout", [], 2), ("stderr", ["--timeout", "0"], 124):
+    cases = [("stdout", [], "InProgress", 2), ("stderr", ["--timeout", "0"], "InProgress", 124)]
+    # What cannot be told of a success is no success, but a failure stays one.
+    cases += [("stdout", [], "Succeeded", 2), ("stdout", [], "Failed", 1)]
+    for stream, options, state, status in cases:
+        cli.answer = CodeDeploy(replace(RUNNING, status=state))
         with Path("/dev/full").open("w", encoding="utf-8") as full, monkeypatch.context() as here:
             here.setattr(sys, stream, full)
             assert main(["d-1", *options]) == status
@@ -370,6 +379,19 @@ def test_region_and_profile_reach_the_client(
         ended = cli.run_here(deployment_id, *options)
     assert (ended.status, ended.err) == (0, "")
     assert ended.out.endswith(f"{deployment_id} Succeeded: 1 Succeeded\n")
+
+
+def test_an_error_without_a_text_is_told_by_its_name(cli: CommandLine, tmp_path: Path) -> None:
+    # Where nobody can type the code of an MFA device, as in CI.
+    (tmp_path / "config").write_text(
+        "[profile mfa]\ncredential_source = Environment\nrole_arn = arn:aws:iam::1:role/reader\n"
+        "mfa_serial = arn:aws:iam::1:mfa/me\n"
+    )
+    cli.env["AWS_CONFIG_FILE"] = str(tmp_path / "config")
+    no_terminal = {"stdin": subprocess.DEVNULL, "start_new_session": True}
+    ended = cli.run("d-1", "--profile", "mfa", **no_terminal)
+    assert (ended.status, ended.out) == (2, "")
+    assert "codedeploy-targets: EOFError. Check --region, --profile, the cred" in ended.err
 
 
 def test_the_advice_to_stop_it_names_the_profile(cli: CommandLine, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import enum
 import json
 import pickle
 import sys
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 from types import MappingProxyType, SimpleNamespace
 from typing import Any, get_args
 from uuid import UUID
@@ -195,6 +195,16 @@ def test_the_duration_of_an_event() -> None:
     assert EVENT.duration == timedelta(seconds=90)
     assert ct.LifecycleEvent(start_time=MOMENT).duration is None
     assert ct.LifecycleEvent(end_time=MOMENT).duration is None
+
+
+def test_the_duration_of_an_event_during_which_the_clocks_are_put_back() -> None:
+    def offset(_: object, time: datetime) -> timedelta:
+        return timedelta(hours=2 if time.hour < 3 else 1)
+
+    zone: Any = type("Zone", (tzinfo,), {"utcoffset": offset})()
+    start = datetime(2026, 10, 25, 1, tzinfo=zone)
+    event = ct.LifecycleEvent(start_time=start, end_time=start.replace(hour=4))
+    assert event.duration == timedelta(hours=4)
 
 
 # Unknown targets --------------------------------------------------------------------------------
