@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterator
 from contextlib import suppress
 from contextvars import Context, copy_context
 from functools import partial
@@ -96,7 +96,6 @@ class Run(RunBase):
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
-        self._ids: Iterator[Any] | None = None
         self._threads: list[threading.Thread] = []  # the last ones
         self._event = _Event()  # that a job ended, or the run was closed
 
@@ -132,7 +131,6 @@ class Run(RunBase):
 
     def close(self) -> None:
         self.is_closed = True
-        self._ids = iter(())  # which ends a generator of the user's
         self._event.set()
         for job in self.running.copy():
             job.cancel()
@@ -156,16 +154,14 @@ class Run(RunBase):
         do()
         return job
 
-    def read(self, ids: Iterable[Any], count: int) -> Job:
+    def read(self, ids: Iterator[Any], count: int) -> Job:
         """Read so many of the user's ids, in the user's thread."""
         job = Job(self)
         job.do(lambda _: self._read(ids, count))
         return job
 
-    async def _read(self, ids: Iterable[Any], count: int) -> tuple[list[Any], bool]:
-        if self._ids is None:
-            self._ids = iter(ids)
-        found = [*islice(self._ids, count)]
+    async def _read(self, ids: Iterator[Any], count: int) -> tuple[list[Any], bool]:
+        found = [*islice(ids, count)]
         return found, len(found) < count
 
     def _do(self, job: Job, work: Work, context: Context) -> None:
