@@ -168,7 +168,8 @@ def _may_pass(error: Exception) -> bool:
     """Tell whether an error is trouble on the way or at the service, which may pass."""
     if isinstance(error, ClientError):
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-        return is_throttled(error) or status >= HTTPStatus.INTERNAL_SERVER_ERROR
+        is_late = status == HTTPStatus.REQUEST_TIMEOUT
+        return is_throttled(error) or is_late or status >= HTTPStatus.INTERNAL_SERVER_ERROR
     if isinstance(error, InvalidResponseError):
         return error.is_cut_short
     if isinstance(getattr(error, "kwargs", {}).get("error"), AttributeError):

@@ -26,6 +26,7 @@ TROUBLE: dict[str, Response | Exception] = {
     "a proxy's page": Response("<!DOCTYPE html>vorübergehend gestört".encode("latin-1"), 503),
     "a proxy's text": Response(b'"busy"', 502),
     "429": error("CodeFromTheFuture", 429),
+    "408": error("RequestTimeoutException", 408),
     "cut short": Response(b'{"deploymentInfo": {"status": "Succ'),
     "no connection": exceptions.EndpointConnectionError(**URL),
     "broken connection": exceptions.ConnectionClosedError(**URL),
