@@ -21,6 +21,11 @@ def lock() -> Any:
     return _locks.setdefault(os.getpid(), RLock())
 
 
+def is_held() -> bool:
+    """Tell whether this thread holds it, as where a signal came while it read an answer."""
+    return bool(lock()._is_owned())  # noqa: SLF001 - as `threading.Condition` asks
+
+
 def locked(function: Callable[_Params, _Returned]) -> Callable[_Params, _Returned]:
     """Let one thread at a time be in the functions that this decorates, all of them together."""
 

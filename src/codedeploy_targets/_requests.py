@@ -13,6 +13,7 @@ from collections.abc import Callable, Coroutine, Generator, Iterable, Mapping, S
 from collections.abc import Set as AbstractSet
 from copy import deepcopy
 from functools import partial
+from itertools import dropwhile
 from typing import Any, Literal, NamedTuple, cast
 
 from botocore.exceptions import ClientError, PaginationError
@@ -44,8 +45,9 @@ class Request(NamedTuple):
 Caller = Callable[[Request], Coroutine[Any, Any, Any]]
 """Makes a call, and returns its answer."""
 
-Work = Callable[[Caller], Coroutine[Any, Any, Any]]
-"""What a job does: in a task, or in a thread, where its calls block and never suspend it."""
+Work = Callable[[Any], Coroutine[Any, Any, Any]]
+"""What a job does, which is given the job, as its `call` makes calls: in a task, or in a thread,
+where these block and never suspend it."""
 
 
 class RunBase:
@@ -113,9 +115,9 @@ class Listing:
         # A copy, as the user may edit the filters before the first page.
         self._params: dict[str, Any] = deepcopy({"deploymentId": deployment_id, **filters})
 
-    async def next_page(self, call: Caller) -> tuple[list[str], bool]:
+    async def next_page(self, job: Any) -> tuple[list[str], bool]:
         """Return the ids on the next page, and whether it is the last one."""
-        ids, token = await call(Request("list_deployment_targets", self._params))
+        ids, token = await job.call(Request("list_deployment_targets", self._params))
         if token and token == self._params.get("nextToken"):
             raise PaginationError(message=f"The same next token was received twice: {token}")
         self._params = {**self._params, "nextToken": token}
@@ -180,7 +182,7 @@ def ask(run: RunBase, work: Work) -> Plan:
 def get_deployment(deployment_id: str, run: RunBase) -> Plan:
     """Return the answer of GetDeployment."""
     request = Request("get_deployment", {"deploymentId": deployment_id})
-    return (yield from ask(run, lambda call: call(request)))
+    return (yield from ask(run, lambda job: job.call(request)))
 
 
 class Batches:
@@ -259,11 +261,14 @@ class Batches:
         is_free = len(run.running) < run.limit and len(self._jobs) < self._window
         return is_free and not self._has_failed
 
-    async def _get_batch(self, target_ids: list[str], call: Caller) -> Output:
+    async def _get_batch(self, target_ids: list[str], job: Any) -> Output:
         try:
-            return await self._get(call, target_ids=target_ids)
+            return await self._get(job.call, target_ids=target_ids)
         except BaseException:
             self._has_failed = True
+            # Nobody gets what comes after it. What comes before it may take a while.
+            for each in [*dropwhile(lambda other: other is not job, self._jobs.copy())][1:]:
+                each.cancel()
             raise
 
     def _add(self, target_ids: list[str], *, is_last: bool) -> None:

@@ -25,7 +25,7 @@ class Job(JobBase):
 
     def __init__(self, run: Run, work: Work) -> None:
         super().__init__(run)
-        self._woken = asyncio.Event()
+        self.woken = asyncio.Event()
         self.task = asyncio.create_task(self.keep(work))
 
     def cancel(self, looks: int = _LOOKS) -> None:
@@ -50,8 +50,8 @@ class Job(JobBase):
         return super().result()
 
     async def wait(self) -> None:
-        await self._woken.wait()
-        self._woken.clear()
+        await self.woken.wait()
+        self.woken.clear()
 
     async def make(self, request: Request) -> Any:
         return await AsyncCall(self._run.twins, request).make()

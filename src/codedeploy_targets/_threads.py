@@ -15,6 +15,7 @@ from itertools import islice
 from typing import Any
 
 from ._call import Call
+from ._lock import is_held
 from ._models import DeploymentTarget
 from ._requests import Request, RunBase, Work
 from ._throttling import JobBase
@@ -57,11 +58,11 @@ class Job(JobBase):
 
     def __init__(self, run: Run) -> None:
         super().__init__(run)
-        self._woken = _Event()
+        self.woken = _Event()
 
     def cancel(self) -> None:
         self._is_cancelled = True
-        self.wake()
+        self.woken.set()
         # A call that hangs gives its place under the cap to those who wait for one.
         self._run.throttle.wake()
 
@@ -75,7 +76,7 @@ class Job(JobBase):
 
     async def wait(self) -> None:
         # In the caller's thread, nobody else looks at the time.
-        self._woken.wait(min(self._time_left(), _LONGEST_WAIT))
+        self.woken.wait(min(self._time_left(), _LONGEST_WAIT))
 
     async def make(self, request: Request) -> Any:
         self._time_left()
@@ -142,8 +143,9 @@ class Run(RunBase):
         job = Job(self)
         self.running.add(job)
         do = partial(self._do, job, work, copy_context())
-        # Below Python 3.12, the start of a thread never ends while Python finalizes.
-        if self.limit > 1 and not sys.is_finalizing():
+        # Below Python 3.12, the start of a thread never ends while Python finalizes. And a thread
+        # that a signal's handler starts could not read what comes, if this one holds the lock.
+        if self.limit > 1 and not sys.is_finalizing() and not is_held():
             # A daemon, so that a process can end while a call hangs.
             thread = threading.Thread(target=do, name="codedeploy-targets", daemon=True)
             with suppress(RuntimeError):  # no more threads can be started
@@ -161,7 +163,11 @@ class Run(RunBase):
         return job
 
     async def _read(self, ids: Iterator[Any], count: int) -> tuple[list[Any], bool]:
-        found = [*islice(ids, count)]
+        found = []
+        for each in islice(ids, count):
+            found.append(each)
+            if self.is_closed:
+                break
         return found, len(found) < count
 
     def _do(self, job: Job, work: Work, context: Context) -> None:

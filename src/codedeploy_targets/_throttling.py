@@ -34,7 +34,7 @@ class JobBase:
     had_company = False  # whether other calls of the client were under way beside its own
     outcome: Any = None  # what the work returned, and what it raised, once it is done
     _kept: type[BaseException] = Exception  # what is kept of all that the work may raise
-    _woken: Any  # an event
+    woken: Any  # an event: there may be room under the cap
 
     def __init__(self, run: RunBase) -> None:
         self._run = run
@@ -45,7 +45,7 @@ class JobBase:
         outer = within.get()
         try:
             within.set((*outer, self))
-            self.outcome = await work(self.call), None
+            self.outcome = await work(self), None
         except self._kept as error:
             self.outcome = None, error
         finally:  # else, the task's context would keep the job, and the job the task: a cycle
@@ -63,9 +63,6 @@ class JobBase:
         if error is not None:
             raise error
         return returned
-
-    def wake(self) -> None:
-        self._woken.set()
 
     async def wait(self) -> None: ...
     async def make(self, request: Request) -> Any: ...
@@ -149,4 +146,4 @@ class Throttle:
     def wake(self) -> None:
         """Let all calls that wait try again. Takes no lock, so any thread may do it at any time."""
         for job in self._waiting.copy():
-            job.wake()
+            job.woken.set()

@@ -122,6 +122,7 @@ class Job:
         assert run.clock.current
         self._run, self._request = run, request
         self.wake = partial(run.clock.wake, run.clock.current)
+        self.woken = types.SimpleNamespace(set=self.wake)
 
     def is_over(self) -> bool:
         return self._request.has_failed

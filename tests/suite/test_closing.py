@@ -9,12 +9,12 @@ import asyncio
 import signal
 import threading
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import pytest
 from support.clients import AsyncClients, Client, Clients
-from support.codedeploy import GET, LIST, LONG, READ, CodeDeploy, Gate, Step
+from support.codedeploy import GET, LIST, LONG, PATIENCE, READ, CodeDeploy, Gate, Step
 from support.pages import fleet, ids
 
 
@@ -73,6 +73,26 @@ def test_close_ends_a_watch_that_waits_for_its_next_round(clients: Clients) -> N
     assert list(watch) == []
     assert watch.deployment.status == "InProgress"
     assert len(codedeploy.rounds()) == 1
+
+
+def test_close_ends_who_reads_ids_at_the_next_of_them() -> None:
+    read, reading, may_go_on = list[str](), threading.Event(), threading.Event()
+
+    def slow() -> Iterator[str]:
+        for each in ids(25):
+            read.append(each)
+            yield each
+            reading.set()
+            may_go_on.wait(PATIENCE)
+
+    with Clients() as clients:
+        targets = clients.canned(CodeDeploy()).iterate(slow())
+        result = clients.beside(targets)
+        reading.wait(PATIENCE)
+        targets.close()
+        may_go_on.set()
+        assert result() is None
+    assert read == ids(2)
 
 
 def test_an_iterator_is_a_context_manager(clients: Clients) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from itertools import repeat
 from typing import Any
 
@@ -10,7 +11,7 @@ from botocore.exceptions import ClientError
 from hypothesis import given
 from hypothesis import strategies as st
 from support.clients import Client, Clients, MakeClient, got
-from support.codedeploy import MISSING, READ, CodeDeploy
+from support.codedeploy import MISSING, PATIENCE, READ, CodeDeploy, wait_until
 from support.endpoint import Response, error
 from support.pages import ids, instance, page
 
@@ -40,6 +41,29 @@ def test_skip_missing_skips_the_missing_targets(make_client: MakeClient, code: s
         list(client.iterate(wanted))
     left_out = make_client(lambda *_: Response(page([instance("i-2")])))
     assert left_out.batch_get(["i-1", "i-2"]).missing_target_ids == ["i-1"]
+
+
+def test_no_batch_is_split_after_one_before_it_failed(clients: Clients) -> None:
+    at_work = list[int]()
+    arrived = threading.Barrier(3, action=lambda: at_work.append(clients.under_way()))
+
+    def before(_: str, params: Any) -> Response | None:
+        if params["targetIds"] not in batches:
+            return None
+        arrived.wait(PATIENCE)
+        # The second batch fails, then the third is refused, and the first comes last of all.
+        over = (2, 0, 1)[number := batches.index(params["targetIds"])]
+        wait_until(lambda: clients.under_way() <= at_work[0] - over)
+        return error("AccessDeniedException") if number == 1 else None
+
+    wanted = [*ids(74), "i-gone"]
+    batches = [wanted[:25], wanted[25:50], wanted[50:]]
+    codedeploy = CodeDeploy(before=before)
+    client = clients.served(codedeploy)
+    with pytest.raises(client.exceptions.ClientError, match="AccessDenied"):
+        client.batch_get(wanted, skip_missing=True)
+    clients.no_thread_is_left()
+    assert len(codedeploy.batches) == 3
 
 
 def test_skip_missing_may_leave_nothing(clients: Clients) -> None:

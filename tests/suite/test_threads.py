@@ -20,7 +20,7 @@ import pytest
 from botocore.errorfactory import ClientExceptionsFactory
 from botocore.exceptions import ClientError
 from support.clients import Clients, got
-from support.codedeploy import READ, CodeDeploy
+from support.codedeploy import GET, READ, CodeDeploy
 from support.endpoint import Response, canned, error, serve
 from support.pages import ids
 from support.processes import run_python
@@ -264,6 +264,32 @@ def test_a_fork_while_another_thread_reads_an_error_blocks_no_child(
     assert os.waitpid(child, 0) == (child, 0)
     may_go_on.set()
     other.join()
+
+
+def test_a_signal_s_handler_may_ask_while_its_thread_reads_an_answer(
+    clients: Clients, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*args: Any) -> Any:
+        signal.raise_signal(signal.SIGALRM)
+        return create(*args)
+
+    def ask(*_: object) -> None:
+        signal.signal(signal.SIGALRM, lambda *_: pytest.fail("it waits for its own thread"))
+        signal.alarm(10)
+        output = client.batch_get_deployment_targets(deploymentId="d-1", targetIds=ids(60))
+        seen.extend(got(output.deployment_targets))
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, signal.SIG_IGN)
+
+    name = "botocore.errorfactory.ClientExceptionsFactory.create_client_exceptions"
+    create, seen = ClientExceptionsFactory.create_client_exceptions, list[Any]()
+    usual = signal.signal(signal.SIGALRM, ask)
+    monkeypatch.setattr(name, interrupted)
+    client = DeploymentTargetsClient(clients.answered(CodeDeploy(instead={GET: [REFUSED]})))
+    with pytest.raises(ClientError, match="InvalidDeploymentIdException"):
+        client.get_deployment(deploymentId="d-1")
+    signal.signal(signal.SIGALRM, usual)
+    assert seen == ids(60)
 
 
 def test_a_process_ends_while_a_call_hangs() -> None:
