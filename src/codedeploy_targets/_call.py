@@ -85,11 +85,7 @@ class Twins:
 
 
 class Call:
-    """One call, made by a twin of the client, whose endpoint emits its events through this object.
-
-    So it sees the body before botocore does. A client without a twin, such as a mock, is called
-    itself.
-    """
+    """One call, made by a twin of the client, if it has one: so this sees the body first."""
 
     _is_async = False
 

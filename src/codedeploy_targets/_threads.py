@@ -89,11 +89,7 @@ class Job(JobBase):
 
 
 class Run(RunBase):
-    """One request of a user, while it runs.
-
-    Any thread may close it at any time, the garbage collector in a thread that holds a lock
-    included. So `close` waits for no lock.
-    """
+    """One request of a user, while it runs. Any thread may close it at any time."""
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
@@ -130,6 +126,7 @@ class Run(RunBase):
         for output in iter(self.take, None):
             yield from output.deployment_targets
 
+    # Waits for no lock, as the garbage collector may close it in a thread that holds one.
     def close(self) -> None:
         self.is_closed = True
         self._event.set()
