@@ -1,7 +1,4 @@
-"""Change here: the sync client: what its methods take, return and promise.
-
-The async client in `aio.py` has the same outline.
-"""
+"""Change here: what the sync client takes, returns and promises; `aio.py` is alike."""
 
 from __future__ import annotations
 

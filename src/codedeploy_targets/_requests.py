@@ -1,7 +1,4 @@
-"""Change here: what is asked of the service: the size of a batch, how a refused one is split.
-
-Builds requests and interprets answers. Performs no I/O, and never waits: the clients do both.
-"""
+"""Change here: what is asked, in batches of which size, and how one is split. Without I/O."""
 
 from __future__ import annotations
 

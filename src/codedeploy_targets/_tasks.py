@@ -1,7 +1,4 @@
-"""Change here: how the async client uses tasks, and how a request of it is closed.
-
-The sync client's `_threads.py` has the same outline.
-"""
+"""Change here: how the async client uses tasks, and is closed; `_threads.py` is alike."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Change here: how the sync client uses threads, and how a request of it is closed.
-
-The async client's `_tasks.py` has the same outline.
-"""
+"""Change here: how the sync client uses threads, and is closed; `_tasks.py` is alike."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Change here: how a deployment is followed: what a round asks, what is trouble, what is the end.
-
-Performs no I/O, and never waits: the clients do both.
-"""
+"""Change here: what a round of a watch asks, what is trouble, what is the end. Without I/O."""
 
 from __future__ import annotations
 
