@@ -130,8 +130,8 @@ class Call:
         return answer.model_copy(update=update) if isinstance(answer, Output) else answer
 
     def _read_whole(self, response: Any, content_length: str) -> Any:
-        # A wrapper may put an answer of its own in the place of one that is unreadable. Who only
-        # tidies up what botocore made of that one puts an empty list there.
+        # A wrapper may put an answer of its own in the place of one that is unreadable. An empty
+        # list is none: it comes of one that fills in what is absent.
         answers = isinstance(response, Mapping) and response.get(self._member)
         if self._error and not answers:
             raise self._error

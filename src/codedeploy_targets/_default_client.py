@@ -31,7 +31,8 @@ def default_client(
     session.register_component("data_loader", loader)
     if config:
         session.set_default_client_config(config)  # of the clients that get credentials, too
-        # In this thread: one that ended while it asks for an MFA code would leave a terminal mute.
+        # An MFA code is asked for here, in the main thread: meanwhile the terminal shows nothing,
+        # for ever if a daemon thread ends within.
         if credentials := session.get_credentials():
             credentials.get_frozen_credentials()
     return session.create_client("codedeploy", region_name=region)

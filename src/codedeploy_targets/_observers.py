@@ -45,7 +45,7 @@ def _reader_of(output: Output, shown: list[Any]) -> Callable[[Any], Output]:
     boto3's dict has no place for the payload of a type that AWS's model lacks, so such targets look
     alike: an envelope's identity tells which it was, or its place, if there are as many.
     """
-    envelopes = [*shown]  # kept, as another dict could else get the identity of one
+    envelopes = [*shown]  # kept alive, as a new dict may get the `id()` of one that is gone
     # Copied now, as handlers edit in place.
     pairs: list[Any] = [*zip(output.deployment_targets, _copy(shown), strict=False)]
 

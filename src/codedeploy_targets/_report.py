@@ -135,7 +135,8 @@ class Report:
 
     def tell_rest(self) -> None:
         self.ended_at = min(self.ended_at, time.monotonic())
-        self.tell(self.watch.deployment)  # raises if there is none, but an error was first then
+        # Raises before the first answer, but `error` has the cause by then.
+        self.tell(self.watch.deployment)
 
     def explain(self) -> None:
         groups, info = group_failures(self.targets.values()), self.deployment

@@ -142,7 +142,8 @@ _odd_time = core_schema.no_info_plain_validator_function(_parse_timestamp)
 # AWS's JSON may have a count as 2.0.
 _whole_number = core_schema.chain_schema([_NUMBER, core_schema.int_schema()])
 _SCALARS: dict[Any, CoreSchema] = {
-    # From Python, a length makes pydantic refuse a lone surrogate, which the lenient pass mends.
+    # `min_length=0` refuses nothing by itself. But to count characters, pydantic decodes the text,
+    # and so refuses a lone surrogate of Python's, which the lenient pass mends.
     str: core_schema.json_or_python_schema(
         core_schema.str_schema(strict=True), core_schema.str_schema(strict=True, min_length=0)
     ),

@@ -14,7 +14,9 @@ from ._call import AsyncCall
 from ._requests import Request, RunBase, Work, check_each, check_id
 from ._throttling import JobBase, within
 
-_LOOK_AGAIN, _LOOKS = 0.1, 20  # the seconds from one look to the next, and how many
+# While somebody else cancels a task: after how many seconds, and how often at most, to see whether
+# that was taken back.
+_LOOK_AGAIN, _LOOKS = 0.1, 20
 
 
 class Job(JobBase):

@@ -105,7 +105,8 @@ class Run(RunBase):
                     return step
         except StopIteration as end:
             returned = end.value
-            # Of a round of a watch that failed. All others are about to end.
+            # A job that is not done is of a failed round of a watch, and may hang, so its thread is
+            # not waited for. The others are about to end.
             hanging = [job.thread for job in self.running.copy() if not job.done()]
             for thread in self._threads:
                 if thread not in hanging:

@@ -23,8 +23,8 @@ _SPEED = 0.25  # how fast the cap rises: by this much for each `cap` calls that 
 # While there is a cap, a call counts as in company for so many seconds after one has succeeded:
 # earlier concurrency has used up what botocore allows a client in retries.
 _MEMORY_SECONDS = 2.0
-# The jobs that this thread or task is in, or was started in, as by a handler of a call or by
-# asyncio.gather: their calls may wait for this one.
+# The jobs within whose work this code runs: in a handler of their call, or in a task that was
+# started there. They may wait for this code, so it must not wait for them.
 within: ContextVar[tuple[JobBase, ...]] = ContextVar("codedeploy_targets_within", default=())
 
 
