@@ -10,24 +10,13 @@ import itertools
 import os
 import signal
 import threading
-import time
 from collections import deque
 from typing import Any
 
 import pytest
 from support.clients import Clients, got
 from support.clock import Clock
-from support.codedeploy import (
-    GET,
-    LIST,
-    READ,
-    THROTTLED,
-    CodeDeploy,
-    Gate,
-    Hang,
-    TokenBucket,
-    wait_until,
-)
+from support.codedeploy import GET, LIST, READ, THROTTLED, CodeDeploy, Gate, Hang, TokenBucket
 from support.endpoint import Response, error
 from support.pages import ids
 
@@ -227,30 +216,6 @@ def test_a_signal_s_handler_may_ask_while_its_thread_waits_for_a_place() -> None
         signal.signal(signal.SIGALRM, usual)
         assert other().target_id == ids(1)[0]
     assert seen == ["InProgress"]
-
-
-def test_batches_that_wait_for_a_place_never_begin_after_a_failure(clients: Clients) -> None:
-    # The first two batches have both places at the time when the second one is refused.
-    def before(_: str, params: Any) -> Response | None:
-        if params["targetIds"] == first:
-            wait_until(lambda: bool(begun))
-            time.sleep(0.1)  # so that the others would begin before it ends
-        if params["targetIds"] != refused:
-            return None
-        wait_until(lambda: first in codedeploy.batches)
-        begun.append(len(codedeploy.batches))
-        return error("AccessDeniedException")
-
-    gate, begun, wanted = Gate(), list[int](), ids(400)[200:]
-    first, refused = wanted[:25], wanted[25:50]
-    codedeploy = CodeDeploy(throttle=gate, before=before)
-    client = clients.capped(codedeploy, gate)
-    client.batch_get(ids(200))  # now, two calls may be under way
-    with pytest.raises(client.exceptions.ClientError, match="AccessDenied"):
-        client.batch_get(wanted)
-    clients.no_thread_is_left()
-    # A thread that gets a place at this very moment may still begin, and another one after it.
-    assert len(codedeploy.batches) <= begun[0] + 2
 
 
 @pytest.mark.parametrize("how", ["closed", "given up"])
