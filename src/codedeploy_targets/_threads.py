@@ -163,7 +163,7 @@ class Run(RunBase):
             found.append(each)
             if self.is_closed:
                 break
-        return found, len(found) < count
+        return found, self.is_closed or len(found) < count
 
     def _do(self, job: Job, work: Work, context: Context) -> None:
         # Not `context.run(…)`: that would hide what a tracer has set in a new thread already.

@@ -75,15 +75,17 @@ def test_close_ends_a_watch_that_waits_for_its_next_round(clients: Clients) -> N
     assert len(codedeploy.rounds()) == 1
 
 
-def test_close_ends_who_reads_ids_at_the_next_of_them() -> None:
+@pytest.mark.parametrize("number", [1, 25])  # within a batch, and at its end
+def test_close_ends_who_reads_ids_at_the_next_of_them(number: int) -> None:
     read, reading, may_go_on = list[str](), threading.Event(), threading.Event()
 
     def slow() -> Iterator[str]:
-        for each in ids(25):
+        for each in ids(1) * 50:  # one id, so that no batch is full
             read.append(each)
+            if len(read) == number:
+                reading.set()
+                may_go_on.wait(PATIENCE)
             yield each
-            reading.set()
-            may_go_on.wait(PATIENCE)
 
     with Clients() as clients:
         targets = clients.canned(CodeDeploy()).iterate(slow())
@@ -92,7 +94,7 @@ def test_close_ends_who_reads_ids_at_the_next_of_them() -> None:
         targets.close()
         may_go_on.set()
         assert result() is None
-    assert read == ids(2)
+    assert len(read) == number
 
 
 def test_an_iterator_is_a_context_manager(clients: Clients) -> None:

@@ -234,7 +234,6 @@ except client.exceptions.InvalidDeploymentIdException:
 def test_a_fork_while_another_thread_reads_an_error_blocks_no_child(
     clients: Clients, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    name = "botocore.errorfactory.ClientExceptionsFactory.create_client_exceptions"
     create, reads, may_go_on = ClientExceptionsFactory.create_client_exceptions, Event(), Event()
 
     def slow(*args: Any) -> Any:
@@ -248,7 +247,7 @@ def test_a_fork_while_another_thread_reads_an_error_blocks_no_child(
         with pytest.raises(ClientError, match="InvalidDeploymentIdException"):
             client.get_deployment(deploymentId="d-1")
 
-    monkeypatch.setattr(name, slow)
+    monkeypatch.setattr(ClientExceptionsFactory, "create_client_exceptions", slow)
     client = DeploymentTargetsClient(clients.answered(lambda *_: REFUSED))
     other = threading.Thread(target=refused)
     other.start()
@@ -281,10 +280,9 @@ def test_a_signal_s_handler_may_ask_while_its_thread_reads_an_answer(
         signal.alarm(0)
         signal.signal(signal.SIGALRM, signal.SIG_IGN)
 
-    name = "botocore.errorfactory.ClientExceptionsFactory.create_client_exceptions"
     create, seen = ClientExceptionsFactory.create_client_exceptions, list[Any]()
     usual = signal.signal(signal.SIGALRM, ask)
-    monkeypatch.setattr(name, interrupted)
+    monkeypatch.setattr(ClientExceptionsFactory, "create_client_exceptions", interrupted)
     client = DeploymentTargetsClient(clients.answered(CodeDeploy(instead={GET: [REFUSED]})))
     with pytest.raises(ClientError, match="InvalidDeploymentIdException"):
         client.get_deployment(deploymentId="d-1")
