@@ -31,8 +31,8 @@ def default_client(
     session.register_component("data_loader", loader)
     if config:
         session.set_default_client_config(config)  # of the clients that get credentials, too
-        # An MFA code is asked for here, in the main thread: meanwhile the terminal shows nothing,
-        # for ever if a daemon thread ends within.
+        # An MFA code is asked for here, in the main thread: the terminal hides what is typed, and
+        # would go on doing so if a daemon thread that asks for it ended with the process.
         if credentials := session.get_credentials():
             credentials.get_frozen_credentials()
     return session.create_client("codedeploy", region_name=region)

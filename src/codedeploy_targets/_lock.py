@@ -22,7 +22,7 @@ def lock() -> Any:
 
 
 def is_held() -> bool:
-    """Tell whether this thread holds it, as where a signal came while it read an answer."""
+    """Tell whether this thread holds the lock, as where a signal came while it read an answer."""
     return bool(lock()._is_owned())  # noqa: SLF001 - as `threading.Condition` asks
 
 

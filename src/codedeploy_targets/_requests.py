@@ -1,4 +1,4 @@
-"""Change here: what is asked, in batches of which size, and how one is split. Without I/O."""
+"""Change here: what is asked of the service, the size of a batch, how one is split; without I/O."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ Caller = Callable[[Request], Coroutine[Any, Any, Any]]
 """Makes a call, and returns its answer."""
 
 Work = Callable[[Any], Coroutine[Any, Any, Any]]
-"""What a job does, which is given the job, as its `call` makes calls: in a task, or in a thread,
-where these block and never suspend it."""
+"""What a job does. It makes calls by the job's `call`: in a task, or in a thread, where they block
+and never suspend it."""
 
 
 class RunBase:

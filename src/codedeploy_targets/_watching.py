@@ -1,4 +1,4 @@
-"""Change here: what a round of a watch asks, what is trouble, what is the end. Without I/O."""
+"""Change here: what a round of a watch asks, what is trouble, what is the end; without I/O."""
 
 from __future__ import annotations
 
