@@ -75,8 +75,8 @@ def main(argv: list[str] | None = None) -> int:
 
 def _follow(args: Any, report: Report) -> None:
     handle_signals(report)
-    if args.json_file and not args.json_file.is_fifo():  # which may wait for its reader
-        args.json_file.open("ab").close()
+    if args.json_file:
+        args.json_file.touch()
     # What is empty counts as not given, as in AWS's own CLI.
     aws = default_client(profile=args.profile or None, region=args.region or None, config=IMPATIENT)
     client, deployment_id = DeploymentTargetsClient(aws), args.deployment_id
@@ -139,6 +139,9 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
     add("--version", action="version", version=f"codedeploy-targets {__version__}")
     args = parser.parse_args(argv)
     args.json_file = args.json_file and Path(args.json_file)
+    # Path.is_dir fails where the user may not enter a folder above it.
+    if os.path.isdir(args.json_file or ""):  # noqa: PTH112
+        parser.error(f"--json-file {args.json_file} is a folder")
     if bool(args.deployment_id) == bool(args.group) or bool(args.group) != bool(args.application):
         parser.error("name either a DEPLOYMENT, or an --application and its --group")
     return args
