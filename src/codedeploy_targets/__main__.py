@@ -105,7 +105,8 @@ def _outcome(report: Report, goal: str | None) -> tuple[int, str]:
     if isinstance(error, KeyboardInterrupt):
         return 128 + signal.Signals[str(error)], f"Ended by {error}."
     status = 124 if isinstance(error, TimeoutError) else 2
-    # Any other OSError is of what could not be written, unless it is one of botocore's.
+    # Any other OSError is of what could not be written, unless it is one of botocore's. It leaves
+    # no success, but a failure stays one.
     told = TimeoutError, BotoCoreError, BrokenPipeError
     is_told = isinstance(error, told) or not isinstance(error, OSError)
     has_succeeded = str(deployment.status).lower() in {"succeeded", goal}

@@ -121,8 +121,8 @@ class Job:
     def __init__(self, run: Run, request: Request) -> None:
         assert run.clock.current
         self._run, self._request = run, request
-        self.wake = partial(run.clock.wake, run.clock.current)
-        self.woken = types.SimpleNamespace(set=self.wake)
+        wake = partial(run.clock.wake, run.clock.current)
+        self.woken = types.SimpleNamespace(set=wake)
 
     def is_over(self) -> bool:
         return self._request.has_failed
@@ -178,7 +178,7 @@ class Run:
 
     def _ask(self, request: Request) -> Process:
         job: Any = Job(self, request)
-        request.wakes.append(job.wake)
+        request.wakes.append(job.woken.set)
         try:
             yield from self._throttle.call(job, A_CALL).__await__()
         except Over:

@@ -320,9 +320,9 @@ def test_a_full_disk_is_one_line_and_no_other_status(
     cli: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cli.answer = CodeDeploy(RUNNING)
-    full_disk = "codedeploy-targets: [Errno 28] No space left on device.\n"
+    told = "codedeploy-targets: [Errno 28] No space left on device.\n"
     with Path("/dev/full").open("w", encoding="utf-8") as full:
-        assert cli.run("d-1", stdout=full) == Ended(2, "", full_disk)
+        assert cli.run("d-1", stdout=full) == Ended(2, "", told)
         assert cli.run("d-1", "--timeout", "0", stderr=full).status == 124
     for name, value in cli.env.items():
         monkeypatch.setenv(name, value)

@@ -52,7 +52,8 @@ def test_no_batch_is_split_after_one_before_it_failed(clients: Clients) -> None:
             return None
         arrived.wait(PATIENCE)
         # The second batch fails, then the third is refused, and the first comes last of all.
-        over = (2, 0, 1)[number := batches.index(params["targetIds"])]
+        number = batches.index(params["targetIds"])
+        over = (2, 0, 1)[number]
         wait_until(lambda: clients.under_way() <= at_work[0] - over)
         return error("AccessDeniedException") if number == 1 else None
 
