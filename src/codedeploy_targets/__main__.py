@@ -77,8 +77,10 @@ def _follow(args: Any, report: Report) -> None:
     handle_signals(report)
     if args.json_file:
         args.json_file.touch()
-    # What is empty counts as not given, as in AWS's own CLI.
-    aws = default_client(profile=args.profile or None, region=args.region or None, config=IMPATIENT)
+    # As in AWS's own CLI: what is empty counts as not given, and AWS_REGION, which botocore does
+    # not read, comes before AWS_DEFAULT_REGION and the profile's.
+    region = args.region or os.environ.get("AWS_REGION") or None
+    aws = default_client(profile=args.profile or None, region=region, config=IMPATIENT)
     client, deployment_id = DeploymentTargetsClient(aws), args.deployment_id
     begin, timeout = time.monotonic(), args.timeout
     if args.group:
@@ -92,10 +94,10 @@ def _follow(args: Any, report: Report) -> None:
         newest = client.get_deployment(deploymentId=deployment_id)
         if told := newest.rollback_info and newest.rollback_info.rollback_triggering_deployment_id:
             deployment_id, report.rollback = told, f"{deployment_id} {newest.status}"
-        timeout = timeout and min(timeout, max(timeout + begin - time.monotonic(), 0.0))
+        timeout = timeout and round(min(timeout, max(timeout + begin - time.monotonic(), 0.0)), 1)
     times = {"delay": args.delay, "timeout": timeout, "on_round": report.tell}
     watch = client.watch_deployment_targets(deploymentId=deployment_id, **times)
-    report.watch, report.aws = watch, aws.meta
+    report.watch, report.aws, report.deployment_id = watch, aws.meta, deployment_id
     for target in report.watch:
         report.take(target)
 

@@ -23,7 +23,7 @@ from ._failure_groups import FailureGroup, group_failures
 
 DONE = {"Succeeded", "Skipped"}
 _MOST = 20  # groups, ids of one, lines of a log
-WIDEST = 2_000  # characters of a line
+WIDEST = 4_200  # characters of a line: all of a log's 4 KB, which may have one
 _TICK, _SIGN_OF_LIFE = 0.25, 60  # seconds
 _DOMAINS = {  # of AWS's console, where it is public
     "aws": "aws.amazon.com", "aws-cn": "amazonaws.cn", "aws-eusc": "amazonaws-eusc.eu",
@@ -82,6 +82,7 @@ class Report:
 
     def __init__(self, args: Any) -> None:
         self.aws: Any = None  # what botocore's client tells of itself, once the watch begins
+        self.deployment_id = ""  # which an answer may lack
         self.watch, self.deployment = DeploymentWatch(), DeploymentInfo()  # not known yet
         self.rollback: str | None = None
         self.error: BaseException | None = None  # the first, which ends the run
@@ -97,7 +98,7 @@ class Report:
         self._thread.start()
 
     def tell(self, told: DeploymentInfo) -> None:
-        name, region = told.deployment_id, self.aws.region_name
+        name, region = self.deployment_id, self.aws.region_name
         if self.deployment.status is None:
             domain, path = _DOMAINS.get(self.aws.partition), "codesuite/codedeploy/deployments"
             link = domain and f"https://{region}.console.{domain}/{path}/{name}?region={region}"
@@ -157,7 +158,7 @@ class Report:
         if info.status and self._args.until and not self.has_reached_goal():
             self._print("It did not reach --until", self._args.until)
         if info.status and not info.is_over:
-            options = ["--deployment-id", str(info.deployment_id), "--region", self.aws.region_name]
+            options = ["--deployment-id", self.deployment_id, "--region", self.aws.region_name]
             options += ["--profile", self._args.profile] if self._args.profile else []
             self._print("It goes on. To stop it: aws deploy stop-deployment", shlex.join(options))
 
@@ -193,7 +194,7 @@ class Report:
         rows |= {"message": why.message, "log": why.log_tail}
         for label, text in rows.items():
             texts = [*filter(one_line, (text or "").splitlines())]
-            for number, line in enumerate(texts if label == "targets" else texts[-_MOST:]):
+            for number, line in enumerate(texts[-_MOST:] if label == "log" else texts):
                 self._print(f"    {'' if number else label:<9} {line}")
 
     def _print_new(self, text: str) -> None:
@@ -221,7 +222,7 @@ class Report:
 
     def _summary(self) -> str:
         counts = _join(", ", *(f"{n} {status}" for status, n in self.counts().most_common()))
-        return f"{self.deployment.deployment_id} {self.deployment.status}: {counts or 'no targets'}"
+        return f"{self.deployment_id} {self.deployment.status}: {counts or 'no targets'}"
 
     def _write_all(self) -> None:
         # One thread writes, which no signal interrupts.

@@ -124,6 +124,9 @@ TROUBLES: dict[str, tuple[Answers, str, int, list[str], str]] = {
     "nothing was rolled back": (lambda: CodeDeploy(Step("Failed", info=NO_ROLLBACK)), "", 1, [
         HEAD.replace(" by user", ""), "no revision", "d-1 Failed: no targets"
     ], ""),
+    "no id": (lambda: CodeDeploy(Step("Created", info={"deploymentId": None})), AT_ONCE, 3, [
+        HEAD, "d-1 Created", "d-1 Created: no targets", GOES_ON[1]
+    ], ""),
     "a rollback": (lambda: CodeDeploy(Step("Succeeded", info=ROLLBACK)), "", 0, [
         HEAD, "d-1 Succeeded: no targets"
     ], ""),
@@ -373,8 +376,12 @@ def test_region_and_profile_reach_the_client(
     with mock_deployment_targets() as targets:
         deployment_id = deploy(client, targets, put=[target("i-1")], status="Succeeded")
         assert cli.run_here(deployment_id).status == 2
-        # The region of the environment would come before the profile's.
-        del cli.env["AWS_DEFAULT_REGION"]
+        if account == MOTO_ACCOUNT:
+            cli.env["AWS_REGION"] = "eu-west-2"  # which comes before AWS_DEFAULT_REGION
+            assert cli.run_here(deployment_id).status == 0
+            cli.env["AWS_REGION"] = "eu-west-1"  # and after the option
+        else:  # the region of the environment would come before the profile's
+            del cli.env["AWS_DEFAULT_REGION"]
         ended = cli.run_here(deployment_id, *options)
     assert (ended.status, ended.err) == (0, "")
     assert ended.out.endswith(f"{deployment_id} Succeeded: 1 Succeeded\n")

@@ -122,8 +122,8 @@ def test_ids_are_wrapped_at_the_width_of_the_terminal_and_never_broken(cli: Comm
             assert more == [f"{'':13} {last}"] * (not fits)
 
 
-@pytest.mark.parametrize(("length", "shown"), [(1986, "x" * 1986), (4096, f"{'x' * 1986}…")])
-def test_long_texts_are_cut(cli: CommandLine, length: int, shown: str) -> None:
+@pytest.mark.parametrize(("length", "shown"), [(4186, "x" * 4186), (5000, f"{'x' * 4186}…")])
+def test_a_text_longer_than_a_log_is_cut(cli: CommandLine, length: int, shown: str) -> None:
     long = "x" * length
     why: Any = {"script_name": long, "message": long, "log_tail": f"{long}\n{long}"}
     lines = show(cli, [target("i-1", "Failed", "Install", **why)])
