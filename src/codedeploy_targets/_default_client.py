@@ -38,7 +38,7 @@ def default_client(
     return session.create_client("codedeploy", region_name=region)
 
 
-# Both find the same files that describe AWS, which take most of the time to a first result.
+# Both find the same files that describe AWS. They take botocore most of the time to make a client.
 class _QuickLoader(Loader):
     def list_available_services(self, type_name: str) -> list[str]:  # noqa: ARG002
         # botocore looks into the folders of all services to find out whether one is there.

@@ -12,7 +12,7 @@ from unittest.mock import AsyncMock, MagicMock, create_autospec
 import pytest
 from botocore import xform_name
 from botocore.exceptions import PaginationError
-from support.clients import AsyncClients, Clients, got
+from support.clients import AsyncClients, Clients, got, subclass
 from support.codedeploy import LIST, MISSING, OPERATIONS, READ, CodeDeploy, Step, cut_short
 from support.endpoint import Response, unanswered
 from support.pages import fleet, ids, target
@@ -77,13 +77,6 @@ def test_the_metadata_of_a_stub_need_not_be_text(clients: Clients) -> None:
         (read,) = client.batch_get(["i-1"]).response_metadata
     assert (read.request_id, read.http_status_code) == ("1", 200)
     assert read.http_headers == {"content-length": "2"}
-
-
-def subclass(wrapped: Any, methods: dict[str, Any]) -> Any:
-    """Return a copy of a client, of a class that overrides some of its methods."""
-    own: Any = object.__new__(type("Subclass", (type(wrapped),), methods))
-    vars(own).update(vars(wrapped))
-    return own
 
 
 def hidden(how: str, clients: Clients, codedeploy: CodeDeploy) -> Any:

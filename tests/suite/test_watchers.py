@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from botocore.client import BaseClient
 from botocore.exceptions import ClientError
-from support.clients import AsyncClients, Clients, got
+from support.clients import Clients, got, subclass
 from support.codedeploy import LIST, READ, CodeDeploy, Step, cut_short
 from support.endpoint import Response, canned
 from support.pages import ids, instance, page
@@ -62,9 +62,8 @@ class Watchers:
         if "endpoint" in self._how:
             cls = type(vars(wrapped)["_endpoint"])
         elif "subclass" in self._how:
-            cls = type("Subclass", (type(wrapped),), {})
-            state, wrapped = vars(wrapped), object.__new__(cls)
-            vars(wrapped).update(state)
+            wrapped = subclass(wrapped)
+            cls = type(wrapped)
         name = WRAPPERS[self._how]
         own = getattr(cls, name)
 
@@ -73,24 +72,12 @@ class Watchers:
             look(answer[1] if isinstance(answer, tuple) else answer)
             return answer
 
-        make: Any = (plain := as_method(self._clients, call))
+        make: Any = (plain := self._clients.handler(call))
         if self._how == "wrapt":
             wrapt = pytest.importorskip("wrapt")
             make = wrapt.FunctionWrapper(own, lambda _, self, args, kw: plain(self, *args, **kw))
         self._monkeypatch.setattr(cls, name, make)
         return wrapped
-
-
-def as_method(clients: Clients, function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a coroutine function as a method of this kind of client is."""
-
-    def call(*args: Any, **kwargs: Any) -> Any:
-        try:
-            function(*args, **kwargs).send(None)
-        except StopIteration as done:
-            return done.value
-
-    return function if isinstance(clients, AsyncClients) else call
 
 
 def base_of(wrapped: Any) -> Any:
@@ -213,7 +200,7 @@ def test_a_cache_keeps_boto3_s_dict_for_typed_and_direct_calls(
             cached[str(params)] = await clients.result(own(wrapped, operation, params))
         return cached[str(params)]
 
-    monkeypatch.setattr(cls, "_make_api_call", as_method(clients, call))
+    monkeypatch.setattr(cls, "_make_api_call", clients.handler(call))
     first, second = client.batch_get(WANTED), client.batch_get(WANTED)
     assert client.call("batch_get_deployment_targets", **REQUEST) == plain
     assert len(codedeploy.batches) == 2
@@ -239,7 +226,7 @@ def test_a_wrapper_that_makes_another_call_gets_boto3_s_dict_of_it(
     client = clients.canned(answer)
     cls = base_of(client.wrapped)
     own = cls._make_api_call
-    monkeypatch.setattr(cls, "_make_api_call", as_method(clients, call))
+    monkeypatch.setattr(cls, "_make_api_call", clients.handler(call))
     assert got(client.batch_get(WANTED).deployment_targets) == WANTED
     assert listed == [client.call("list_applications")]
 
@@ -402,7 +389,7 @@ def test_a_wrapper_may_answer_or_raise_in_the_place_of_an_unreadable_answer(
     plain = client.call("batch_get_deployment_targets", **REQUEST)
     cls = base_of(client.wrapped)
     own = cls._make_api_call
-    monkeypatch.setattr(cls, "_make_api_call", as_method(clients, fall_back))
+    monkeypatch.setattr(cls, "_make_api_call", clients.handler(fall_back))
     if error:
         with pytest.raises(ClientError) as caught:
             client.batch_get(WANTED)
@@ -426,7 +413,7 @@ def test_a_wrapper_that_returns_no_dict_is_told_by_the_library_s_error(
     client = clients.canned(CodeDeploy(known=25, instead={READ: answers}))
     cls = base_of(client.wrapped)
     own = cls._make_api_call
-    monkeypatch.setattr(cls, "_make_api_call", as_method(clients, forget))
+    monkeypatch.setattr(cls, "_make_api_call", clients.handler(forget))
     with pytest.raises(ct.InvalidResponseError, match=told):
         client.batch_get(ids(25))
 

@@ -17,7 +17,7 @@ import boto3
 import pytest
 from botocore.errorfactory import ClientExceptionsFactory
 from botocore.exceptions import ClientError
-from support.clients import AsyncClients, Clients, aiobotocore_client, got
+from support.clients import AsyncClients, Clients, aiobotocore_client, got, subclass
 from support.codedeploy import BUSY, LIST, OPERATIONS, READ, CodeDeploy, Step
 from support.endpoint import Response, error, unanswered
 from support.pages import fleet, ids, instance, page
@@ -367,8 +367,7 @@ def test_a_subclass_of_the_user_s_has_its_own_state_and_identity(clients: Client
             return super()._make_api_call(*args)  # type: ignore[misc]
 
     wrapped = clients.answered(CodeDeploy(known=100))
-    mine: Any = object.__new__(type("Mine", (Counting, type(wrapped)), {}))
-    vars(mine).update(vars(wrapped))
+    mine = subclass(wrapped, {}, Counting)
     clients.wrap(mine).batch_get(ids(100))
     assert len(mine.calls) == 4
     assert {*mine.calls} == {mine}  # so a cache may know the client
@@ -381,6 +380,5 @@ def test_a_class_that_refuses_subclasses_is_called_itself(clients: Clients) -> N
             pass
 
     wrapped = clients.answered(CodeDeploy(known=["a"]))
-    final: Any = object.__new__(type("Mine", (type(wrapped), Final), {}, permitted=True))
-    vars(final).update(vars(wrapped))
+    final = subclass(wrapped, {}, Final, permitted=True)
     assert got(clients.wrap(final).batch_get(["a"]).deployment_targets) == ["a"]

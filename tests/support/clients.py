@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Coroutine, Iterable, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from functools import cache
@@ -224,12 +224,14 @@ class Clients:
         """Return a function as a client's method is: one to await, for the async client."""
         return function
 
-    def handler(self, function: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., Any]:
-        """Return an event handler that makes calls, which it awaits as `result(call)`."""
+    def handler(self, function: Callable[..., Coroutine[Any, Any, Any]]) -> Callable[..., Any]:
+        """Return a function that makes calls, which it awaits as `result(call)`, as a handler."""
 
-        def handle(**kwargs: Any) -> None:
-            with suppress(StopIteration):
-                function(**kwargs).send(None)
+        def handle(*args: Any, **kwargs: Any) -> Any:
+            try:
+                function(*args, **kwargs).send(None)
+            except StopIteration as done:
+                return done.value
 
         return handle
 
@@ -339,7 +341,7 @@ class AsyncClients(Clients):
 
         return call
 
-    def handler(self, function: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., Any]:
+    def handler(self, function: Callable[..., Coroutine[Any, Any, Any]]) -> Callable[..., Any]:
         return function
 
     async def result(self, call: Any) -> Any:
@@ -433,6 +435,13 @@ def _aiobotocore_session(data_path: str | None) -> Any:
     session = get_session()
     session.set_config_variable("data_path", data_path)
     return session
+
+
+def subclass(wrapped: Any, methods: Mapping[str, Any] = {}, *bases: type, **options: Any) -> Any:
+    """Return a copy of a client, of a class that overrides some of its methods."""
+    own: Any = object.__new__(type("Mine", (*bases, type(wrapped)), {**methods}, **options))
+    vars(own).update(vars(wrapped))
+    return own
 
 
 def got(targets: Iterable[ct.DeploymentTarget]) -> list[str | None]:
