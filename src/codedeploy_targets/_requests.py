@@ -62,7 +62,7 @@ class RunBase:
         self._plan = plan(self)
 
     def start(self, work: Work) -> Any: ...
-    def read(self, ids: Any, count: int) -> Any: ...
+    def read(self, ids: Any, count: int, is_ready: Callable[[], bool]) -> Any: ...
 
 
 _Status = Literal["Failed", "InProgress", "Pending", "Ready", "Skipped", "Succeeded", "Unknown"]
@@ -214,7 +214,7 @@ class Batches:
                 self._proceed(run)
                 if is_listing and self._may_read(run):
                     self._page = run.start(self._source.next_page)
-                if self._jobs and self._jobs[0].done():
+                if self._is_ready():
                     output = self._jobs.popleft().result()
                     self.missing_target_ids += output.missing_target_ids
                     yield on_output(output)
@@ -223,7 +223,8 @@ class Batches:
                     # have as long to end as it took the last time.
                     if not (run.running and (yield read_seconds)):
                         begin = time.monotonic()
-                        self._page = run.read(self._source, BATCH_SIZE - len(self._batch))
+                        count = BATCH_SIZE - len(self._batch)
+                        self._page = run.read(self._source, count, self._is_ready)
                         read_seconds = time.monotonic() - begin
                 # `ready`, too: a job that has just ended may be in `run.running` for a moment, and
                 # keep the last batch from starting.
@@ -247,8 +248,12 @@ class Batches:
                 self._add(target_ids, is_last=is_last)
             except Exception as error:  # noqa: BLE001 - raised after the outputs before it
                 self._source, self._error = None, error
+                self._flush()  # the ids that came before it
         while self.ready and self._has_room(run):
             self._jobs.append(run.start(partial(self._get_batch, self.ready.popleft())))
+
+    def _is_ready(self) -> bool:
+        return bool(self._jobs) and bool(self._jobs[0].done())
 
     def _may_read(self, run: RunBase) -> bool:
         return self._source is not None and not self._page and self._has_room(run)

@@ -7,7 +7,7 @@ import sqlite3
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import Any
 
 import pytest
@@ -213,6 +213,36 @@ def test_the_first_failed_batch_is_raised_after_the_targets_before_it_and_ends_t
     release.set()
     clients.no_thread_is_left()
     assert len(codedeploy.batches) == 4
+
+
+@pytest.mark.parametrize("answer", [None, REFUSED], ids=["targets", "an error"])
+def test_what_is_ready_comes_before_the_next_id_is_read(answer: Response | None) -> None:
+    def produce() -> Iterator[str]:
+        yield from ids(25)
+        for target_id in ids(50)[25:]:
+            read.append(target_id)
+            reading.set()
+            clients.no_thread_is_left()  # the call ends while this id is read
+            yield target_id
+
+    def wait(*_: object) -> None:
+        assert reading.wait(10)
+
+    read, reading = list[str](), threading.Event()
+    with Clients() as clients:
+        client = clients.canned(CodeDeploy(before=wait, instead={READ: [answer]}))
+        with suppress(client.exceptions.DeploymentDoesNotExistException):
+            assert next(client.iterate(produce())).target_id == ids(1)[0]
+    assert read == ids(26)[25:]
+
+
+def test_an_error_of_a_listing_comes_after_the_targets_that_it_listed(clients: Clients) -> None:
+    codedeploy = CodeDeploy(known=60, page_size=20, instead={LIST: [None, REFUSED]})
+    client = clients.canned(codedeploy)
+    targets = client.iterate()
+    assert got(itertools.islice(targets, 20)) == ids(20)
+    with pytest.raises(client.exceptions.DeploymentDoesNotExistException):
+        next(targets)
 
 
 @pytest.mark.parametrize("max_concurrency", [1, 2, 8])
