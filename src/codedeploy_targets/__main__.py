@@ -12,10 +12,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
+from botocore.config import Config
 from botocore.exceptions import BotoCoreError
 
 from . import DeploymentTargetsClient, __version__
-from ._default_client import IMPATIENT, default_client
+from ._default_client import default_client
 from ._errors import error_code
 from ._interrupts import handle_signals
 from ._report import WIDEST, Report, one_line
@@ -38,6 +39,11 @@ _ADVICE = {
     "ThrottlingException": "Try again later, with a longer --delay.",
     "Exception JSONDecodeError": "Check --region, --profile, the credentials and all names.",
 }
+
+# A call that hangs ends after some 18 seconds, and the watch goes on.
+_IMPATIENT = Config(
+    connect_timeout=3, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3}
+)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -80,7 +86,7 @@ def _follow(args: Any, report: Report) -> None:
     # As in AWS's own CLI: what is empty counts as not given, and AWS_REGION, which botocore does
     # not read, comes before AWS_DEFAULT_REGION and the profile's.
     region = args.region or os.environ.get("AWS_REGION") or None
-    aws = default_client(profile=args.profile or None, region=region, config=IMPATIENT)
+    aws = default_client(profile=args.profile or None, region=region, config=_IMPATIENT)
     client, deployment_id = DeploymentTargetsClient(aws), args.deployment_id
     begin, timeout = time.monotonic(), args.timeout
     if args.group:
@@ -107,12 +113,12 @@ def _outcome(report: Report, goal: str | None) -> tuple[int, str]:
     if isinstance(error, KeyboardInterrupt):
         return 128 + signal.Signals[str(error)], f"Ended by {error}."
     status = 124 if isinstance(error, TimeoutError) else 2
-    # Any other OSError is of what could not be written, unless it is one of botocore's. It leaves
-    # no success, but a failure stays one.
-    told = TimeoutError, BotoCoreError, BrokenPipeError
-    is_told = isinstance(error, told) or not isinstance(error, OSError)
+    # But for these, an OSError is of what could not be written. It leaves no success, but a failure
+    # stays one.
+    others = TimeoutError, BotoCoreError, BrokenPipeError
+    was_written = isinstance(error, others) or not isinstance(error, OSError)
     has_succeeded = str(deployment.status).lower() in {"succeeded", goal}
-    if deployment.is_over and (is_told or not has_succeeded):
+    if deployment.is_over and (was_written or not has_succeeded):
         status = 0 if has_succeeded else 1
     elif error is None:
         status = 0 if report.has_reached_goal() else 3

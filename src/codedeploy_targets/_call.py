@@ -21,8 +21,8 @@ from ._deployments import read_deployment
 from ._errors import InvalidResponseError
 from ._json import NotJSONError, UnreadableError, load
 from ._lock import locked
-from ._observers import show
-from ._requests import Request
+from ._observers import take_body
+from ._runs import Request
 
 # Of each operation, the member that is its answer, and what reads the bytes that the service sent,
 # or boto3's dict.
@@ -31,8 +31,7 @@ _ANSWERS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "list_deployment_targets": ("targetIds", read_listing),
     "get_deployment": ("deploymentInfo", read_deployment),
 }
-# The status that a body gets which is not JSON, or cut short.
-_UNREADABLE = HTTPStatus.INTERNAL_SERVER_ERROR.value
+_UNREADABLE = HTTPStatus.INTERNAL_SERVER_ERROR.value  # what an unreadable body gets
 
 
 def check_client(client: Any, *, asynchronous: bool) -> None:
@@ -64,7 +63,6 @@ class Twins:
         if issubclass(cls, BaseClient):
             members = {
                 "__slots__": ("_endpoint",),
-                "__module__": cls.__module__,
                 "__eq__": lambda twin, other: vars(twin) is getattr(other, "__dict__", None),
                 "__hash__": lambda _: hash(client),
             }
@@ -95,7 +93,7 @@ class Call:
         self.emitter: Any = None  # the user's
         self._body: bytes | None = None  # the last one that was seen
         self._error: UnreadableError | None = None
-        # The reader reads the body; once that is read, another one reads botocore's dict.
+        # Reads the body. `_read_body` then puts in its place what reads botocore's dict.
         self._member, self._reader = _ANSWERS[request.method]
 
     async def make(self) -> Any:
@@ -189,7 +187,7 @@ class Call:
             answer = self._reader(body)
             # Of others this is a check alone: botocore would read a cut answer as an empty one.
             if isinstance(answer, Output):
-                self._reader = show(answer, self._client, response, customized)
+                self._reader = take_body(answer, self._client, response, customized)
         except UnreadableError as error:
             self._error = error
             response["body"] = b""

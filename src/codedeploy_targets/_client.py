@@ -18,7 +18,8 @@ from ._default_client import default_client
 from ._deployments import DeploymentInfo
 from ._errors import Exceptions
 from ._models import DeploymentTarget
-from ._requests import Batches, Listing, Plan, TargetFilters, checked_ids, get_deployment, merge
+from ._requests import Batches, Listing, TargetFilters, checked_ids, get_deployment, merge
+from ._runs import Plan
 from ._threads import Run
 from ._throttling import Throttle
 from ._watching import Watch
@@ -85,7 +86,7 @@ class DeploymentTargetsClient(ClientBase):
     """
 
     def __init__(self, client: BaseClient | None = None, *, max_concurrency: int = 8) -> None:
-        if client is None and index(max_concurrency) >= 1:  # else, that is the error
+        if client is None and index(max_concurrency) >= 1:  # else, the error below is to be told
             client = default_client()
         super().__init__(client, max_concurrency=max_concurrency)
 
@@ -116,7 +117,7 @@ class DeploymentTargetsClient(ClientBase):
         ids = [*checked_ids(targetIds, self._iterables)]
         batches = Batches(deploymentId, ids, skip_missing=skip_missing)
         # A single call is made in the caller's thread.
-        limit = min(self._max_concurrency, len(batches.ready))
+        limit = min(self._max_concurrency, len(batches.unasked))
         with closing(self._run(batches.plan, limit)) as run:
             return merge(iter(run.take, None))
 

@@ -12,11 +12,6 @@ from botocore.config import Config
 from botocore.loaders import JSONFileLoader, Loader
 from pydantic_core import from_json
 
-# For the command line: a call that hangs ends after some 18 seconds, and the watch goes on.
-IMPATIENT = Config(
-    connect_timeout=3, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3}
-)
-
 
 def default_client(
     *, profile: str | None = None, region: str | None = None, config: Config | None = None

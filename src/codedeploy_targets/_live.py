@@ -8,13 +8,14 @@ import time
 from rich.cells import cell_len, set_cell_size
 
 from . import DeploymentTarget
-from ._report import DONE, Report, doing, one_line, span
+from ._report import Report, doing, one_line, span
+from ._watching import SETTLED
 
 
 def view(report: Report, columns: int, height: int) -> str:
     """Return how far the deployment is, and what each busy target is doing."""
     counts, targets = report.counts(), report.present()
-    total, done = counts.total(), sum(counts[each] for each in ("Failed", *DONE))
+    total, done = counts.total(), sum(counts[each] for each in ("Failed", *SETTLED))
     told = f"{done} of {total} done, {counts['Failed']} failed" if total else "no targets yet"
     head = f"{one_line(report.deployment.status)}  {told}  "
     size = max(min(30, columns - len(head)), 0)

@@ -17,7 +17,7 @@ _locks: dict[int, Any] = {}
 
 
 def lock() -> Any:
-    """Return this process's lock: nobody would release one that was held when a fork copied it."""
+    """Return the lock of this process. A forked child has its own: nobody would release a copy."""
     return _locks.setdefault(os.getpid(), RLock())
 
 

@@ -231,7 +231,8 @@ _MEMBER_OF_TYPE = {cls.__name__: member for member, cls in _CLASS_OF_MEMBER.item
 _READER_OF_TYPE = {cls.__name__: SchemaValidator(structure_schema(cls)) for cls in _CLASSES}
 _WRITER_OF_TYPE: dict[str, Any] = {cls.__name__: writer(cls) for cls in _CLASSES}
 
-# The members of each structure in an answer, as far as the models have them.
+# The members of each structure in an answer, as far as the models have them. So far, the subclasses
+# of `Shape` are those above.
 AWS_MEMBERS: dict[str, set[str]] = {
     cls.__name__: {*aws_names(cls).values()} - {"deploymentTargetType"}
     for cls in (*Shape.__subclasses__(), *_CLASSES)

@@ -13,10 +13,11 @@ from botocore.history import get_global_history_recorder
 from ._answers import Output, read_targets
 from ._models import AWS_MEMBERS, read_envelope
 
+_Reader = Callable[[Any], Output]  # of the dict that botocore returns
 _logger = logging.getLogger("botocore.parsers")
 
 
-def show(output: Output, client: Any, response: Any, customized: Any) -> Callable[[Any], Output]:
+def take_body(output: Output, client: Any, response: Any, customized: Any) -> _Reader:
     """Take the body from botocore's parser; return what reads the dict that botocore returns then.
 
     That is boto3's if somebody observes the client: botocore merges `customized` into its result. A
@@ -39,7 +40,7 @@ def show(output: Output, client: Any, response: Any, customized: Any) -> Callabl
     return _reader_of(output, shown.get("deploymentTargets", []))
 
 
-def _reader_of(output: Output, shown: list[Any]) -> Callable[[Any], Output]:
+def _reader_of(output: Output, shown: list[Any]) -> _Reader:
     """Return a reader of the dict that was shown of an output, and may have been edited since.
 
     boto3's dict has no place for the payload of a type that AWS's model lacks, so such targets look

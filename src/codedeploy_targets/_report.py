@@ -20,8 +20,8 @@ from pydantic_core import to_jsonable_python
 from . import DeploymentInfo, DeploymentTarget, DeploymentWatch, Diagnostics
 from ._deployments import RollbackInfo, write_deployment
 from ._failure_groups import FailureGroup, group_failures
+from ._watching import SETTLED
 
-DONE = {"Succeeded", "Skipped"}
 _MOST = 20  # groups, ids of one, lines of a log
 WIDEST = 4_200  # characters of a line: all of a log's 4 KB, which may have one
 _TICK, _SIGN_OF_LIFE = 0.25, 60  # seconds
@@ -69,7 +69,7 @@ def doing(target: DeploymentTarget) -> str:
 
 
 def _past_events(target: DeploymentTarget) -> list[str]:
-    past = [each for each in target.lifecycle_events if each.status in DONE]
+    past = [each for each in target.lifecycle_events if each.status in SETTLED]
     return [(each.lifecycle_event_name or "").lower() for each in past]
 
 
@@ -86,7 +86,7 @@ class Report:
         self.watch, self.deployment = DeploymentWatch(), DeploymentInfo()  # not known yet
         self.rollback: str | None = None
         self.error: BaseException | None = None  # the first, which ends the run
-        self.ended_at = float("inf")  # by time.monotonic: from then on, it only reports
+        self.reports_from = float("inf")  # by time.monotonic: then nothing is followed any more
         self.targets: dict[object, DeploymentTarget] = {}
         self.view: Any = None
         self._args, self._out = args, sys.stderr if args.json else sys.stdout
@@ -135,7 +135,7 @@ class Report:
         return bool(goal) and (goal == str(self.deployment.status).lower() or is_past)
 
     def tell_rest(self) -> None:
-        self.ended_at = min(self.ended_at, time.monotonic())
+        self.reports_from = min(self.reports_from, time.monotonic())
         # Raises before the first answer, but `error` has the cause by then.
         self.tell(self.watch.deployment)
 
@@ -171,12 +171,7 @@ class Report:
             "failures": group_failures(self.targets.values()),
             "missing_target_ids": self.watch.missing_target_ids,
         }
-        try:
-            self._args.json_file.write_bytes(f"{as_json(told)}\n".encode())
-        except OSError as error:
-            if self.error and str(self.error) != str(error):  # which alone is told at the end
-                self._print(str(error))
-            raise
+        self._args.json_file.write_bytes(f"{as_json(told)}\n".encode())
 
     def end(self) -> None:
         self._over.set()

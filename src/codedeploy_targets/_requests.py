@@ -6,12 +6,12 @@ import logging
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Coroutine, Generator, Iterable, Mapping, Sequence, ValuesView
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence, ValuesView
 from collections.abc import Set as AbstractSet
 from copy import deepcopy
 from functools import partial
 from itertools import dropwhile
-from typing import Any, Literal, NamedTuple, cast
+from typing import Any, Literal, cast
 
 from botocore.exceptions import ClientError, PaginationError
 from typing_extensions import TypedDict
@@ -20,50 +20,13 @@ from ._answers import Output, read_metadata
 from ._enums import TargetLabel
 from ._enums import TargetStatus as _TargetStatus  # a key of TargetFilters hides its own name
 from ._errors import MISSING_CODES, error_code
+from ._runs import Caller, Plan, Request, RunBase, Work
 
 BATCH_SIZE = 25  # AWS's maximum for `targetIds`
 # If the next page takes longer than these seconds, the ids that have come so far are asked for in a
 # batch that is not full.
 _PATIENCE = 0.5
 _logger = logging.getLogger("codedeploy_targets")
-
-Plan = Generator[Any, Any, Any]
-"""What a user's request does next. It yields a float, the seconds to wait for a job to end, and is
-sent whether one did; or an output for the user; or, in the async client, what is to be awaited."""
-
-
-class Request(NamedTuple):
-    """One call, by the client's method of this name, with AWS's parameters."""
-
-    method: str
-    params: dict[str, Any]
-
-
-Caller = Callable[[Request], Coroutine[Any, Any, Any]]
-"""Makes a call, and returns its answer."""
-
-Work = Callable[[Any], Coroutine[Any, Any, Any]]
-"""What a job does. It makes calls by the job's `call`: in a task, or in a thread, where they block
-and never suspend it."""
-
-
-class RunBase:
-    """One request of a user, while it runs: it does jobs, in threads or in tasks."""
-
-    is_async = False
-
-    def __init__(self, twins: Any, throttle: Any, limit: int, plan: Callable[[Any], Plan]) -> None:
-        self.twins, self.throttle = twins, throttle
-        self.limit = limit  # of jobs at once
-        self.running: set[Any] = set()
-        self.is_closed = False
-        # In seconds. Raises TimeoutError if there is none: then no wait and no call begins.
-        self.time_left: Callable[[], float] = lambda: math.inf
-        self._plan = plan(self)
-
-    def start(self, work: Work) -> Any: ...
-    def read(self, ids: Any, count: int, is_ready: Callable[[], bool]) -> Any: ...
-
 
 _Status = Literal["Failed", "InProgress", "Pending", "Ready", "Skipped", "Succeeded", "Unknown"]
 
@@ -193,7 +156,7 @@ class Batches:
         self, deployment_id: str, source: Any, *, skip_missing: bool, window: float = math.inf
     ) -> None:
         self.missing_target_ids: list[str] = []
-        self.ready: deque[list[str]] = deque()
+        self.unasked: deque[list[str]] = deque()  # batches
         self._get = partial(get_batch, deployment_id=deployment_id, skip_missing=skip_missing)
         self._source: Any = source
         self._window = window
@@ -226,9 +189,9 @@ class Batches:
                         count = BATCH_SIZE - len(self._batch)
                         self._page = run.read(self._source, count, self._is_ready)
                         read_seconds = time.monotonic() - begin
-                # `ready`, too: a job that has just ended may be in `run.running` for a moment, and
-                # keep the last batch from starting.
-                elif not (self._jobs or self._page or self.ready or self._source is not None):
+                # `unasked`, too: a job that has just ended may be in `run.running` for a moment,
+                # and keep the last batch from starting.
+                elif not (self._jobs or self._page or self.unasked or self._source is not None):
                     break
                 elif not (yield _PATIENCE if self._page else math.inf):
                     self._flush()
@@ -249,8 +212,8 @@ class Batches:
             except Exception as error:  # noqa: BLE001 - raised after the outputs before it
                 self._source, self._error = None, error
                 self._flush()  # the ids that came before it
-        while self.ready and self._has_room(run):
-            self._jobs.append(run.start(partial(self._get_batch, self.ready.popleft())))
+        while self.unasked and self._has_room(run):
+            self._jobs.append(run.start(partial(self._get_batch, self.unasked.popleft())))
 
     def _is_ready(self) -> bool:
         return bool(self._jobs) and bool(self._jobs[0].done())
@@ -286,7 +249,7 @@ class Batches:
             self._flush()
 
     def _flush(self) -> None:
-        """Let the last batch be ready, even if it is not full."""
+        """Let the last batch be asked for, even if it is not full."""
         if self._batch:
-            self.ready.append(self._batch)
+            self.unasked.append(self._batch)
             self._batch = []

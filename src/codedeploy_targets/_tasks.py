@@ -11,8 +11,8 @@ from inspect import isawaitable
 from typing import Any
 
 from ._call import AsyncCall
-from ._requests import Request, RunBase, Work, check_each, check_id
-from ._throttling import JobBase, within
+from ._requests import check_each, check_id
+from ._runs import JobBase, Request, RunBase, Work, within
 
 # While somebody else cancels a task: after how many seconds, and how often at most, to see whether
 # that was taken back.
@@ -130,7 +130,7 @@ class Run(RunBase):
         job.task.add_done_callback(lambda _: self.running.discard(job))
         return job
 
-    def read(self, ids: Iterable[Any] | AsyncIterable[Any], count: int, _: object) -> Job:
+    def read(self, ids: Any, count: int, is_ready: object) -> Job:  # noqa: ARG002 - a task reads
         """Read so many of the user's ids, in the one task that reads them."""
         if not self._readers:
             self._readers.append(Job(self, lambda _: self._read(ids)))

@@ -14,8 +14,7 @@ from typing import Any
 from ._call import Call
 from ._lock import is_held
 from ._models import DeploymentTarget
-from ._requests import Request, RunBase, Work
-from ._throttling import JobBase
+from ._runs import JobBase, Request, RunBase, Work
 
 # Python notices a signal that comes just before a wait only when the wait ends; on Windows, any
 # signal. So that Ctrl-C is never lost for long, no wait is longer than these seconds.
@@ -80,7 +79,7 @@ class Job(JobBase):
         return await Call(self._run.twins, request).make()
 
     def _time_left(self) -> float:
-        if self.is_over():
+        if self.is_given_up():
             raise Closed
         return self._run.time_left()  # raises TimeoutError if there is none
 

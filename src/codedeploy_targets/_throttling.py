@@ -10,62 +10,18 @@ from __future__ import annotations
 import math
 import os
 import time
-from contextvars import ContextVar
 from typing import Any
 
 from botocore.exceptions import ClientError
 
 from ._errors import is_throttled
 from ._lock import locked
-from ._requests import Request, RunBase, Work
+from ._runs import JobBase, Request, within
 
 _SPEED = 0.25  # how fast the cap rises: by this much for each `cap` calls that succeed
 # While there is a cap, a call counts as in company for so many seconds after one has succeeded:
 # earlier concurrency has used up what botocore allows a client in retries.
 _MEMORY_SECONDS = 2.0
-# The jobs within whose work this code runs: in a handler of their call, or in a task that was
-# started there. They may wait for this code, so it must not wait for them.
-within: ContextVar[tuple[JobBase, ...]] = ContextVar("codedeploy_targets_within", default=())
-
-
-class JobBase:
-    """A job in a thread or a task, which makes one call at a time."""
-
-    had_company = False  # whether other calls of the client were under way beside its own
-    outcome: Any = None  # what the work returned, and what it raised, once it is done
-    _kept: type[BaseException] = Exception  # what is kept of all that the work may raise
-    woken: Any  # an event: there may be room under the cap
-
-    def __init__(self, run: RunBase) -> None:
-        self._run = run
-        self._is_cancelled = False
-
-    async def keep(self, work: Work) -> None:
-        """Do some work, and keep what comes of it as the outcome."""
-        outer = within.get()
-        try:
-            within.set((*outer, self))
-            self.outcome = await work(self), None
-        except self._kept as error:
-            self.outcome = None, error
-        finally:  # else, the task's context would keep the job, and the job the task: a cycle
-            within.set(outer)
-
-    async def call(self, request: Request) -> Any:
-        """Make a call when the cap allows it."""
-        return await self._run.throttle.call(self, request)
-
-    def is_over(self) -> bool:  # though its call may hang
-        return self._run.is_closed or self._is_cancelled
-
-    def result(self) -> Any:
-        returned, error = self.outcome
-        if error is not None:
-            raise error
-        return returned
-
-    async def wait(self) -> None: ...
-    async def make(self, request: Request) -> Any: ...
 
 
 class Throttle:
@@ -107,8 +63,8 @@ class Throttle:
         """Let a call begin, or make it wait to be woken; the first to come is the first to go."""
         if self._process != os.getpid():  # a fork: the calls under way are the parent's
             self._begin()
-        self._under_way = [each for each in self._under_way if not each.is_over()]
-        self._waiting = [each for each in self._waiting if not each.is_over()]
+        self._under_way = [each for each in self._under_way if not each.is_given_up()]
+        self._waiting = [each for each in self._waiting if not each.is_given_up()]
         if job not in self._waiting:
             self._waiting.append(job)
         if self._waiting[0] is not job or len(self._under_way) + 1 > self._cap:

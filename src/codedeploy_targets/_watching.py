@@ -18,12 +18,13 @@ from botocore.parsers import ResponseParserError  # as for CBOR that is cut shor
 from ._answers import Output
 from ._deployments import DeploymentInfo
 from ._errors import InvalidResponseError, error_code, is_throttled
-from ._requests import Batches, Listing, Plan, RunBase, TargetFilters, ask, get_deployment
+from ._requests import Batches, Listing, TargetFilters, ask, get_deployment
+from ._runs import Plan, RunBase
 
 _BUSY: TargetFilters = {"TargetStatus": ["Pending", "InProgress", "Ready", "Unknown"]}
 _FAILED: TargetFilters = {"TargetStatus": ["Failed"]}
 # Not Failed: such a target is read once more at the end, as its diagnostics may come late.
-_SETTLED = {"Succeeded", "Skipped"}
+SETTLED = {"Succeeded", "Skipped"}
 _MAX_DELAY = 60  # seconds, to which trouble doubles the delay
 # Trouble ends a watch after so many seconds and rounds without success.
 _TROUBLE_SECONDS, _TROUBLE_ROUNDS = 300, 3
@@ -87,7 +88,8 @@ class Watch:
                 if self._has_ended():
                     return
             end = time.monotonic() + delay
-            # A wait in full ends the pause, whatever the clock says: freezegun's stands still.
+            # A job that ends, of a failed round, ends no pause. A wait in full does, whatever the
+            # clock says: freezegun's stands still.
             while (yield max(end - time.monotonic(), 0.0)):
                 pass
             if failures:
@@ -115,20 +117,20 @@ class Watch:
             if error_code(error) != "DeploymentNotStartedException":
                 raise
             if self._has_ended():  # what it had is gone
-                gone = [each for each, last in self._known.items() if not last <= _SETTLED]
+                gone = [each for each, last in self._known.items() if not last <= SETTLED]
                 self._note_changes(Output.model_construct(missing_target_ids=gone))
 
     def _ids_to_read(self, run: RunBase) -> Plan:
         if self._has_ended() or not self._has_read_all:
             listed = yield from self._list(run)
-            settled = {each for each, last in self._known.items() if last <= _SETTLED}
+            settled = {each for each, last in self._known.items() if last <= SETTLED}
             ids = [each for each in [*listed, *self._known] if each not in settled]
         else:
             busy = yield from self._list(run, _BUSY)
             failed = yield from self._list(run, _FAILED)
             newly_failed = [each for each in failed if "Failed" not in self._known.get(each, ())]
             # Read even if not listed: it may have ended, or have a status that the filters lack.
-            was_busy = [each for each, last in self._known.items() if last - {*_SETTLED, "Failed"}]
+            was_busy = [each for each, last in self._known.items() if last - {*SETTLED, "Failed"}]
             ids = [*busy, *newly_failed, *was_busy]
         return [*dict.fromkeys(ids)]
 

@@ -30,7 +30,7 @@ from botocore.retries.quota import RetryQuota
 from support.codedeploy import TokenBucket
 
 from codedeploy_targets import _throttling
-from codedeploy_targets._requests import Request as ACall
+from codedeploy_targets._runs import Request as ACall
 from codedeploy_targets._throttling import Throttle
 
 # What runs beside others: yields the seconds to sleep, or None to wait until it is woken.

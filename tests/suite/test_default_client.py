@@ -23,7 +23,8 @@ from support.pages import ids
 from support.processes import run_python
 
 from codedeploy_targets import DeploymentTargetsClient
-from codedeploy_targets._default_client import IMPATIENT, default_client
+from codedeploy_targets.__main__ import _IMPATIENT
+from codedeploy_targets._default_client import default_client
 
 MODEL = Path("codedeploy", "2014-10-06", "service-2.json")
 CREATE = """
@@ -118,7 +119,7 @@ def test_the_garbage_collector_rests_while_a_file_is_read(is_on: bool) -> None: 
         gc.enable()
 
 
-@pytest.mark.parametrize(("config", "read_timeout"), [(None, 60), (IMPATIENT, 5)])
+@pytest.mark.parametrize(("config", "read_timeout"), [(None, 60), (_IMPATIENT, 5)])
 def test_a_profile_may_assume_a_role(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moto_url: str, config: Any, read_timeout: int
 ) -> None:

@@ -114,7 +114,7 @@ class Searching:
         asked = self.codedeploy.batches
         assert len(output.response_metadata) == len(asked)
         batches = [wanted[start : start + 25] for start in range(0, len(wanted), 25)]
-        assert len(asked) <= sum(calls_of_0_1_0(batch, missing) for batch in batches)
+        assert len(asked) <= sum(calls_by_halving(batch, missing) for batch in batches)
         # No call asks for ids of which one is known to be missing, but for one alone: no id is
         # called missing that was not refused alone.
         assert all([each] in asked for each in output.missing_target_ids)
@@ -129,12 +129,12 @@ class Searching:
                 returned |= batch
 
 
-def calls_of_0_1_0(batch: list[str], missing: set[str]) -> int:
+def calls_by_halving(batch: list[str], missing: set[str]) -> int:
     """Return how many calls version 0.1.0 took, which asked for each half of a refused batch."""
     if len(batch) == 1 or not missing & set(batch):
         return 1
     half = len(batch) // 2
-    return 1 + calls_of_0_1_0(batch[:half], missing) + calls_of_0_1_0(batch[half:], missing)
+    return 1 + calls_by_halving(batch[:half], missing) + calls_by_halving(batch[half:], missing)
 
 
 def test_one_missing_id_is_found_wherever_it_is(clients: Clients) -> None:

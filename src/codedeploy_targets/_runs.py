@@ -1,0 +1,92 @@
+"""Change here: what the runs of both clients have in common: a user's request while it runs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Coroutine, Generator
+from contextvars import ContextVar
+from typing import Any, NamedTuple
+
+Plan = Generator[Any, Any, Any]
+"""What a user's request does next. It yields a float, the seconds to wait for a job to end, and is
+sent True if one ended in that time; or an output for the user; or, in the async client, what is to
+be awaited."""
+
+
+class Request(NamedTuple):
+    """One call, by the client's method of this name, with AWS's parameters."""
+
+    method: str
+    params: dict[str, Any]
+
+
+Caller = Callable[[Request], Coroutine[Any, Any, Any]]
+"""Makes a call, and returns its answer."""
+
+Work = Callable[[Any], Coroutine[Any, Any, Any]]
+"""What a job does. It makes calls by the job's `call`: in a task, or in a thread, where they block
+and never suspend it."""
+
+
+class RunBase:
+    """One request of a user, while it runs: it does jobs, in threads or in tasks."""
+
+    is_async = False
+
+    def __init__(self, twins: Any, throttle: Any, limit: int, plan: Callable[[Any], Plan]) -> None:
+        self.twins, self.throttle = twins, throttle
+        self.limit = limit  # of jobs at once
+        self.running: set[Any] = set()
+        self.is_closed = False
+        # In seconds. Raises TimeoutError if there is none: then no wait and no call begins.
+        self.time_left: Callable[[], float] = lambda: math.inf
+        self._plan = plan(self)
+
+    def start(self, work: Work) -> Any: ...
+    def read(self, ids: Any, count: int, is_ready: Callable[[], bool]) -> Any: ...
+
+
+# The jobs within whose work this code runs: in a handler of their call, or in a task that was
+# started there. They may wait for this code, so it must not wait for them.
+within: ContextVar[tuple[JobBase, ...]] = ContextVar("codedeploy_targets_within", default=())
+
+
+class JobBase:
+    """A job in a thread or a task, which makes one call at a time."""
+
+    had_company = False  # whether other calls of the client were under way beside its own
+    outcome: Any = None  # what the work returned, and what it raised, once it is done
+    _kept: type[BaseException] = Exception  # what is kept of all that the work may raise
+    woken: Any  # an event: there may be room under the cap
+
+    def __init__(self, run: RunBase) -> None:
+        self._run = run
+        self._is_cancelled = False
+
+    async def keep(self, work: Work) -> None:
+        """Do some work, and keep what comes of it as the outcome."""
+        outer = within.get()
+        try:
+            within.set((*outer, self))
+            self.outcome = await work(self), None
+        except self._kept as error:
+            self.outcome = None, error
+        finally:  # else, the task's context would keep the job, and the job the task: a cycle
+            within.set(outer)
+
+    async def call(self, request: Request) -> Any:
+        """Make a call when the cap allows it."""
+        return await self._run.throttle.call(self, request)
+
+    def is_given_up(self) -> bool:
+        """Tell whether nobody waits for it any more, though its call may hang."""
+        return self._run.is_closed or self._is_cancelled
+
+    def result(self) -> Any:
+        returned, error = self.outcome
+        if error is not None:
+            raise error
+        return returned
+
+    async def wait(self) -> None: ...
+    async def make(self, request: Request) -> Any: ...
