@@ -34,7 +34,8 @@ class _OpenEnum(str, Enum):
     __str__ = str.__str__  # `format` follows it
 
     if TYPE_CHECKING:
-        # Declared, so that checkers rule out no value after a comparison: more are to come.
+        # Declared, so that mypy rules out no value after a comparison: more are to come. That each
+        # enum has a `_FUTURE` for checkers tells pyright.
         def __eq__(self, other: object, /) -> bool: ...
         def __hash__(self) -> int: ...
     else:
@@ -58,6 +59,8 @@ class TargetStatus(_OpenEnum):
     SKIPPED = "Skipped"
     UNKNOWN = "Unknown"
     READY = "Ready"
+    if TYPE_CHECKING:
+        _FUTURE = ""
 
 
 class LifecycleEventStatus(_OpenEnum):
@@ -69,6 +72,8 @@ class LifecycleEventStatus(_OpenEnum):
     FAILED = "Failed"
     SKIPPED = "Skipped"
     UNKNOWN = "Unknown"
+    if TYPE_CHECKING:
+        _FUTURE = ""
 
 
 class LifecycleErrorCode(_OpenEnum):
@@ -80,6 +85,8 @@ class LifecycleErrorCode(_OpenEnum):
     SCRIPT_TIMED_OUT = "ScriptTimedOut"
     SCRIPT_FAILED = "ScriptFailed"
     UNKNOWN_ERROR = "UnknownError"
+    if TYPE_CHECKING:
+        _FUTURE = ""
 
 
 class TargetLabel(_OpenEnum):
@@ -87,6 +94,8 @@ class TargetLabel(_OpenEnum):
 
     BLUE = "Blue"
     GREEN = "Green"
+    if TYPE_CHECKING:
+        _FUTURE = ""
 
 
 class DeploymentStatus(_OpenEnum):
@@ -100,3 +109,5 @@ class DeploymentStatus(_OpenEnum):
     FAILED = "Failed"
     STOPPED = "Stopped"
     READY = "Ready"
+    if TYPE_CHECKING:
+        _FUTURE = ""

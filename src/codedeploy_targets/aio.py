@@ -133,8 +133,8 @@ class AsyncDeploymentTargetsClient(ClientBase):
             timeout: the seconds after which to give up, counted from the first `anext`, in the
                 middle of a call, too; by default never.
             on_round: gets the DeploymentInfo after each round, when its targets are consumed,
-                also where nothing changed; what it returns is awaited, if it can be. It may
-                close the watch; what it raises is raised.
+                also where nothing changed; what it returns is awaited, if it can be, even beyond
+                `timeout`. It may close the watch; what it raises is raised.
 
         Raises:
             TimeoutError: the deployment was not over in time.

@@ -22,7 +22,7 @@ from codedeploy_targets import LifecycleEventStatus as EventStatus
 
 ANY_TARGET: TypeAdapter[Any] = TypeAdapter(ct.DeploymentTarget)
 UNKNOWN: Any = ct.UnknownTarget(raw=RAW)
-ENUMS: list[Any] = [ct.TargetStatus, EventStatus, ct.LifecycleErrorCode, ct.TargetLabel]
+ENUMS = [each for each in vars(ct).values() if isinstance(each, enum.EnumMeta)]
 each_target = pytest.mark.parametrize("target", ONE_OF_EACH, ids=lambda each: type(each).__name__)
 
 

@@ -111,6 +111,12 @@ def test_targets(target: ct.DeploymentTarget) -> None:
         user_code.members(event, ct.ECSTaskSet(), ct.ResponseMetadata())
 
 
+def test_a_label_yet_to_come_is_none_of_the_known_ones() -> None:
+    assert [*map(user_code.labelled, ct.TargetLabel)] == ["original", "replacement"]
+    with pytest.raises(AssertionError):
+        user_code.labelled(ct.TargetLabel("Red"))
+
+
 def test_types() -> None:
     counts = {"InstanceTarget": 4, "LambdaTarget": 4, "ECSTarget": 4, "CloudFormationTarget": 2}
     assert user_code.types(TARGETS) == {**counts, "UnknownTarget": 8}

@@ -140,6 +140,14 @@ def any_target(target: ct.DeploymentTarget) -> bool:
     return target.status == "Failed" or target.status is ct.TargetStatus.SKIPPED
 
 
+def labelled(label: ct.TargetLabel) -> str:
+    if label == ct.TargetLabel.BLUE:
+        return "original"
+    if label == ct.TargetLabel.GREEN:
+        return "replacement"
+    assert_never(label)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
 def matched(target: ct.DeploymentTarget) -> str:
     match target:
         case ct.InstanceTarget():
