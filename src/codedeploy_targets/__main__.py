@@ -100,7 +100,7 @@ def _follow(args: Any, report: Report) -> None:
         newest = client.get_deployment(deploymentId=deployment_id)
         if told := newest.rollback_info and newest.rollback_info.rollback_triggering_deployment_id:
             deployment_id, report.rollback = told, f"{deployment_id} {newest.status}"
-        timeout = timeout and round(min(timeout, max(timeout + begin - time.monotonic(), 0.0)), 1)
+        timeout = timeout and min(timeout, max(timeout + begin - time.monotonic(), 0.0))
     times = {"delay": args.delay, "timeout": timeout, "on_round": report.tell}
     watch = client.watch_deployment_targets(deploymentId=deployment_id, **times)
     report.watch, report.aws, report.deployment_id = watch, aws.meta, deployment_id

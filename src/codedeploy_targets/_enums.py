@@ -34,8 +34,8 @@ class _OpenEnum(str, Enum):
     __str__ = str.__str__  # `format` follows it
 
     if TYPE_CHECKING:
-        # Declared, so that mypy rules out no value after a comparison: more are to come. That each
-        # enum has a `_FUTURE` for checkers tells pyright.
+        # Declared, so that mypy rules out no value after a comparison: more are to come. `_FUTURE`
+        # in each enum tells pyright; it has the text of another member, so that `value` is AWS's.
         def __eq__(self, other: object, /) -> bool: ...
         def __hash__(self) -> int: ...
     else:
@@ -60,7 +60,7 @@ class TargetStatus(_OpenEnum):
     UNKNOWN = "Unknown"
     READY = "Ready"
     if TYPE_CHECKING:
-        _FUTURE = ""
+        _FUTURE = "Ready"
 
 
 class LifecycleEventStatus(_OpenEnum):
@@ -73,7 +73,7 @@ class LifecycleEventStatus(_OpenEnum):
     SKIPPED = "Skipped"
     UNKNOWN = "Unknown"
     if TYPE_CHECKING:
-        _FUTURE = ""
+        _FUTURE = "Unknown"
 
 
 class LifecycleErrorCode(_OpenEnum):
@@ -86,7 +86,7 @@ class LifecycleErrorCode(_OpenEnum):
     SCRIPT_FAILED = "ScriptFailed"
     UNKNOWN_ERROR = "UnknownError"
     if TYPE_CHECKING:
-        _FUTURE = ""
+        _FUTURE = "UnknownError"
 
 
 class TargetLabel(_OpenEnum):
@@ -95,7 +95,7 @@ class TargetLabel(_OpenEnum):
     BLUE = "Blue"
     GREEN = "Green"
     if TYPE_CHECKING:
-        _FUTURE = ""
+        _FUTURE = "Green"
 
 
 class DeploymentStatus(_OpenEnum):
@@ -110,4 +110,4 @@ class DeploymentStatus(_OpenEnum):
     STOPPED = "Stopped"
     READY = "Ready"
     if TYPE_CHECKING:
-        _FUTURE = ""
+        _FUTURE = "Ready"

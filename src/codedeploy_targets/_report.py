@@ -171,7 +171,12 @@ class Report:
             "failures": group_failures(self.targets.values()),
             "missing_target_ids": self.watch.missing_target_ids,
         }
-        self._args.json_file.write_bytes(f"{as_json(told)}\n".encode())
+        try:
+            self._args.json_file.write_bytes(f"{as_json(told)}\n".encode())
+        except OSError as error:
+            if self.error and str(self.error) != str(error):  # which alone is told at the end
+                self._print(str(error))
+            raise
 
     def end(self) -> None:
         self._over.set()

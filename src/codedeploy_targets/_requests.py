@@ -210,8 +210,9 @@ class Batches:
                 target_ids, is_last = page.result()
                 self._add(target_ids, is_last=is_last)
             except Exception as error:  # noqa: BLE001 - raised after the outputs before it
+                if isinstance(self._source, Listing):
+                    self._flush()  # what came before it
                 self._source, self._error = None, error
-                self._flush()  # the ids that came before it
         while self.unasked and self._has_room(run):
             self._jobs.append(run.start(partial(self._get_batch, self.unasked.popleft())))
 

@@ -99,7 +99,9 @@ class Watch:
         seconds = deadline - time.monotonic()
         if seconds <= 0 and not run.is_closed:  # as `on_round` may close it
             what = "is over, but not read whole," if self._has_ended() else "is not over"
-            raise TimeoutError(f"{self._deployment_id} {what} after {self._timeout} seconds")
+            raise TimeoutError(
+                f"{self._deployment_id} {what} after {round(self._timeout, 3)} seconds"
+            )
         return max(seconds, 0.0)
 
     def _has_ended(self) -> bool:

@@ -75,7 +75,7 @@ def main() -> None:
     # As moto's documentation recommends, so that no mistake can reach an account.
     for name in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "SECURITY_TOKEN", "SESSION_TOKEN"):
         os.environ[f"AWS_{name}"] = "testing"
-    os.environ["AWS_DEFAULT_REGION"] = "us-east-1"
+    os.environ["AWS_DEFAULT_REGION"] = os.environ["AWS_REGION"] = "us-east-1"
     with mock_aws(), mock_deployment_targets() as targets:
         deployment_id = deploy(boto3.client("codedeploy"))
         deployment = threading.Thread(target=happen, args=(deployment_id, targets))

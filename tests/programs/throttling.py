@@ -124,19 +124,19 @@ class Job:
         wake = partial(run.clock.wake, run.clock.current)
         self.woken = types.SimpleNamespace(set=wake)
 
-    def is_over(self) -> bool:
+    def is_given_up(self) -> bool:
         return self._request.has_failed
 
     @types.coroutine
     def wait(self) -> Process:
         yield None
-        if self.is_over():
+        if self.is_given_up():
             raise Over
 
     @types.coroutine
     def make(self, _: ACall) -> Process:
         has_succeeded = yield from self._run.call()
-        if self.is_over():
+        if self.is_given_up():
             raise Over
         if not has_succeeded:
             raise THROTTLED

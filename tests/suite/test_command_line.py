@@ -198,7 +198,10 @@ def test_a_file_that_cannot_be_written_costs_no_reason(cli: CommandLine) -> None
     assert (ended.status, "No space left" in ended.err, ended.lines[-1:]) == (1, True, END)
     cli.answer = CodeDeploy(SUCCESS)
     assert cli.run_here("d-1", "--json-file", "/dev/full").status == 2
-    assert cli.run_here("d-1", "--json-file", "").status == 0  # as a CI's variable that is not set
+    cli.answer = CodeDeploy(FAILURE, instead={LIST: [DENIED]})
+    ended = cli.run_here("d-1", "--json-file", "/dev/full")
+    assert (ended.status, "Allow" in ended.err, "No space left" in ended.out) == (1, True, True)
+    assert cli.run_here("d-1", "--json-file", "").status == 1  # as a CI's variable that is not set
 
 
 def test_a_goal_counts_what_is_skipped_and_no_event_without_a_name(cli: CommandLine) -> None:

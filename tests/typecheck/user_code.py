@@ -79,6 +79,8 @@ def filtered(client: ct.DeploymentTargetsClient) -> None:
     }
     iterate(deploymentId="d-1", targetFilters=known)
     iterate(deploymentId="d-1", targetFilters={"TargetStatus": ["Failed"]})
+    every: ct.TargetFilters = {"TargetStatus": [each.value for each in ct.TargetStatus]}
+    iterate(deploymentId="d-1", targetFilters=every)
     iterate(deploymentId="d-1", targetFilters={"TargetState": ["Failed"]})  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     iterate(deploymentId="d-1", targetFilters={"TargetStatus": ["failed"]})  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     iterate(deploymentId="d-1", targetFilters={"TargetStatus": [1]})  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
