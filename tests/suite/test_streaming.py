@@ -86,9 +86,10 @@ def test_a_slow_consumer_holds_back_calls_and_ids(clients: Clients, *, own: bool
     assert (len(codedeploy.batches), len(read)) == (3, 75)
     assert got(itertools.islice(targets, 25)) == ids(26)[1:]
     clients.pause(0.1)
-    # The sync client yields what is ready before it reads a fourth batch.
+    # The sync client yields what is ready before it reads on, which it may do in the middle of a
+    # fourth batch.
     assert len(codedeploy.batches) in (3, 4)
-    assert len(read) == 25 * len(codedeploy.batches)
+    assert 25 * len(codedeploy.batches) <= len(read) <= 100
     assert got(targets) == ids(1_000)[26:]
 
 
