@@ -31,7 +31,7 @@ _ANSWERS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "list_deployment_targets": ("targetIds", read_listing),
     "get_deployment": ("deploymentInfo", read_deployment),
 }
-_UNREADABLE = HTTPStatus.INTERNAL_SERVER_ERROR.value  # what an unreadable body gets
+_UNREADABLE = HTTPStatus.INTERNAL_SERVER_ERROR.value  # the status of an unreadable body
 
 
 def check_client(client: Any, *, asynchronous: bool) -> None:
@@ -63,6 +63,7 @@ class Twins:
         if issubclass(cls, BaseClient):
             members = {
                 "__slots__": ("_endpoint",),
+                "__module__": cls.__module__,
                 "__eq__": lambda twin, other: vars(twin) is getattr(other, "__dict__", None),
                 "__hash__": lambda _: hash(client),
             }

@@ -159,6 +159,7 @@ class Batches:
         self.unasked: deque[list[str]] = deque()  # batches
         self._get = partial(get_batch, deployment_id=deployment_id, skip_missing=skip_missing)
         self._source: Any = source
+        self._is_listing = isinstance(source, Listing)
         self._window = window
         self._jobs: deque[Any] = deque()
         self._page: Any = None
@@ -171,11 +172,11 @@ class Batches:
 
     def plan(self, run: RunBase, on_output: Callable[[Output], Output] = lambda each: each) -> Plan:
         """Yield what `on_output` returns of the outputs, in order; raise the first error in it."""
-        is_listing, read_seconds = isinstance(self._source, Listing), 0.0
+        run.is_ready, read_seconds = self._is_ready, 0.0
         try:
             while True:
                 self._proceed(run)
-                if is_listing and self._may_read(run):
+                if self._is_listing and self._may_read(run):
                     self._page = run.start(self._source.next_page)
                 if self._is_ready():
                     output = self._jobs.popleft().result()
@@ -186,8 +187,7 @@ class Batches:
                     # have as long to end as it took the last time.
                     if not (run.running and (yield read_seconds)):
                         begin = time.monotonic()
-                        count = BATCH_SIZE - len(self._batch)
-                        self._page = run.read(self._source, count, self._is_ready)
+                        self._page = run.read(self._source, BATCH_SIZE - len(self._batch))
                         read_seconds = time.monotonic() - begin
                 # `unasked`, too: a job that has just ended may be in `run.running` for a moment,
                 # and keep the last batch from starting.
@@ -210,7 +210,7 @@ class Batches:
                 target_ids, is_last = page.result()
                 self._add(target_ids, is_last=is_last)
             except Exception as error:  # noqa: BLE001 - raised after the outputs before it
-                if isinstance(self._source, Listing):
+                if self._is_listing:
                     self._flush()  # what came before it
                 self._source, self._error = None, error
         while self.unasked and self._has_room(run):

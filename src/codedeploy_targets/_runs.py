@@ -40,10 +40,12 @@ class RunBase:
         self.is_closed = False
         # In seconds. Raises TimeoutError if there is none: then no wait and no call begins.
         self.time_left: Callable[[], float] = lambda: math.inf
+        # Whether something is to be yielded before more of the user's ids are read.
+        self.is_ready: Callable[[], bool] = lambda: False
         self._plan = plan(self)
 
     def start(self, work: Work) -> Any: ...
-    def read(self, ids: Any, count: int, is_ready: Callable[[], bool]) -> Any: ...
+    def read(self, ids: Any, count: int) -> Any: ...
 
 
 # The jobs within whose work this code runs: in a handler of their call, or in a task that was

@@ -130,7 +130,7 @@ class Run(RunBase):
         job.task.add_done_callback(lambda _: self.running.discard(job))
         return job
 
-    def read(self, ids: Any, count: int, is_ready: object) -> Job:  # noqa: ARG002 - a task reads
+    def read(self, ids: Iterable[Any] | AsyncIterable[Any], count: int) -> Job:
         """Read so many of the user's ids, in the one task that reads them."""
         if not self._readers:
             self._readers.append(Job(self, lambda _: self._read(ids)))

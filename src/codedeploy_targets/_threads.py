@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from contextlib import suppress
 from contextvars import Context, copy_context
 from functools import partial
@@ -150,19 +150,17 @@ class Run(RunBase):
         do()
         return job
 
-    def read(self, ids: Iterator[Any], count: int, is_ready: Callable[[], bool]) -> Job:
-        """Read so many of the user's ids, or up to what is ready, in the user's thread."""
+    def read(self, ids: Iterator[Any], count: int) -> Job:
+        """Read so many of the user's ids, or until something is ready, in the user's thread."""
         job = Job(self)
-        job.do(lambda _: self._read(ids, count, is_ready))
+        job.do(lambda _: self._read(ids, count))
         return job
 
-    async def _read(
-        self, ids: Iterator[Any], count: int, is_ready: Callable[[], bool]
-    ) -> tuple[list[Any], bool]:
+    async def _read(self, ids: Iterator[Any], count: int) -> tuple[list[Any], bool]:
         found = []
         for each in islice(ids, count):
             found.append(each)
-            if self.is_closed or is_ready():
+            if self.is_closed or self.is_ready():
                 return found, self.is_closed
         return found, len(found) < count
 

@@ -99,9 +99,8 @@ class Watch:
         seconds = deadline - time.monotonic()
         if seconds <= 0 and not run.is_closed:  # as `on_round` may close it
             what = "is over, but not read whole," if self._has_ended() else "is not over"
-            raise TimeoutError(
-                f"{self._deployment_id} {what} after {round(self._timeout, 3)} seconds"
-            )
+            after = f"after {round(self._timeout, 3)} seconds"
+            raise TimeoutError(f"{self._deployment_id} {what} {after}")
         return max(seconds, 0.0)
 
     def _has_ended(self) -> bool:

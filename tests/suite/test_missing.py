@@ -130,7 +130,7 @@ class Searching:
 
 
 def calls_by_halving(batch: list[str], missing: set[str]) -> int:
-    """Return how many calls version 0.1.0 took, which asked for each half of a refused batch."""
+    """Return how many calls it takes to ask for each half of a refused batch."""
     if len(batch) == 1 or not missing & set(batch):
         return 1
     half = len(batch) // 2

@@ -371,6 +371,7 @@ def test_a_subclass_of_the_user_s_has_its_own_state_and_identity(clients: Client
     clients.wrap(mine).batch_get(ids(100))
     assert len(mine.calls) == 4
     assert {*mine.calls} == {mine}  # so a cache may know the client
+    assert {type(each).__module__ for each in mine.calls} == {type(mine).__module__}
     assert type(mine.calls[0]).__name__ == "Mine"
 
 
