@@ -74,12 +74,15 @@ class Listing:
         filters = {} if target_filters is None else {"targetFilters": target_filters}
         # A copy, as the user may edit the filters before the first page.
         self._params: dict[str, Any] = deepcopy({"deploymentId": deployment_id, **filters})
+        self._has_repeated = False
 
     async def next_page(self, job: Any) -> tuple[list[str], bool]:
         """Return the ids on the next page, and whether it is the last one."""
-        ids, token = await job.call(Request("list_deployment_targets", self._params))
-        if token and token == self._params.get("nextToken"):
+        if self._has_repeated:  # after the page that came with it, as botocore's paginator does
+            token = self._params["nextToken"]
             raise PaginationError(message=f"The same next token was received twice: {token}")
+        ids, token = await job.call(Request("list_deployment_targets", self._params))
+        self._has_repeated = token == self._params.get("nextToken")
         self._params = {**self._params, "nextToken": token}
         return ids, not token
 

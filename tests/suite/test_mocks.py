@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from functools import partial
 from http import HTTPStatus
-from itertools import product, repeat
+from itertools import islice, product, repeat
 from typing import Any
 from unittest.mock import AsyncMock, MagicMock, create_autospec
 
@@ -229,6 +229,11 @@ def test_a_mock_needs_three_return_values_and_a_token_may_not_repeat(clients: Cl
         for targets in (client.iterate(), client.watch()):
             with pytest.raises(PaginationError, match="The same next token was received twice"):
                 list(targets)
+    pages = [Response(b'{"targetIds": ["i-%d"], "nextToken": "t"}' % i) for i in (1, 2)]
+    targets = clients.canned(CodeDeploy(known=["i-1", "i-2"], instead={LIST: pages})).iterate()
+    assert [each.target_id for each in islice(targets, 2)] == ["i-1", "i-2"]
+    with pytest.raises(PaginationError):  # after the page, as botocore's paginator does
+        next(targets)
 
 
 def test_a_fake_of_the_typed_client_yields_given_targets(clients: Clients) -> None:
