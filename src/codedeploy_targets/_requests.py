@@ -162,7 +162,6 @@ class Batches:
         self.unasked: deque[list[str]] = deque()  # batches
         self._get = partial(get_batch, deployment_id=deployment_id, skip_missing=skip_missing)
         self._source: Any = source
-        self._is_listing = isinstance(source, Listing)
         self._window = window
         self._jobs: deque[Any] = deque()
         self._page: Any = None
@@ -179,7 +178,7 @@ class Batches:
         try:
             while True:
                 self._proceed(run)
-                if self._is_listing and self._may_read(run):
+                if isinstance(self._source, Listing) and self._may_read(run):
                     self._page = run.start(self._source.next_page)
                 if self._is_ready():
                     output = self._jobs.popleft().result()
@@ -213,7 +212,7 @@ class Batches:
                 target_ids, is_last = page.result()
                 self._add(target_ids, is_last=is_last)
             except Exception as error:  # noqa: BLE001 - raised after the outputs before it
-                if self._is_listing:
+                if isinstance(self._source, Listing):
                     self._flush()  # what came before it
                 self._source, self._error = None, error
         while self.unasked and self._has_room(run):
