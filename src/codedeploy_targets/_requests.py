@@ -20,7 +20,7 @@ from ._answers import Output, read_metadata
 from ._enums import TargetLabel
 from ._enums import TargetStatus as _TargetStatus  # a key of TargetFilters hides its own name
 from ._errors import MISSING_CODES, error_code
-from ._runs import Caller, Plan, Request, RunBase, Work
+from ._runs import JobBase, Plan, Request, RunBase, Work
 
 BATCH_SIZE = 25  # AWS's maximum for `targetIds`
 # If the next page takes longer than these seconds, the ids that have come so far are asked for in a
@@ -76,7 +76,7 @@ class Listing:
         self._params: dict[str, Any] = deepcopy({"deploymentId": deployment_id, **filters})
         self._has_repeated = False
 
-    async def next_page(self, job: Any) -> tuple[list[str], bool]:
+    async def next_page(self, job: JobBase) -> tuple[list[str], bool]:
         """Return the ids on the next page, and whether it is the last one."""
         if self._has_repeated:  # after the page that came with it, as botocore's paginator does
             token = self._params["nextToken"]
@@ -88,7 +88,7 @@ class Listing:
 
 
 async def get_batch(
-    call: Caller,
+    job: JobBase,
     deployment_id: str,
     target_ids: list[str],
     *,
@@ -104,7 +104,7 @@ async def get_batch(
     if not at_fault or len(target_ids) == 1:
         params = {"deploymentId": deployment_id, "targetIds": target_ids}
         try:
-            answer: Output = await call(Request("batch_get_deployment_targets", params))
+            answer: Output = await job.call(Request("batch_get_deployment_targets", params))
         except ClientError as error:
             if not skip_missing or error_code(error) not in MISSING_CODES:
                 raise
@@ -118,7 +118,7 @@ async def get_batch(
     if len(target_ids) == 1:
         return Output.model_construct(missing_target_ids=target_ids, response_metadata=refusals)
     half = len(target_ids) // 2
-    get_half = partial(get_batch, call, deployment_id, skip_missing=True)
+    get_half = partial(get_batch, job, deployment_id, skip_missing=True)
     first = await get_half(target_ids[:half])
     second = await get_half(target_ids[half:], at_fault=not first.missing_target_ids)
     return merge([Output.model_construct(response_metadata=refusals), first, second])
@@ -229,9 +229,9 @@ class Batches:
         is_free = len(run.running) < run.limit and len(self._jobs) < self._window
         return is_free and not self._has_failed
 
-    async def _get_batch(self, target_ids: list[str], job: Any) -> Output:
+    async def _get_batch(self, target_ids: list[str], job: JobBase) -> Output:
         try:
-            return await self._get(job.call, target_ids=target_ids)
+            return await self._get(job, target_ids=target_ids)
         except BaseException:
             self._has_failed = True
             # Nobody gets what comes after it. What comes before it may take a while.

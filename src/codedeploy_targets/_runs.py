@@ -20,9 +20,6 @@ class Request(NamedTuple):
     params: dict[str, Any]
 
 
-Caller = Callable[[Request], Coroutine[Any, Any, Any]]
-"""Makes a call, and returns its answer."""
-
 Work = Callable[[Any], Coroutine[Any, Any, Any]]
 """What a job does. It makes calls by the job's `call`: in a task, or in a thread, where they block
 and never suspend it."""
