@@ -62,12 +62,7 @@ class Watch:
         self._known: dict[str, set[str]] = {}
 
     def plan(self, run: RunBase) -> Plan:
-        """Yield an Output of what has changed, and what `on_round` returns if it can be awaited.
-
-        Raises:
-            TimeoutError: the time is up.
-            ClientError, BotoCoreError: no trouble that may pass, or trouble for too long.
-        """
+        """Yield an Output of what has changed, and what `on_round` returns if it can be awaited."""
         last_success = time.monotonic()
         run.time_left = partial(self._time_left, run, last_success + float(self._timeout))
         failures, is_first, delay = 0, True, self._delay
