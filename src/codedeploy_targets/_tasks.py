@@ -60,12 +60,8 @@ class Run(RunBase):
     """One request of a user, while it runs. Any task may close it."""
 
     is_async = True
-
-    def __init__(self, *args: Any) -> None:
-        super().__init__(*args)
-        self._is_taken = False  # by a task that waits in `take`
-        self._readers: list[Job] = []  # one, if the user's ids are read
-        self._wanted: asyncio.Queue[tuple[int, asyncio.Future[Any]]] = asyncio.Queue()
+    _is_taken = False  # by a task that waits in `take`
+    _reader: Any = None  # a Job, if the user's ids are read
 
     async def take(self) -> Any:
         """Go on with the plan to what it yields for the user, or to what it returns at the end."""
@@ -121,7 +117,7 @@ class Run(RunBase):
                 job.task.get_loop().call_soon_threadsafe(job.cancel)
 
     def _jobs(self) -> list[Job]:
-        return [*self.running.copy(), *self._readers]
+        return [*self.running.copy(), *filter(None, [self._reader])]
 
     def start(self, work: Work) -> Job:
         """Do a job in a task of its own."""
@@ -132,12 +128,13 @@ class Run(RunBase):
 
     def read(self, ids: Iterable[Any] | AsyncIterable[Any], count: int) -> Job:
         """Read so many of the user's ids, in the one task that reads them."""
-        if not self._readers:
-            self._readers.append(Job(self, lambda _: self._read(ids)))
+        if self._reader is None:
+            self._wanted: asyncio.Queue[tuple[int, asyncio.Future[Any]]] = asyncio.Queue()
+            self._reader = Job(self, lambda _: self._read(ids))
         return self.start(lambda _: self._next_page(count))
 
     async def _next_page(self, count: int) -> Any:
-        page, reader = asyncio.get_running_loop().create_future(), self._readers[0]
+        page, reader = asyncio.get_running_loop().create_future(), self._reader
         self._wanted.put_nowait((count, page))
         try:
             await asyncio.wait({page, reader.task}, return_when=asyncio.FIRST_COMPLETED)
