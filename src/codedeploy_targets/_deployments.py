@@ -74,10 +74,10 @@ write_deployment = writer(DeploymentInfo)  # as boto3's dict
 
 
 def read_deployment(answer: Any) -> DeploymentInfo:
-    """Read an answer to GetDeployment, which has a status at least, or raise UnreadableError."""
+    """Read an answer to GetDeployment, or raise UnreadableError."""
     answer = drop_nulls(mend(load(answer)))
     info = answer.get("deploymentInfo") if isinstance(answer, dict) else None
-    if not isinstance(info, dict) or "status" not in info:
-        raise UnreadableError("expected an answer to GetDeployment: deploymentInfo with a status")
+    if not isinstance(info, dict):
+        raise UnreadableError("expected an answer to GetDeployment: an object with deploymentInfo")
     check_structure(DeploymentInfo, info, "deploymentInfo")
     return cast("DeploymentInfo", read_structure(_READER, info, "deploymentInfo"))

@@ -104,6 +104,16 @@ class Watch:
     def _round(self, run: RunBase) -> Plan:
         if not self._has_ended():  # else, this is the last round again, after trouble
             self.deployment = yield from get_deployment(self._deployment_id, run)
+        if self.deployment.status is None:  # of such a one, nobody could tell when it is over
+            raise InvalidResponseError(
+                operation="GetDeployment",
+                reason="it tells no status",
+                request_id=None,
+                deployment_id=self._deployment_id,
+                target_ids=[],
+                body=b"",
+            )
+        known = {**self._known}
         try:
             ids = yield from self._ids_to_read(run)
             batches = Batches(self._deployment_id, ids, skip_missing=True, window=run.limit)
@@ -112,8 +122,9 @@ class Watch:
         except ClientError as error:
             if error_code(error) != "DeploymentNotStartedException":
                 raise
-            if self._has_ended():  # what it had is gone
-                gone = [each for each, last in self._known.items() if not last <= SETTLED]
+            if self._has_ended():  # what it had, and this round has not read, is gone
+                unread = [each for each, last in known.items() if self._known.get(each) is last]
+                gone = [each for each in unread if not known[each] <= SETTLED]
                 self._note_changes(Output.model_construct(missing_target_ids=gone))
 
     def _ids_to_read(self, run: RunBase) -> Plan:

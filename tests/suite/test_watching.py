@@ -21,7 +21,12 @@ from support.doors import MARS
 from support.endpoint import Response, error
 from support.pages import fleet, ids, page, target
 
-from codedeploy_targets import DeploymentInfo, DeploymentTarget, InstanceTarget
+from codedeploy_targets import (
+    DeploymentInfo,
+    DeploymentTarget,
+    InstanceTarget,
+    InvalidResponseError,
+)
 
 TERMINAL = ["Succeeded", "Failed", "Skipped"]
 DONE = {"Succeeded", "Skipped"}
@@ -226,6 +231,20 @@ def test_targets_that_are_gone_at_the_end_are_missing(clients: Clients) -> None:
     seen = fleet(a="Succeeded", b="InProgress", c="Failed")
     watch = clients.canned(CodeDeploy(Step("InProgress", seen), Step("Failed"))).watch()
     assert (list(watch), watch.missing_target_ids) == (seen, ["b", "c"])
+    running, ended = (fleet(**dict.fromkeys(ids(30), each)) for each in ("InProgress", "Failed"))
+    gone: Any = {READ: [None, None, None, error("DeploymentNotStartedException")]}
+    codedeploy = CodeDeploy(Step("InProgress", running), Step("Failed", ended), instead=gone)
+    watch = clients.canned(codedeploy, max_concurrency=1).watch()
+    assert list(watch) == running + ended[:25]  # what the last round has read is there
+    assert watch.missing_target_ids == ids(30)[25:]
+
+
+def test_a_deployment_without_a_status_is_no_answer_to_a_watch(clients: Clients) -> None:
+    steps = [Step("InProgress", RUNNING), Step("InProgress", info={"status": None})]
+    watch = clients.canned(CodeDeploy(*steps)).watch()
+    assert list(itertools.islice(watch, len(RUNNING))) == RUNNING
+    with pytest.raises(InvalidResponseError, match="GetDeployment cannot be read: it tells no"):
+        next(watch)
 
 
 def test_what_a_user_does_to_a_target_changes_nothing_in_the_watch(clients: Clients) -> None:
