@@ -10,6 +10,7 @@ import copy
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from http import HTTPStatus
+from inspect import isawaitable
 from typing import Any
 
 from botocore.client import BaseClient
@@ -103,7 +104,9 @@ class Call:
         params, twin = copy.deepcopy(self._request.params), self._twins.twin(self)
         try:
             response = getattr(twin, self._request.method)(**params)
-            return self._read(await response if self._is_async else response)
+            # A mock of an aiobotocore client's class gives a dict, as botocore's methods are plain.
+            must_wait = self._is_async and isawaitable(response)
+            return self._read(await response if must_wait else response)
         except ClientError as error:
             # botocore's own, of the status that `_read_body` set; a wrapper may raise another one.
             if self._error and read_metadata(error.response).http_status_code == _UNREADABLE:

@@ -223,6 +223,9 @@ def test_a_mock_needs_three_return_values_and_a_token_may_not_repeat(clients: Cl
     mock.get_deployment = kind(return_value={"deploymentInfo": info})
     assert list(clients.wrap(mock).iterate()) == [target("i-1")]
     assert list(clients.wrap(mock).watch()) == [target("i-1")]
+    of_its_class = create_autospec(clients.answered(unanswered))
+    of_its_class.batch_get_deployment_targets.return_value = {"deploymentTargets": [ENVELOPE]}
+    assert clients.wrap(of_its_class).batch_get(["i-1"]).deployment_targets == [target("i-1")]
     mock.list_deployment_targets.return_value["nextToken"] = "t"
     real = clients.answered(CodeDeploy(instead={LIST: repeat(Response(b'{"nextToken": "t"}'))}))
     for client in (clients.wrap(mock), clients.wrap(real)):
