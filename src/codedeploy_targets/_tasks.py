@@ -76,7 +76,7 @@ class Run(RunBase):
                     await step
                 elif not isinstance(step, float):
                     return step
-                else:
+                elif not self.is_closed:  # as by a task of `on_round` that begins at once
                     job_ended = await self._wait(min(step, self.time_left()))
         except StopIteration as end:
             returned = end.value

@@ -76,7 +76,12 @@ class Job(JobBase):
 
     async def make(self, request: Request) -> Any:
         self._time_left()
-        return await Call(self._run.twins, request).make()
+        try:
+            return await Call(self._run.twins, request).make()
+        except Exception:
+            if self.is_given_up():  # in the caller's thread, this would be raised from `next`
+                raise Closed from None
+            raise
 
     def _time_left(self) -> float:
         if self.is_given_up():

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from support.clients import AsyncClients, Client, Clients
 from support.codedeploy import GET, LIST, LONG, PATIENCE, READ, CodeDeploy, Gate, Step
+from support.endpoint import Response, error
 from support.pages import fleet, ids
 
 
@@ -142,6 +143,22 @@ def test_a_refused_batch_is_not_split_after_a_close() -> None:
         targets = clients.canned(codedeploy, max_concurrency=1).iterate(ids(25), skip_missing=True)
         assert list(targets) == []
     assert len(codedeploy.calls) == 1
+
+
+@pytest.mark.parametrize("begin", [
+    lambda client: client.iterate(ids(25)), lambda client: client.iterate(),
+    lambda client: client.watch(),
+])  # fmt: skip
+def test_a_call_that_fails_after_a_close_in_the_same_thread_is_no_error(
+    begin: Callable[[Client], Any],
+) -> None:
+    def refuse(*_: object) -> Response:
+        targets.close()
+        return error("AccessDeniedException")
+
+    with Clients() as clients:
+        targets = begin(clients.canned(CodeDeploy(before=refuse), max_concurrency=1))
+        assert list(targets) == []
 
 
 def test_a_handler_may_close_its_stream_in_another_task() -> None:
