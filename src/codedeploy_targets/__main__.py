@@ -68,7 +68,7 @@ def main(argv: list[str] | None = None) -> int:
             step()
         except (Exception, KeyboardInterrupt) as caught:  # noqa: BLE001
             report.error = report.error or caught
-    status, message = _outcome(report, args.until)
+    status, message = _outcome(report, args)
     message = f"codedeploy-targets: {one_line(message, WIDEST)}\n" if message else ""
     for stream, text in (sys.stdout, ""), (sys.stderr, message):
         try:
@@ -108,8 +108,8 @@ def _follow(args: Any, report: Report) -> None:
         report.take(target)
 
 
-def _outcome(report: Report, goal: str | None) -> tuple[int, str]:
-    error, deployment = report.error, report.deployment
+def _outcome(report: Report, args: Any) -> tuple[int, str]:
+    error, deployment, has_reached_goal = report.error, report.deployment, report.has_reached_goal()
     if isinstance(error, KeyboardInterrupt):
         return 128 + signal.Signals[str(error)], f"Ended by {error}."
     status = 124 if isinstance(error, TimeoutError) else 2
@@ -117,12 +117,15 @@ def _outcome(report: Report, goal: str | None) -> tuple[int, str]:
     # stays one.
     others = TimeoutError, BotoCoreError, BrokenPipeError
     was_written = isinstance(error, others) or not isinstance(error, OSError)
-    has_succeeded = str(deployment.status).lower() in {"succeeded", goal}
+    has_succeeded = str(deployment.status).lower() in {"succeeded", args.until}
+    # A reader that goes away, such as `head`, takes nothing from what was to be told.
+    is_piped = isinstance(error, BrokenPipeError)
+    has_told = is_piped and deployment.status and (has_reached_goal or not args.watch)
     if deployment.is_over and (was_written or not has_succeeded):
         status = 0 if has_succeeded else 1
-    elif error is None:
-        status = 0 if report.has_reached_goal() else 3
-    if error is None or isinstance(error, BrokenPipeError):
+    elif error is None or has_told:
+        status = 0 if has_reached_goal else 3
+    if error is None or is_piped:
         return status, ""
     names = [str(error_code(error)), *(each.__name__ for each in type(error).__mro__)]
     advice = (text for name in names for keys, text in _ADVICE.items() if name in keys.split())

@@ -245,6 +245,7 @@ class Report:
             self._signed_at = now
             self._print(time.strftime("%H:%M:%S"), self._summary())
         (columns, height), end, view = get_terminal_size(), len(self._lines), ""
+        columns, height = columns or 80, height or 24  # of a terminal without a size, 0 in 3.10
         if is_on and self.view and not self._over.is_set():
             # None of its lines wraps, however wide the terminal draws it.
             # The `^C` that a terminal shows has room behind the last one.

@@ -318,6 +318,23 @@ def test_a_reader_that_goes_away_brings_no_traceback(
     assert not re.search("Traceback|Error|codedeploy-targets:", ended.err)
 
 
+@pytest.mark.parametrize(("options", "status"), [
+    ([], 2), (["--no-watch"], 3), (["--until", "InProgress"], 0),
+    (["--until", "InProgress", "--json"], 0),
+])  # fmt: skip
+def test_a_reader_that_has_gone_takes_nothing_from_what_is_known(
+    cli: CommandLine, options: list[str], status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cli.answer = CodeDeploy(RUNNING)
+    for name, value in cli.env.items():
+        monkeypatch.setenv(name, value)
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    with os.fdopen(write_end, "w", encoding="utf-8") as gone:
+        monkeypatch.setattr(sys, "stdout", gone)
+        assert main(["d-1", *options]) == status
+
+
 @full_disk
 def test_a_full_disk_is_one_line_and_no_other_status(
     cli: CommandLine, monkeypatch: pytest.MonkeyPatch

@@ -351,6 +351,16 @@ def test_the_bar_is_that_of_all_targets_and_the_status_the_deployments(cli: Comm
     ]
 
 
+def test_a_terminal_that_tells_no_size_loses_nothing(
+    cli: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("rich")
+    monkeypatch.setattr(os, "get_terminal_size", lambda *_: os.terminal_size((0, 0)))
+    steps = [Step("InProgress", [BUSY]), Step("Failed", fleet(a="Failed"))]
+    cli.answer = CodeDeploy(*steps, instead={GET: [None, cli.once_shown("i-1 Install")]})
+    assert "1 failed" in cli.run_here("d-1", "--delay", "0", size=(0, 0)).out.splitlines()
+
+
 def test_a_view_as_high_as_its_room_has_all_that_is_busy(cli: CommandLine) -> None:
     pytest.importorskip("rich")
     cli.env["NO_COLOR"] = "1"
