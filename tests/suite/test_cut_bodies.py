@@ -185,7 +185,7 @@ def test_other_json_is_refused_at_once(clients: Clients, body: bytes, operation:
     assert len(codedeploy.asked(operation)) == 3
 
 
-@pytest.mark.parametrize("info", [{}, {"status": 5}, {"status": None}])
-def test_a_deployment_without_a_status_is_refused_at_once(clients: Clients, info: Any) -> None:
+@pytest.mark.parametrize("info", [{"status": 5}, {"state": "Ready"}])
+def test_another_shape_of_a_deployment_is_refused_at_once(clients: Clients, info: Any) -> None:
     body = json.dumps({"deploymentInfo": info}).encode()
     assert_refused(clients.canned(answering(GET, Response(body))), GET, body)
