@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from functools import wraps
 from threading import RLock
 from typing import Any, ParamSpec, TypeVar
@@ -49,5 +50,6 @@ def locked(function: Callable[_Params, _Returned]) -> Callable[_Params, _Returne
 def _wait_for_readers() -> None:
     # Before Python 3.14, a process that ends while a daemon thread is in Python code that pydantic
     # calls, such as that of an open enum, is aborted.
-    if lock().acquire(timeout=2):
+    lock().acquire(timeout=2)
+    with suppress(RuntimeError):  # another thread holds it still
         lock().release()
