@@ -10,7 +10,7 @@ from collections.abc import Callable, Generator, Iterable, Mapping, Sequence, Va
 from collections.abc import Set as AbstractSet
 from copy import deepcopy
 from functools import partial
-from itertools import dropwhile
+from itertools import takewhile
 from typing import Any, Literal, cast
 
 from botocore.exceptions import ClientError, PaginationError
@@ -216,7 +216,8 @@ class Batches:
                     self._flush()  # what came before it
                 self._source, self._error = None, error
         while self.unasked and self._has_room(run):
-            self._jobs.append(run.start(partial(self._get_batch, self.unasked.popleft())))
+            work = partial(self._get_batch, run, self.unasked.popleft())
+            self._jobs.append(run.start(work))
 
     def _is_ready(self) -> bool:
         return bool(self._jobs) and bool(self._jobs[0].done())
@@ -229,13 +230,15 @@ class Batches:
         is_free = len(run.running) < run.limit and len(self._jobs) < self._window
         return is_free and not self._has_failed
 
-    async def _get_batch(self, target_ids: list[str], job: JobBase) -> Output:
+    async def _get_batch(self, run: RunBase, target_ids: list[str], job: JobBase) -> Output:
         try:
             return await self._get(job, target_ids=target_ids)
         except BaseException:
             self._has_failed = True
-            # Nobody gets what comes after it. What comes before it may take a while.
-            for each in [*dropwhile(lambda other: other is not job, self._jobs.copy())][1:]:
+            # Nobody gets what comes after it, of which the last one may not be in `_jobs` yet. What
+            # comes before it may take a while.
+            before = takewhile(lambda other: other is not job, self._jobs.copy())
+            for each in run.running.copy() - {*before, job, self._page}:
                 each.cancel()
             raise
 

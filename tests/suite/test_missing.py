@@ -43,7 +43,18 @@ def test_skip_missing_skips_the_missing_targets(make_client: MakeClient, code: s
     assert left_out.batch_get(["i-1", "i-2"]).missing_target_ids == ["i-1"]
 
 
-def test_no_batch_is_split_after_one_before_it_failed(clients: Clients) -> None:
+def test_no_batch_is_split_after_one_before_it_failed(
+    clients: Clients, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def start(thread: threading.Thread) -> None:
+        own_start(thread)
+        if thread.name == "codedeploy-targets":
+            started.append(thread)
+            if len(started) == len(batches):  # a caller that is slow to go on
+                wait_until(lambda: bool(at_work) and clients.under_way() <= at_work[0] - 2)
+
+    own_start, started = threading.Thread.start, list[threading.Thread]()
+    monkeypatch.setattr(threading.Thread, "start", start)
     at_work = list[int]()
     arrived = threading.Barrier(3, action=lambda: at_work.append(clients.under_way()))
 
