@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from support.clients import AsyncClients, Client, Clients
-from support.codedeploy import GET, LIST, LONG, PATIENCE, READ, CodeDeploy, Gate, Step
+from support.codedeploy import GET, LIST, LONG, PATIENCE, READ, CodeDeploy, Gate, Step, wait_until
 from support.endpoint import Response, error
 from support.pages import fleet, ids
 
@@ -118,11 +118,13 @@ def test_an_interrupt_while_calls_hang_ends_their_request(
     operation: str, begin: Callable[[Client], Any]
 ) -> None:
     once, main_thread = iter([True]), threading.get_ident()
+    calls = 8 if operation == READ else 1
 
     def interrupt(name: str, _: object) -> None:
         if name == operation and next(once, False):
-            # The main thread starts the other calls meanwhile, and waits then. Python drops what a
+            # The main thread has to have started the other calls, and to wait. Python drops what a
             # signal's handler raises in a weakref's callback, as where a thread is started.
+            wait_until(lambda: len(codedeploy.asked(name)) == calls)
             time.sleep(0.2)
             signal.pthread_kill(main_thread, signal.SIGINT)
 
@@ -134,7 +136,7 @@ def test_an_interrupt_while_calls_hang_ends_their_request(
             begin(client)
         hang.let_go()
         clients.no_thread_is_left()
-        assert 1 <= len(codedeploy.asked(operation)) <= 8
+        assert len(codedeploy.asked(operation)) == calls
 
 
 def test_a_refused_batch_is_not_split_after_a_close() -> None:
