@@ -35,10 +35,10 @@ class InvalidResponseError(BotoCoreError):
     client's retry settings allow. It may hold lines of a log: the error's text never shows it.
 
     Attributes:
-        request_id: AWS's id of the request, where the response has one.
+        request_id: AWS's id of the request, where it is known.
         deployment_id: the deployment of the request.
         target_ids: the target ids of the request, if it was a BatchGetDeploymentTargets.
-        body: the bytes that the service sent; empty where a mock or a proxy hides them.
+        body: the bytes that the service sent; empty where they are not known, as of a mock.
         is_cut_short: whether the body is not JSON or is cut short; another call may succeed.
     """
 

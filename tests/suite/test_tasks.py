@@ -328,8 +328,10 @@ def test_on_round_may_close_the_watch_in_a_task_that_begins_at_once(clients: Asy
         if sys.version_info >= (3, 12):
             asyncio.get_running_loop().set_task_factory(asyncio.eager_task_factory)
         with anyio.fail_after(PATIENCE):
-            async for _ in watch:
+            async for each in watch:
+                seen.append(each.target_id)
                 await asyncio.sleep(0.01)  # so that no call is under way when `on_round` is told
+        assert seen == ids(2)
         await asyncio.gather(*closing)
 
     def close(_: object) -> None:
@@ -339,7 +341,7 @@ def test_on_round_may_close_the_watch_in_a_task_that_begins_at_once(clients: Asy
             with pytest.raises(StopIteration):
                 watch.aclose().send(None)
 
-    closing = list[Any]()
+    closing, seen = list[Any](), list[str]()
     client = clients.canned(CodeDeploy(known=2)).typed
     times: Any = {"delay": LONG, "on_round": close}
     watch: Any = client.watch_deployment_targets(deploymentId="d-1", **times)
