@@ -103,7 +103,7 @@ def _follow(args: Any, report: Report) -> None:
         timeout = timeout and min(timeout, max(timeout + begin - time.monotonic(), 0.0))
     times = {"delay": args.delay, "timeout": timeout, "on_round": report.tell}
     watch = client.watch_deployment_targets(deploymentId=deployment_id, **times)
-    report.watch, report.aws, report.deployment_id = watch, aws.meta, deployment_id
+    report.watch, report.meta, report.deployment_id = watch, aws.meta, deployment_id
     for target in report.watch:
         report.take(target)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from ._json import NotJSONError, UnreadableError, check_members, drop_nulls, load, load_answer, mend
+from ._json import NotJSONError, UnreadableError, check_members, drop_nulls, load, load_cli, mend
 from ._models import PAGE, DeploymentTarget, read_envelope
 from ._shapes import Shape
 
@@ -33,7 +33,7 @@ class BatchGetDeploymentTargetsOutput(Shape, frozen=True):
 
         Raises ValueError for anything else; its text tells where, and shows no data.
         """
-        answer = load_answer(answer)
+        answer = load_cli(answer)
         if not isinstance(answer, dict) or answer.get("deploymentTargets") is None:
             raise UnreadableError("expected boto3's dict or the CLI's JSON, with deploymentTargets")
         calls = [read_metadata(answer)] if "ResponseMetadata" in answer else []

@@ -7,7 +7,7 @@ from pydantic.alias_generators import to_pascal
 from pydantic_core import SchemaValidator
 
 from ._enums import DeploymentStatus
-from ._json import UnreadableError, drop_nulls, load, load_answer, mend
+from ._json import UnreadableError, drop_nulls, load, load_cli, mend
 from ._shapes import Shape, check_structure, read_structure, structure_schema, writer
 
 
@@ -66,7 +66,7 @@ class DeploymentInfo(Shape, frozen=True):
 
         Raises ValueError for anything else; its text tells where, and shows no data.
         """
-        return read_deployment(load_answer(answer))
+        return read_deployment(load_cli(answer))
 
 
 _READER = SchemaValidator(structure_schema(DeploymentInfo))

@@ -30,10 +30,10 @@ def group_failures(
     for target in targets:
         label = getattr(target, "instance_label", None)
         # A target without an id replaces no other.
-        own = (target.deployment_id, target.target_id, label) if target.target_id else object()
-        failed.pop(own, None)
+        identity = (target.deployment_id, target.target_id, label) if target.target_id else object()
+        failed.pop(identity, None)
         if target.status == "Failed":
-            failed[own] = target
+            failed[identity] = target
     groups: dict[Hashable, list[DeploymentTarget]] = {}
     for target in failed.values():
         groups.setdefault((key or _cause)(target), []).append(target)

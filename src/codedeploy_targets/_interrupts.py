@@ -21,12 +21,12 @@ def handle_signals(report: Any) -> None:
     def interrupt(number: int, _: object) -> None:
         report.error = report.error or KeyboardInterrupt(signal.Signals(number).name)
         now = time.monotonic()
-        if now < report.reports_from:
-            report.reports_from = now
+        if now < report.followed_until:
+            report.followed_until = now
             report.watch.close()  # what is being told is told to its end
-            if report.aws is None:  # the watch has not begun
+            if report.meta is None:  # the watch has not begun
                 raise KeyboardInterrupt
-        elif now > report.reports_from + 1:
+        elif now > report.followed_until + 1:
             # `timeout`, and a terminal that closes, signal twice at once. A signal that comes a
             # second later finds a report that hangs, as when nobody reads what it writes.
             os._exit(128 + number)

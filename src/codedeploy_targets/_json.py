@@ -31,7 +31,7 @@ def load(answer: Any) -> Any:
     return answer
 
 
-def load_answer(answer: Any) -> Any:
+def load_cli(answer: Any) -> Any:
     """Parse what AWS's CLI printed, as `load` does, whatever its encoding."""
     if isinstance(answer, bytes):  # which PowerShell writes as UTF-16
         answer = answer.decode(json.detect_encoding(answer), errors="replace")

@@ -81,12 +81,12 @@ class Report:
     """
 
     def __init__(self, args: Any) -> None:
-        self.aws: Any = None  # what botocore's client tells of itself, once the watch begins
+        self.meta: Any = None  # what botocore's client tells of itself, once the watch begins
         self.deployment_id = ""  # which an answer may lack
         self.watch, self.deployment = DeploymentWatch(), DeploymentInfo()  # not known yet
         self.rollback: str | None = None
         self.error: BaseException | None = None  # the first, which ends the run
-        self.reports_from = float("inf")  # by time.monotonic: then nothing is followed any more
+        self.followed_until = float("inf")  # by time.monotonic: then nothing is followed any more
         self.targets: dict[object, DeploymentTarget] = {}
         self.view: Any = None
         self._args, self._out = args, sys.stderr if args.json else sys.stdout
@@ -98,9 +98,9 @@ class Report:
         self._thread.start()
 
     def tell(self, told: DeploymentInfo) -> None:
-        name, region = self.deployment_id, self.aws.region_name
+        name, region = self.deployment_id, self.meta.region_name
         if self.deployment.status is None:
-            domain, path = _DOMAINS.get(self.aws.partition), "codesuite/codedeploy/deployments"
+            domain, path = _DOMAINS.get(self.meta.partition), "codesuite/codedeploy/deployments"
             link = domain and f"https://{region}.console.{domain}/{path}/{name}?region={region}"
             group = _join("/", told.application_name, told.deployment_group_name)
             self._print(name, _join(" by ", group, told.creator), one_line(told.description), link)
@@ -135,7 +135,7 @@ class Report:
         return bool(goal) and (goal == str(self.deployment.status).lower() or is_past)
 
     def tell_rest(self) -> None:
-        self.reports_from = min(self.reports_from, time.monotonic())
+        self.followed_until = min(self.followed_until, time.monotonic())
         # Raises before the first answer, but `error` has the cause by then.
         self.tell(self.watch.deployment)
 
@@ -158,7 +158,7 @@ class Report:
         if info.status and self._args.until and not self.has_reached_goal():
             self._print("It did not reach --until", self._args.until)
         if info.status and not info.is_over:
-            options = ["--deployment-id", self.deployment_id, "--region", self.aws.region_name]
+            options = ["--deployment-id", self.deployment_id, "--region", self.meta.region_name]
             options += ["--profile", self._args.profile] if self._args.profile else []
             self._print("It goes on. To stop it: aws deploy stop-deployment", shlex.join(options))
 

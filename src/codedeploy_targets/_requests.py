@@ -20,7 +20,7 @@ from ._answers import Output, read_metadata
 from ._enums import TargetLabel
 from ._enums import TargetStatus as _TargetStatus  # a key of TargetFilters hides its own name
 from ._errors import MISSING_CODES, error_code
-from ._runs import JobBase, Plan, Request, RunBase, Work
+from ._runs import JobBase, MethodCall, Plan, RunBase, Work
 
 BATCH_SIZE = 25  # AWS's maximum for `targetIds`
 # If the next page takes longer than these seconds, the ids that have come so far are asked for in a
@@ -74,15 +74,15 @@ class Listing:
         filters = {} if target_filters is None else {"targetFilters": target_filters}
         # A copy, as the user may edit the filters before the first page.
         self._params: dict[str, Any] = deepcopy({"deploymentId": deployment_id, **filters})
-        self._has_repeated = False
+        self._is_token_repeated = False
 
     async def next_page(self, job: JobBase) -> tuple[list[str], bool]:
         """Return the ids on the next page, and whether it is the last one."""
-        if self._has_repeated:  # after the page that came with it, as botocore's paginator does
+        if self._is_token_repeated:  # after that page, as botocore's paginator does
             token = self._params["nextToken"]
             raise PaginationError(message=f"The same next token was received twice: {token}")
-        ids, token = await job.call(Request("list_deployment_targets", self._params))
-        self._has_repeated = token == self._params.get("nextToken")
+        ids, token = await job.call(MethodCall("list_deployment_targets", self._params))
+        self._is_token_repeated = token == self._params.get("nextToken")
         self._params = {**self._params, "nextToken": token}
         return ids, not token
 
@@ -104,7 +104,7 @@ async def get_batch(
     if not at_fault or len(target_ids) == 1:
         params = {"deploymentId": deployment_id, "targetIds": target_ids}
         try:
-            answer: Output = await job.call(Request("batch_get_deployment_targets", params))
+            answer: Output = await job.call(MethodCall("batch_get_deployment_targets", params))
         except ClientError as error:
             if not skip_missing or error_code(error) not in MISSING_CODES:
                 raise
@@ -144,8 +144,8 @@ def ask(run: RunBase, work: Work) -> Plan:
 
 def get_deployment(deployment_id: str, run: RunBase) -> Plan:
     """Return the answer of GetDeployment."""
-    request = Request("get_deployment", {"deploymentId": deployment_id})
-    return (yield from ask(run, lambda job: job.call(request)))
+    method_call = MethodCall("get_deployment", {"deploymentId": deployment_id})
+    return (yield from ask(run, lambda job: job.call(method_call)))
 
 
 class Batches:

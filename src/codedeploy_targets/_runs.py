@@ -13,7 +13,7 @@ sent True if one ended in that time; or an output for the user; or, in the async
 be awaited."""
 
 
-class Request(NamedTuple):
+class MethodCall(NamedTuple):
     """One call, by the client's method of this name, with AWS's parameters."""
 
     method: str
@@ -47,7 +47,7 @@ class RunBase:
 
 # The jobs within whose work this code runs: in a handler of their call, or in a task that was
 # started there. They may wait for this code, so it must not wait for them.
-within: ContextVar[tuple[JobBase, ...]] = ContextVar("codedeploy_targets_within", default=())
+enclosing_jobs: ContextVar[tuple[JobBase, ...]] = ContextVar("codedeploy_targets_jobs", default=())
 
 
 class JobBase:
@@ -55,7 +55,7 @@ class JobBase:
 
     had_company = False  # whether other calls of the client were under way beside its own
     outcome: Any = None  # what the work returned, and what it raised, once it is done
-    _kept: type[BaseException] = Exception  # what is kept of all that the work may raise
+    _caught: type[BaseException] = Exception  # what is kept of all that the work may raise
     woken: Any  # an event: there may be room under the cap
 
     def __init__(self, run: RunBase) -> None:
@@ -64,18 +64,18 @@ class JobBase:
 
     async def keep(self, work: Work) -> None:
         """Do some work, and keep what comes of it as the outcome."""
-        outer = within.get()
+        outer = enclosing_jobs.get()
         try:
-            within.set((*outer, self))
+            enclosing_jobs.set((*outer, self))
             self.outcome = await work(self), None
-        except self._kept as error:
+        except self._caught as error:
             self.outcome = None, error
         finally:  # else, the task's context would keep the job, and the job the task: a cycle
-            within.set(outer)
+            enclosing_jobs.set(outer)
 
-    async def call(self, request: Request) -> Any:
+    async def call(self, method_call: MethodCall) -> Any:
         """Make a call when the cap allows it."""
-        return await self._run.throttle.call(self, request)
+        return await self._run.throttle.call(self, method_call)
 
     def is_given_up(self) -> bool:
         """Tell whether nobody waits for it any more, though its call may hang."""
@@ -88,4 +88,4 @@ class JobBase:
         return returned
 
     async def wait(self) -> None: ...
-    async def make(self, request: Request) -> Any: ...
+    async def make(self, method_call: MethodCall) -> Any: ...

@@ -12,7 +12,7 @@ from typing import Any
 
 from ._call import AsyncCall
 from ._requests import check_each, check_id
-from ._runs import JobBase, Request, RunBase, Work, within
+from ._runs import JobBase, MethodCall, RunBase, Work, enclosing_jobs
 
 # While somebody else cancels a task: after how many seconds, and how often at most, to see whether
 # that was taken back.
@@ -52,8 +52,8 @@ class Job(JobBase):
         await self.woken.wait()
         self.woken.clear()
 
-    async def make(self, request: Request) -> Any:
-        return await AsyncCall(self._run.twins, request).make()
+    async def make(self, method_call: MethodCall) -> Any:
+        return await AsyncCall(self._run.twins, method_call).make()
 
 
 class Run(RunBase):
@@ -100,7 +100,7 @@ class Run(RunBase):
         for job in others:
             job.cancel()
         error = None
-        waited_for = [job for job in others if job not in within.get()]
+        waited_for = [job for job in others if job not in enclosing_jobs.get()]
         while pending := [job.task for job in waited_for if not job.done()]:
             try:
                 await asyncio.wait(pending)

@@ -14,7 +14,7 @@ from typing import Any
 from ._call import Call
 from ._lock import is_held
 from ._models import DeploymentTarget
-from ._runs import JobBase, Request, RunBase, Work
+from ._runs import JobBase, MethodCall, RunBase, Work
 
 # Python notices a signal that comes just before a wait only when the wait ends; on Windows, any
 # signal. So that Ctrl-C is never lost for long, no wait is longer than these seconds.
@@ -50,7 +50,7 @@ class Job(JobBase):
     """What one thread does. Waits for no lock, unlike a Future: any thread may cancel it."""
 
     thread: threading.Thread | None = None  # None is the caller's
-    _kept = BaseException  # else, a thread would end without an outcome
+    _caught = BaseException  # else, a thread would end without an outcome
 
     def __init__(self, run: Run) -> None:
         super().__init__(run)
@@ -74,10 +74,10 @@ class Job(JobBase):
         # In the caller's thread, nobody else looks at the time.
         self.woken.wait(min(self._time_left(), _LONGEST_WAIT))
 
-    async def make(self, request: Request) -> Any:
+    async def make(self, method_call: MethodCall) -> Any:
         self._time_left()
         try:
-            return await Call(self._run.twins, request).make()
+            return await Call(self._run.twins, method_call).make()
         except Exception:
             if self.is_given_up():  # in the caller's thread, this would be raised from `next`
                 raise Closed from None

@@ -16,7 +16,7 @@ from botocore.exceptions import ClientError
 
 from ._errors import is_throttled
 from ._lock import locked
-from ._runs import JobBase, Request, within
+from ._runs import JobBase, MethodCall, enclosing_jobs
 
 _SPEED = 0.25  # how fast the cap rises: by this much for each `cap` calls that succeed
 # While there is a cap, a call counts as in company for so many seconds after one has succeeded:
@@ -37,17 +37,17 @@ class Throttle:
         self._under_way: list[JobBase] = []
         self._waiting: list[JobBase] = []
 
-    async def call(self, job: JobBase, request: Request) -> Any:
+    async def call(self, job: JobBase, method_call: MethodCall) -> Any:
         """Make a call as soon as the cap allows it; again, if our own concurrency throttled it."""
         # A call that a handler makes within another one, which keeps its place until this one ends;
         # or that a signal's handler makes in the thread of one that waits.
-        if any(each in self._under_way or each in self._waiting for each in within.get()):
-            return await job.make(request)
+        if any(each in self._under_way or each in self._waiting for each in enclosing_jobs.get()):
+            return await job.make(method_call)
         while True:
             try:
                 while not self._enter(job):
                     await job.wait()
-                answer = await job.make(request)
+                answer = await job.make(method_call)
             except ClientError as error:
                 if not (job.had_company and is_throttled(error)):
                     raise

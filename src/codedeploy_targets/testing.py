@@ -66,12 +66,12 @@ class MockDeploymentTargets:
     def set_status(self, deployment_id: str, status: str) -> None:
         """Set the status that GetDeployment answers, such as `"Succeeded"`. Ends a play."""
         self.play(deployment_id, [])
-        _tell(_state(deployment_id), status)
+        _set_answer(_state(deployment_id), status)
 
     def set_deployment(self, deployment_id: str, deployment: DeploymentInfo) -> None:
         """Set what GetDeployment answers; what the model leaves open is moto's own. Ends a play."""
         self.play(deployment_id, [])
-        _tell(_state(deployment_id), deployment)
+        _set_answer(_state(deployment_id), deployment)
 
     def play(self, deployment_id: str, rounds: Iterable[_Round]) -> None:
         """Let each GetDeployment from now on find the next of these rounds; the last one stays.
@@ -94,7 +94,7 @@ def _state(deployment_id: str) -> Any:
     raise LookupError(f"moto has no deployment {deployment_id!r}: call create_deployment first")
 
 
-def _tell(state: Any, told: str | DeploymentInfo) -> None:
+def _set_answer(state: Any, told: str | DeploymentInfo) -> None:
     state.info = {**state.info, "status": told} if isinstance(told, str) else write_deployment(told)
     state.deployment.status = state.info.get("status", state.deployment.status)
 
@@ -116,7 +116,7 @@ def _get_deployment(response: CodeDeployResponse) -> str:
     if state.rounds:
         told, state.targets = state.rounds.pop(0)
         state.info = {}  # that of the round before
-        _tell(state, told)
+        _set_answer(state, told)
     # JSON in moto's first versions; later, what moto would write as JSON.
     answer: Any = _moto_get_deployment(response)
     own = json.loads(answer) if isinstance(answer, str) else answer.result

@@ -115,11 +115,11 @@ class Hang:
     def __init__(self) -> None:
         self._arrived = threading.Semaphore(0)
         self._go = threading.Event()
-        self._is_over = False
+        self._timed_out = False
 
     def __call__(self, *_: object) -> None:
         self._arrived.release()
-        self._is_over |= not self._go.wait(PATIENCE)
+        self._timed_out |= not self._go.wait(PATIENCE)
 
     def wait_for(self, calls: int = 1) -> None:
         """Wait until so many more calls hang."""
@@ -127,7 +127,7 @@ class Hang:
             assert self._arrived.acquire(timeout=PATIENCE), "no call came"
 
     def let_go(self) -> None:
-        assert not self._is_over, "what the test did meanwhile waited for a call that hangs"
+        assert not self._timed_out, "what the test did meanwhile waited for a call that hangs"
         self._go.set()
 
 
