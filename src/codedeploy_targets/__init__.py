@@ -6,7 +6,7 @@ those of a deployment, follows a deployment until it is over, and returns pydant
 `codedeploy_targets.testing` what moto lacks.
 """
 
-from . import _interrupts as _interrupts  # isort: skip
+from . import _interrupts as _interrupts  # first: it handles Ctrl-C during the rest
 from ._answers import BatchGetDeploymentTargetsOutput, ResponseMetadata
 from ._client import DeploymentTargetIterator, DeploymentTargetsClient, DeploymentWatch
 from ._deployments import DeploymentInfo, DeploymentOverview, ErrorInformation, RollbackInfo

@@ -52,7 +52,7 @@ def main(argv: list[str] | None = None) -> int:
     # Either stream may be closed, and not every encoding has the characters of every log.
     sys.stderr = sys.stderr or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
     sys.stdout = sys.stdout or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
-    with suppress(AttributeError):  # of a notebook's
+    with suppress(AttributeError):  # a notebook's stdout has no such method
         cast("Any", sys.stdout).reconfigure(errors="replace")
     report = Report(args)
     is_live = args.watch and not args.json and sys.stdout.isatty()
@@ -113,8 +113,8 @@ def _outcome(report: Report, args: Any) -> tuple[int, str]:
     if isinstance(error, KeyboardInterrupt):
         return 128 + signal.Signals[str(error)], f"Ended by {error}."
     status = 124 if isinstance(error, TimeoutError) else 2
-    # But for these, an OSError is of what could not be written. It leaves no success, but a failure
-    # stays one.
+    # Any OSError but these tells that something could not be written. Then a success is none, but a
+    # failure stays one.
     others = TimeoutError, BotoCoreError, BrokenPipeError
     was_written = isinstance(error, others) or not isinstance(error, OSError)
     has_succeeded = str(deployment.status).lower() in {"succeeded", args.until}

@@ -91,5 +91,5 @@ def read_listing(page: Any) -> tuple[list[str], str]:
     if not isinstance(ids, list) or not all(isinstance(text, str) for text in [*ids, token]):
         raise UnreadableError("it is no list of target ids")
     if "\ufffd" in "".join([*ids, token]):
-        raise NotJSONError("an id is not UTF-8")
+        raise NotJSONError("an id is not UTF-8")  # so that botocore makes another attempt
     return ids, token

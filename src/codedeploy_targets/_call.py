@@ -133,7 +133,7 @@ class Call:
 
     def _read_whole(self, response: Any, content_length: str) -> Any:
         # A wrapper may put an answer of its own in the place of one that is unreadable. An empty
-        # list is none: it comes of one that fills in what is absent.
+        # list is no answer: a wrapper that fills in absent members makes one.
         answers = isinstance(response, Mapping) and response.get(self._member)
         if self._error and not answers:
             raise self._error
@@ -167,8 +167,8 @@ class Call:
         self._read_body(response, customized)
         if response["status_code"] >= HTTPStatus.MULTIPLE_CHOICES:
             # botocore makes the classes of the exceptions on first use, without a lock: two threads
-            # could get two of one name; `client.exceptions` has only one of them. Of a copy, as
-            # botocore keeps them on the client.
+            # could get two of one name; `client.exceptions` has only one of them. So they are made
+            # here; by a copy, as `exceptions` sets an attribute of the client.
             _ = _copy(self._client).exceptions
 
     def _read_body(self, response: dict[str, Any], customized: dict[str, Any]) -> None:
@@ -189,7 +189,7 @@ class Call:
             return
         try:
             answer = self._reader(body)
-            # Of others this is a check alone: botocore would read a cut answer as an empty one.
+            # The other answers are only checked: botocore would read a cut answer as an empty one.
             if isinstance(answer, Output):
                 self._reader = take_body(answer, self._client, response, customized)
         except UnreadableError as error:

@@ -25,7 +25,7 @@ def default_client(
     loader = _QuickLoader(paths, _QuickFiles(), include_default_search_paths=False)
     session.register_component("data_loader", loader)
     if config:
-        session.set_default_client_config(config)  # of the clients that get credentials, too
+        session.set_default_client_config(config)  # also for clients that get credentials
         # An MFA code is asked for here, in the main thread: the terminal hides what is typed, and
         # would go on doing so if a daemon thread that asks for it ended with the process.
         if credentials := session.get_credentials():
@@ -33,7 +33,7 @@ def default_client(
     return session.create_client("codedeploy", region_name=region)
 
 
-# Both find the same files that describe AWS. They take botocore most of the time to make a client.
+# botocore's own loaders find the same files, and take most of the time to make a client.
 class _QuickLoader(Loader):
     def list_available_services(self, type_name: str) -> list[str]:  # noqa: ARG002
         # botocore looks into the folders of all services to find out whether one is there.

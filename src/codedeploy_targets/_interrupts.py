@@ -6,7 +6,7 @@ import signal
 import sys
 import time
 
-# Until `__main__`, which Python imports last, handles signals. Other programs are left alone.
+# Until `__main__` handles signals, Ctrl-C ends the command line, and it alone, without a traceback.
 _IS_MODULE = sys.argv[:1] == ["-m"] and "codedeploy_targets" in sys.orig_argv
 _IS_SCRIPT = os.path.basename([*sys.argv, ""][0]) == "codedeploy-targets"  # noqa: PTH119
 if (_IS_MODULE or _IS_SCRIPT) and signal.getsignal(signal.SIGINT) == signal.default_int_handler:

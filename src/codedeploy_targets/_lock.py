@@ -30,7 +30,7 @@ def locked(function: Callable[_Params, _Returned]) -> Callable[_Params, _Returne
     """Let one thread at a time be in the functions that this decorates, all of them together."""
 
     # In Python 3.13 and 3.14, Ctrl-C may leave the lock of a `with` locked, or that of a `try` with
-    # a loop in it. So this `try` has the call alone, and its `finally` begins with the release.
+    # a loop in it. So this `try` only acquires and calls; its `finally` begins with the release.
     @wraps(function)
     def call(*args: _Params.args, **kwargs: _Params.kwargs) -> _Returned:
         held = lock()
@@ -40,7 +40,7 @@ def locked(function: Callable[_Params, _Returned]) -> Callable[_Params, _Returne
         finally:
             try:  # noqa: SIM105 - `suppress` would be a `with`
                 held.release()
-            except RuntimeError:  # it was interrupted before
+            except RuntimeError:  # Ctrl-C came before it was acquired
                 pass
 
     return call

@@ -38,7 +38,7 @@ class LifecycleEvent(Shape, frozen=True):
         """From start to end; `None` before the event has ended."""
         if self.start_time is None or self.end_time is None:
             return None
-        # In UTC, as Python does not count what the clocks of one zone are changed by.
+        # In UTC, as Python subtracts the clock times of one zone, even if its clocks were changed.
         return self.end_time.astimezone(timezone.utc) - self.start_time.astimezone(timezone.utc)
 
 
@@ -69,7 +69,7 @@ class ECSTaskSet(Shape, frozen=True):
     traffic_weight: float | None = None
     target_group: TargetGroupInfo | None = None
     task_set_label: TargetLabel | None = None
-    # AWS misspells this one.
+    # AWS misspells `identifier`.
     _aws_name = staticmethod(lambda snake: to_camel(snake.replace("identifier", "identifer")))
 
 
@@ -123,7 +123,7 @@ class _Target(Shape, frozen=True, json_schema_extra=_require_type):
         """
         target: Any = read_envelope(envelope, "the envelope")
         if type(target) in cls.__mro__[1:]:  # a user's own subclass
-            given = target.model_dump(exclude_unset=True)  # as its own fields may have own classes
+            given = target.model_dump(exclude_unset=True)  # as dicts, for fields of other classes
             target = read_structure(cls.__pydantic_validator__, given, "the envelope")
         # Without a type, nor a payload that is known, it is no envelope.
         is_unlabelled = isinstance(target, UnknownTarget) and target.raw_type is None
@@ -227,12 +227,12 @@ _CLASSES = get_args(KnownTarget)
 _MEMBERS = ("instanceTarget", "lambdaTarget", "ecsTarget", "cloudFormationTarget")
 _CLASS_OF_MEMBER: dict[Any, Any] = dict(zip(_MEMBERS, _CLASSES, strict=True))
 _MEMBER_OF_TYPE = {cls.__name__: member for member, cls in _CLASS_OF_MEMBER.items()}
-# Of a payload by itself, beside which the type stands.
+# For a payload alone: a reader finds the type among its members, and a writer leaves it out.
 _READER_OF_TYPE = {cls.__name__: SchemaValidator(structure_schema(cls)) for cls in _CLASSES}
 _WRITER_OF_TYPE: dict[str, Any] = {cls.__name__: writer(cls) for cls in _CLASSES}
 
-# The members of each structure in an answer, as far as the models have them. So far, the subclasses
-# of `Shape` are those above.
+# The members of each structure in an answer, as far as the models have them. While this line runs,
+# `Shape` has no subclasses but those above.
 AWS_MEMBERS: dict[str, set[str]] = {
     cls.__name__: {*aws_names(cls).values()} - {"deploymentTargetType"}
     for cls in (*Shape.__subclasses__(), *_CLASSES)
@@ -253,7 +253,7 @@ _envelope = core_schema.tagged_union_schema(
 )
 _envelopes = core_schema.typed_dict_field(core_schema.list_schema(_envelope, strict=True))
 PAGE = SchemaValidator(core_schema.typed_dict_schema({"deploymentTargets": _envelopes}))
-# Of an unknown type, what cannot be read is left out.
+# For the payload of an unknown type: what cannot be read is left out.
 _SHARED = SchemaValidator(structure_schema(_Target, on_error="omit"))
 
 

@@ -23,7 +23,7 @@ from ._failure_groups import FailureGroup, group_failures
 from ._watching import SETTLED
 
 _MOST = 20  # groups, ids of one, lines of a log
-WIDEST = 4_200  # characters of a line: all of a log's 4 KB, which may have one
+WIDEST = 4_200  # characters of a line: all 4 KB of a log may be one
 _TICK, _SIGN_OF_LIFE = 0.25, 60  # seconds
 _DOMAINS = {  # of AWS's console, where it is public
     "aws": "aws.amazon.com", "aws-cn": "amazonaws.cn", "aws-eusc": "amazonaws-eusc.eu",
@@ -32,7 +32,7 @@ _DOMAINS = {  # of AWS's console, where it is public
 
 
 def one_line(text: object, width: int = 300) -> str:
-    plain = re.sub(r"\x1b\[[\d;]*m|[\ufe00-\ufe0f]", "", str(text or ""))  # colours, variants
+    plain = re.sub(r"\x1b\[[\d;]*m|[\ufe00-\ufe0f]", "", str(text or ""))  # colours, glyph variants
     line = "".join(char if char.isprintable() else " " for char in plain).rstrip()
     # GitHub obeys `::…` where a line begins and `##[…` anywhere, Azure and TeamCity `##name[…`.
     line = re.sub(r"^ *:(?=:)|#(?=#\w*\[)", r"\g<0> ", line)
@@ -81,12 +81,12 @@ class Report:
     """
 
     def __init__(self, args: Any) -> None:
-        self.meta: Any = None  # what botocore's client tells of itself, once the watch begins
+        self.meta: Any = None  # of botocore's client, once the watch begins
         self.deployment_id = ""  # which an answer may lack
         self.watch, self.deployment = DeploymentWatch(), DeploymentInfo()  # not known yet
-        self.rollback: str | None = None
+        self.rollback: str | None = None  # the deployment that rolled this one back, its status
         self.error: BaseException | None = None  # the first, which ends the run
-        self.followed_until = float("inf")  # by time.monotonic: then nothing is followed any more
+        self.followed_until = float("inf")  # by time.monotonic; then comes the report
         self.targets: dict[object, DeploymentTarget] = {}
         self.view: Any = None
         self._args, self._out = args, sys.stderr if args.json else sys.stdout

@@ -18,7 +18,7 @@ from typing_extensions import TypedDict
 
 from ._answers import Output, read_metadata
 from ._enums import TargetLabel
-from ._enums import TargetStatus as _TargetStatus  # a key of TargetFilters hides its own name
+from ._enums import TargetStatus as _TargetStatus  # TargetFilters has a key of that name
 from ._errors import MISSING_CODES, error_code
 from ._runs import JobBase, MethodCall, Plan, RunBase, Work
 
@@ -159,13 +159,13 @@ class Batches:
         self, deployment_id: str, source: Any, *, skip_missing: bool, window: float = math.inf
     ) -> None:
         self.missing_target_ids: list[str] = []
-        self.unasked: deque[list[str]] = deque()  # batches
+        self.unasked: deque[list[str]] = deque()  # the batches to ask for
         self._get = partial(get_batch, deployment_id=deployment_id, skip_missing=skip_missing)
         self._source: Any = source
         self._window = window
         self._jobs: deque[Any] = deque()
-        self._page: Any = None
-        self._batch: list[str] = []
+        self._page: Any = None  # the job that reads the next one
+        self._batch: list[str] = []  # the last ids, fewer than a whole batch
         self._seen: set[str] = set()
         self._error: Exception | None = None  # of a page
         self._has_failed = False
@@ -186,7 +186,7 @@ class Batches:
                     yield on_output(output)
                 elif self._may_read(run):
                     # Reading the user's ids may block this thread. So the calls under way first
-                    # have as long to end as it took the last time.
+                    # have as long to end as the last read took.
                     if not (run.running and (yield read_seconds)):
                         begin = time.monotonic()
                         self._page = run.read(self._source, BATCH_SIZE - len(self._batch))
@@ -235,8 +235,8 @@ class Batches:
             return await self._get(job, target_ids=target_ids)
         except BaseException:
             self._has_failed = True
-            # Nobody gets what comes after it, of which the last one may not be in `_jobs` yet. What
-            # comes before it may take a while.
+            # Nobody gets the batches behind this one, so they end now: those before it may take a
+            # while. The last one that was started may be in `run.running` only.
             before = takewhile(lambda other: other is not job, self._jobs.copy())
             for each in run.running.copy() - {*before, job, self._page}:
                 each.cancel()

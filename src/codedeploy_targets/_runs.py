@@ -35,9 +35,9 @@ class RunBase:
         self.limit = limit  # of jobs at once
         self.running: set[Any] = set()
         self.is_closed = False
-        # In seconds. Raises TimeoutError if there is none: then no wait and no call begins.
+        # In seconds, until a watch's timeout. Then raises TimeoutError: no wait and no call begins.
         self.time_left: Callable[[], float] = lambda: math.inf
-        # Whether something is to be yielded before more of the user's ids are read.
+        # Whether a thread has to yield something before it reads more of the user's ids.
         self.is_ready: Callable[[], bool] = lambda: False
         self._plan = plan(self)
 
@@ -55,7 +55,7 @@ class JobBase:
 
     had_company = False  # whether other calls of the client were under way beside its own
     outcome: Any = None  # what the work returned, and what it raised, once it is done
-    _caught: type[BaseException] = Exception  # what is kept of all that the work may raise
+    _caught: type[BaseException] = Exception  # what `keep` keeps of what the work raises
     woken: Any  # an event: there may be room under the cap
 
     def __init__(self, run: RunBase) -> None:

@@ -81,8 +81,8 @@ def _value_schema(annotation: Any) -> CoreSchema:
         return _value_schema(inner)
     if issubclass(annotation, Shape):
         return structure_schema(annotation)
-    # Of an enum of the user's own, too. `str.__str__` is in C: what a signal's handler raises in
-    # Python code there, such as KeyboardInterrupt, would become pydantic's own error.
+    # It writes a user's own enum as text, too. It is in C: what a signal's handler raises in Python
+    # code there, such as KeyboardInterrupt, would become pydantic's own error.
     plain: Any = core_schema.plain_serializer_function_ser_schema(str.__str__)
     schema = core_schema.enum_schema(annotation, [*annotation], sub_type="str", serialization=plain)
     # Set here, not passed: pydantic needs it below 2.14, and warns of the argument from there on.
@@ -135,8 +135,7 @@ _NUMBER = core_schema.float_schema(strict=True, allow_inf_nan=False)
 _seconds = core_schema.float_schema(strict=True, ge=_Y2000.timestamp(), lt=_Y2500.timestamp())
 _usual_seconds = core_schema.chain_schema([_seconds, core_schema.datetime_schema()])
 _usual_time: Any = core_schema.datetime_schema(ge=_Y2000, lt=_Y2500, tz_constraint=0)
-# From Python, numbers alone: boto3's times are in the local zone, where an hour of each year comes
-# twice.
+# From Python, numbers alone: boto3's times are local, where an hour of each year comes twice.
 _usual = core_schema.json_or_python_schema(_usual_time, _usual_seconds)
 _odd_time = core_schema.no_info_plain_validator_function(_parse_timestamp)
 # AWS's JSON may have a count as 2.0.

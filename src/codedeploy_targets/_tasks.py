@@ -32,8 +32,8 @@ class Job(JobBase):
         # 3.12, may block a lock for ever that aiobotocore uses in `adaptive` mode.
         if not (self._is_cancelled or self.task.done()):
             if looks and getattr(self.task, "cancelling", int)():  # new in Python 3.11
-                # By somebody else, who may take it back, as a timeout in the user's iterable does,
-                # or has ended it without that, as code does that is older than `Task.uncancel`.
+                # By somebody else, who may take it back, as a timeout in the user's iterable does.
+                # Or it is over, and code older than `Task.uncancel` has not taken it back.
                 self.task.get_loop().call_later(_LOOK_AGAIN, self.cancel, looks - 1)
             else:
                 self._is_cancelled = True
@@ -104,7 +104,7 @@ class Run(RunBase):
         while pending := [job.task for job in waited_for if not job.done()]:
             try:
                 await asyncio.wait(pending)
-            except asyncio.CancelledError as caught:  # once more: that leaves no task behind, too
+            except asyncio.CancelledError as caught:  # again: no task is left behind then, either
                 error = caught
         if error:
             raise error

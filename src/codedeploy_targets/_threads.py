@@ -71,7 +71,7 @@ class Job(JobBase):
             self.keep(work).send(None)
 
     async def wait(self) -> None:
-        # In the caller's thread, nobody else looks at the time.
+        # Never for longer, as in the caller's thread nobody else looks at the time.
         self.woken.wait(min(self._time_left(), _LONGEST_WAIT))
 
     async def make(self, method_call: MethodCall) -> Any:
@@ -94,8 +94,8 @@ class Run(RunBase):
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
-        self._threads: list[threading.Thread] = []  # the last ones
-        self._event = _Event()  # that a job ended, or the run was closed
+        self._threads: list[threading.Thread] = []  # those that may still run
+        self._event = _Event()  # set when a job ends, or the run is closed
 
     def take(self) -> Any:
         """Go on with the plan to what it yields for the user, or to what it returns at the end."""

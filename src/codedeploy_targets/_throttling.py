@@ -20,7 +20,7 @@ from ._runs import JobBase, MethodCall, enclosing_jobs
 
 _SPEED = 0.25  # how fast the cap rises: by this much for each `cap` calls that succeed
 # While there is a cap, a call counts as in company for so many seconds after one has succeeded:
-# earlier concurrency has used up what botocore allows a client in retries.
+# earlier concurrency has used up botocore's retry quota.
 _MEMORY_SECONDS = 2.0
 
 
@@ -39,8 +39,8 @@ class Throttle:
 
     async def call(self, job: JobBase, method_call: MethodCall) -> Any:
         """Make a call as soon as the cap allows it; again, if our own concurrency throttled it."""
-        # A call that a handler makes within another one, which keeps its place until this one ends;
-        # or that a signal's handler makes in the thread of one that waits.
+        # This one must not wait if a handler makes it within another call, which keeps its
+        # place until this one ends, or a signal's handler in the thread of a call that waits.
         if any(each in self._under_way or each in self._waiting for each in enclosing_jobs.get()):
             return await job.make(method_call)
         while True:

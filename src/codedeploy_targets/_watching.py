@@ -56,7 +56,7 @@ class Watch:
         self._timeout = math.inf if timeout is None else timeout
         self._on_round = on_round
         self._last_json: dict[object, str] = {}
-        self._has_read_all = False  # whether a round without trouble did, and there were some
+        self._has_read_all = False  # whether a round listed all, and read some without trouble
         # The last status of each id, or both of a Blue and a Green target that share it. What
         # vanishes is forgotten, so that it is not asked for again unless it is listed.
         self._known: dict[str, set[str]] = {}
@@ -83,8 +83,8 @@ class Watch:
                 if self._has_ended():
                     return
             end = time.monotonic() + delay
-            # A job that ends, of a failed round, ends no pause. A wait in full does, whatever the
-            # clock says: freezegun's stands still.
+            # A job that ends is of a failed round: the pause goes on. A wait that no job cut short
+            # ends it, whatever the clock says: freezegun's stands still.
             while (yield max(end - time.monotonic(), 0.0)):
                 pass
             if failures:
@@ -104,7 +104,7 @@ class Watch:
     def _round(self, run: RunBase) -> Plan:
         if not self._has_ended():  # else, this is the last round again, after trouble
             self.deployment = yield from get_deployment(self._deployment_id, run)
-        if self.deployment.status is None:  # of such a one, nobody could tell when it is over
+        if self.deployment.status is None:  # without one, nobody can tell when it is over
             raise InvalidResponseError(
                 operation="GetDeployment",
                 reason="it tells no status",
@@ -122,7 +122,7 @@ class Watch:
         except ClientError as error:
             if error_code(error) != "DeploymentNotStartedException":
                 raise
-            if self._has_ended():  # what it had, and this round has not read, is gone
+            if self._has_ended():  # what this round read has a new set; the rest is gone
                 unread = [each for each, last in known.items() if self._known.get(each) is last]
                 gone = [each for each in unread if not known[each] <= SETTLED]
                 self._note_changes(Output.model_construct(missing_target_ids=gone))

@@ -145,7 +145,7 @@ def test_a_model_that_names_cbor_first_is_spoken_in_json(
     own = canned(CodeDeploy()).meta.service_model
     # The first versions with the models' key `protocols` do not have this property yet.
     assert getattr(own, "resolved_protocol", "json") == "json"
-    # AWS's model names CBOR first since botocore 1.44.5. A third protocol fails here.
+    # AWS's model names CBOR first since botocore 1.44.1. A third protocol fails here.
     assert metadata.get("protocols", ["json"]) in (["json"], [CBOR, "json"])
     if not BOTOCORE_SPEAKS_CBOR:
         pytest.skip("this version of botocore does not speak CBOR")

@@ -23,7 +23,7 @@ from support.pages import ids, instance
 from codedeploy_targets import DeploymentTarget, UnknownTarget
 
 Envelope = dict[str, Any]
-# What a call gets in place of its own answer, which a function is given; None: its own.
+# What a call gets: this answer, this error, what this function makes of its own; None: its own.
 Instead = Response | Exception | Callable[[Response], Response] | None
 
 OPERATIONS = ("GetDeployment", "ListDeploymentTargets", "BatchGetDeploymentTargets")

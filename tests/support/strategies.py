@@ -45,7 +45,7 @@ SHAPES = {
     if name not in {OUTPUT.name, ENVELOPE.name, "DeploymentTargetType"}
 }
 ENUMS = {name: shape.enum for name, shape in SHAPES.items() if shape.type_name == "string"}
-# What is read of GetDeployment's answer, which is more.
+# What the library reads of GetDeployment's answer, which has more.
 DEPLOYMENT = SERVICE.operation_model("GetDeployment").output_shape.members["deploymentInfo"]
 _parts = ("errorInformation", "deploymentOverview", "rollbackInfo")
 DEPLOYMENT_SHAPES = {
