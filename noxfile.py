@@ -91,7 +91,7 @@ def tests(session: nox.Session) -> None:
 
 @nox.session(python=PYTHONS[0])
 def oldest(session: nox.Session) -> None:
-    """Run them with the oldest versions that pyproject.toml allows."""
+    """Run the tests with the oldest versions that pyproject.toml allows."""
     requirements = [*PROJECT["project"]["dependencies"], *(r for e in EXTRAS.values() for r in e)]
     oldest = (requirement.replace(">=", "==") for requirement in requirements)
     # FastAPI asks for a newer typing-extensions than pydantic 2.7: pydantic(2.7) runs its tests.
@@ -182,7 +182,7 @@ def bench(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def prove(session: nox.Session) -> None:
-    """Draw 20,000 answers for each test of reading and JSON; use the models first in threads."""
+    """Draw 20,000 answers for each test of reading and JSON; let threads race for first uses."""
     install(session)
     names = ("oracle", "mutated_bytes", "protocols", "json", "first_use")
     tests = (f"tests/suite/test_{name}.py" for name in names)
@@ -213,7 +213,7 @@ def faults(session: nox.Session) -> None:
 # mutmut sets a context variable in each finalizer, at which Python below 3.12 may crash.
 @nox.session(python=None if DEFAULT == RUNNING else DEFAULT, default=False)
 def mutants(session: nox.Session) -> None:
-    """Change the code in a thousand places, one at a time: the tests have to notice."""
+    """Change the code in thousands of places, one at a time: the tests have to notice."""
     install(session, *MUTANTS)
     shutil.rmtree("mutants", ignore_errors=True)
     # A relative path, so that the processes which the tests start import the mutated copy.

@@ -50,7 +50,7 @@ Output = BatchGetDeploymentTargetsOutput
 
 
 def read_targets(answer: Any) -> Output:
-    """Read the bytes that the service sent, or boto3's dict; raise UnreadableError."""
+    """Read the bytes that the service sent, or boto3's dict, or raise UnreadableError."""
     validate: Any = PAGE.validate_json if isinstance(answer, bytes) else PAGE.validate_python
     with suppress(ValidationError):  # the fast pass
         return Output.model_construct(deployment_targets=validate(answer)["deploymentTargets"])
@@ -83,7 +83,7 @@ def read_metadata(response: Any) -> ResponseMetadata:
 
 
 def read_listing(page: Any) -> tuple[list[str], str]:
-    """Read a page of ListDeploymentTargets, in the same way: its ids, and the next token."""
+    """Read a page of ListDeploymentTargets, bytes or a dict: its ids, and the next token."""
     page = mend(load(page))
     check_members(page, "it", ["targetIds", "nextToken"], "members, but no targetIds")
     given = drop_nulls(page)

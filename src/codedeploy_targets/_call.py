@@ -1,6 +1,6 @@
 """Change here: how one call is made, and how its answer is read or retried.
 
-pydantic reads the body of the library's own calls, and botocore's parser gets an empty one. What
+pydantic reads a body of BatchGetDeploymentTargets, and botocore's parser gets an empty one. What
 is not JSON gets the status 500, so that the client's retry settings apply, as botocore does for S3.
 """
 
@@ -85,7 +85,7 @@ class Twins:
 
 
 class Call:
-    """One call, made by a twin of the client, if it has one: so this sees the body first."""
+    """One call, by a twin of the client, if it has one: so this sees the body before the parser."""
 
     _is_async = False
 

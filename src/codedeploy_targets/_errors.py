@@ -57,7 +57,7 @@ class InvalidResponseError(BotoCoreError):
 
 
 class Exceptions(Protocol):
-    """The nine errors of BatchGetDeploymentTargets, and their base, as botocore makes them."""
+    """For type checkers: the nine errors of BatchGetDeploymentTargets, and botocore's base."""
 
     ClientError: type[exceptions.ClientError]
     InvalidDeploymentIdException: type[exceptions.ClientError]

@@ -16,7 +16,7 @@ from typing import Any  # noqa: E402 - it takes time to import, as does pathlib
 
 
 def handle_signals(report: Any) -> None:
-    """Let signals end what a report follows, but not what it tells of the end."""
+    """Let a signal end the watch of a report, but not the report on how it ended."""
 
     def interrupt(number: int, _: object) -> None:
         report.error = report.error or KeyboardInterrupt(signal.Signals(number).name)

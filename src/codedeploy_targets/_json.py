@@ -32,7 +32,7 @@ def load(answer: Any) -> Any:
 
 
 def load_cli(answer: Any) -> Any:
-    """Parse what AWS's CLI printed, as `load` does, whatever its encoding."""
+    """Parse what AWS's CLI printed, whatever its encoding; leave boto3's dict as it is."""
     if isinstance(answer, bytes):  # which PowerShell writes as UTF-16
         answer = answer.decode(json.detect_encoding(answer), errors="replace")
     try:

@@ -22,12 +22,12 @@ def lock() -> Any:
 
 
 def is_held() -> bool:
-    """Tell whether this thread holds the lock, as where a signal came while it read an answer."""
+    """Tell whether this thread holds the lock: a signal may come while it reads an answer."""
     return bool(lock()._is_owned())  # noqa: SLF001 - as `threading.Condition` asks
 
 
 def locked(function: Callable[_Params, _Returned]) -> Callable[_Params, _Returned]:
-    """Let one thread at a time be in the functions that this decorates, all of them together."""
+    """Let only one thread at a time run any of the functions that this decorates."""
 
     # In Python 3.13 and 3.14, Ctrl-C may leave the lock of a `with` locked, or that of a `try` with
     # a loop in it. So this `try` only acquires and calls; its `finally` begins with the release.

@@ -20,7 +20,7 @@ _logger = logging.getLogger("botocore.parsers")
 def take_body(output: Output, client: Any, response: Any, customized: Any) -> _Reader:
     """Take the body from botocore's parser; return what reads the dict that botocore returns then.
 
-    That is boto3's if somebody observes the client: botocore merges `customized` into its result. A
+    That dict is boto3's if somebody observes the client: botocore merges `customized` into it. A
     parser that is not botocore's own keeps the body.
     """
     parser = _parser_of(client)

@@ -74,7 +74,7 @@ def _past_events(target: DeploymentTarget) -> list[str]:
 
 
 class Report:
-    """Shows lines, one a change that a reader can see, and a view below them on a terminal.
+    """Shows a line for each change that a reader can see, and on a terminal a view below them.
 
     `take` keeps a target, `tell` shows after each round what came in it, `explain` tells the end,
     and `save` writes the document.

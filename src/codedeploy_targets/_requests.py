@@ -173,7 +173,7 @@ class Batches:
             self._add(source, is_last=True)
 
     def plan(self, run: RunBase, on_output: Callable[[Output], Output] = lambda each: each) -> Plan:
-        """Yield what `on_output` returns of the outputs, in order; raise the first error in it."""
+        """Yield `on_output` of each output, in order; raise the first error in its turn."""
         run.is_ready, read_seconds = self._is_ready, 0.0
         try:
             while True:

@@ -8,9 +8,9 @@ from contextvars import ContextVar
 from typing import Any, NamedTuple
 
 Plan = Generator[Any, Any, Any]
-"""What a user's request does next. It yields a float, the seconds to wait for a job to end, and is
-sent True if one ended in that time; or an output for the user; or, in the async client, what is to
-be awaited."""
+"""What a user's request does next. It yields the seconds to wait for a job to end, a float, and is
+sent True if one ended in that time; or it yields an output for the user; or, in the async client,
+what `on_round` returned, to be awaited."""
 
 
 class MethodCall(NamedTuple):

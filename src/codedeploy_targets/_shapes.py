@@ -16,7 +16,7 @@ _PYDANTIC = tuple(int(part) for part in VERSION.split(".")[:2])
 
 
 class _Signature:
-    """The signature of a class that is not complete: pydantic makes it when it completes one."""
+    """The signature of a class that is not complete: to ask for it completes the class."""
 
     def __get__(self, _: object, cls: type[BaseModel]) -> Any:
         cls.model_rebuild()
@@ -108,7 +108,7 @@ def check_structure(cls: type[Shape], value: Any, place: str) -> None:
 
 
 def writer(cls: type[Shape]) -> Callable[[Any], dict[str, Any]]:
-    """Return what makes boto3's dict of a structure: members that were set, as plain types."""
+    """Return a function that makes boto3's dict of a structure, of the members that were set."""
     to_python = SchemaSerializer(structure_schema(cls)).to_python
     # Without warnings, as a model that was made without validation may hold anything.
     return partial(to_python, by_alias=True, exclude_unset=True, exclude_none=True, warnings=False)

@@ -28,8 +28,8 @@ class Closed(Exception):  # noqa: N818 - no error: it ends what a closed request
 class _Event:
     """An event that any thread may set at any time, even while it sets or waits for it already.
 
-    `threading.Event` would block there. `SimpleQueue.get` blocks for ever, below Python 3.13, where
-    a signal's handler goes on after the time is up.
+    `threading.Event` would block there. Below Python 3.13, `SimpleQueue.get` blocks for ever if a
+    signal's handler still runs when the time is up.
     """
 
     def __init__(self) -> None:
@@ -138,7 +138,7 @@ class Run(RunBase):
             self._plan.close()
 
     def start(self, work: Work) -> Job:
-        """Do a job in a thread of its own; here, if the limit is 1 or none can be started."""
+        """Do a job in its own thread; in the caller's, if the limit is 1 or none can be started."""
         job = Job(self)
         self.running.add(job)
         do = partial(self._do, job, work, copy_context())

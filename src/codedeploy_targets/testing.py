@@ -51,15 +51,15 @@ def mock_deployment_targets() -> Iterator[MockDeploymentTargets]:
 class MockDeploymentTargets:
     """Sets what moto answers for deployments that its own CreateDeployment made, in any account.
 
-    One that moto does not have is a LookupError. One without targets has not started.
+    Its methods raise LookupError for any other. One has not started until it is given targets.
     """
 
     def put(self, deployment_id: str, targets: Iterable[DeploymentTarget]) -> None:
         """Give a deployment its targets, instead of those that it may have, in this order.
 
         The next round of a play replaces them. A target without a `deployment_id` gets it here. Of
-        an `UnknownTarget`, its `raw` is sent. One without a `target_id`, or with that of another,
-        is a ValueError.
+        an `UnknownTarget`, its `raw` is sent. Raises ValueError for a target without a `target_id`,
+        or with that of another.
         """
         _state(deployment_id).targets = _by_id(deployment_id, targets)
 
@@ -76,8 +76,8 @@ class MockDeploymentTargets:
     def play(self, deployment_id: str, rounds: Iterable[_Round]) -> None:
         """Let each GetDeployment from now on find the next of these rounds; the last one stays.
 
-        A round is a status or a DeploymentInfo, which replaces that of the round before, and its
-        targets, or `None` before it has started.
+        A round is a status or a DeploymentInfo, which replaces that of the round before, and the
+        deployment's targets: `None` if it has not started.
         """
         state = _state(deployment_id)
         state.rounds = [(told, _by_id(deployment_id, targets)) for told, targets in rounds]

@@ -1,4 +1,4 @@
-"""CodeDeploy in the protocol `smithy-rpc-v2-cbor`, as botocore's model of it names first."""
+"""CodeDeploy in the protocol `smithy-rpc-v2-cbor`, which botocore's newer models name first."""
 
 from __future__ import annotations
 

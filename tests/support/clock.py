@@ -1,4 +1,4 @@
-"""A clock that a test sets forward: where the library waits for a time, nothing has to."""
+"""A clock that a test sets forward, so that the library's waits take no time."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _allocate_lock = threading.Lock
 
 
 class Clock:
-    """Stands still, as a busy machine's would else run on, and is set forward by each pause."""
+    """Stands still, however busy the machine is; each pause sets it forward."""
 
     def __init__(self) -> None:
         self._time = _monotonic()
@@ -34,7 +34,7 @@ class Clock:
         self._time += seconds
 
     def pause(self, seconds: float) -> None:
-        """Pause once, or for a part of the pause that the last call of this began."""
+        """Set it forward. Calls with no `go_on` between them are parts of one pause."""
         self.set_forward(seconds)
         self._pauses[-1] += seconds
 
@@ -57,7 +57,7 @@ class Clock:
         clock = self
 
         class Lock:
-            """Python's own waits by the machine's clock, as this one does while a call is made."""
+            """Sets the clock forward in place of waiting; while a thread makes a call, it waits."""
 
             def __init__(self) -> None:
                 self._own = _allocate_lock()

@@ -131,7 +131,7 @@ class CommandLine:
             return file.read()
 
     def once_shown(self, text: str, answer: Any = None) -> Callable[[Any], Any]:
-        """Return an answer that comes once it has written a text: by default, as ever."""
+        """Return a function that waits until it has written a text, then returns the answer."""
 
         def wait(usual: Any) -> Any:
             for _wait in range(400):  # some four seconds

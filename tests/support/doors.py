@@ -96,7 +96,7 @@ def told(value: Any) -> Any:
 
 
 def assert_refused(door: str, answer: Any, says: str) -> None:
-    """Go through a door with what is refused: at once, with the place, and without a value."""
+    """Assert that a door refuses an answer at once, tells the place, and shows no value."""
     if door != "wire":
         with pytest.raises(ValueError, match=says) as no:
             DOORS[door](answer)

@@ -11,7 +11,7 @@ import botocore.session
 
 
 def write_model(data_path: Path, protocols: Sequence[str] = (), **members: dict[str, Any]) -> str:
-    """Write botocore's model with other protocols, other members of shapes; return `data_path`."""
+    """Write botocore's model with other protocols, members (None drops one); return `data_path`."""
     loader: Any = botocore.session.Session().get_component("data_loader")
     model = loader.load_service_model("codedeploy", "service-2")
     if protocols:
