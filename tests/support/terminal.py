@@ -45,9 +45,6 @@ class Terminal:
     def text(self) -> str:
         return "\n".join(self.rows)
 
-    def shows_cursor(self) -> bool:
-        return not self._screen.cursor.hidden
-
     def colours_of(self, text: str) -> set[str]:
         """Return the colours that a text on the screen has."""
         [(y, x)] = [
