@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from datetime import datetime, timezone
 from functools import cache, partial
-from typing import Any, Literal, get_args, get_origin
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
 from pydantic import VERSION, AwareDatetime, BaseModel, ValidationError
 from pydantic.alias_generators import to_camel
@@ -38,6 +38,10 @@ class Shape(
     """The base of all models: a structure of AWS's service model."""
 
     _aws_name = staticmethod(to_camel)  # AWS's name from an attribute's
+
+    if TYPE_CHECKING:  # else, mypy takes the model for a possible value of `model and model.name`
+
+        def __bool__(self) -> Literal[True]: ...
 
 
 @cache

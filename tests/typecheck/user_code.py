@@ -228,6 +228,7 @@ def members(
     if event.diagnostics is not None:
         assert_type(event.diagnostics.error_code, ct.LifecycleErrorCode | None)
         assert_type(event.diagnostics.log_tail, str | None)
+    assert_type(event.diagnostics and event.diagnostics.message, str | None)
     assert_type((task_set.identifier, task_set.desired_count), tuple[str | None, int | None])
     assert_type(task_set.target_group, ct.TargetGroupInfo | None)
     assert_type(task_set.task_set_label, ct.TargetLabel | None)
