@@ -211,7 +211,7 @@ def test_a_process_ends_in_order_while_its_threads_read() -> None:
 import json, time
 from support.endpoint import Response, canned, error
 from support.pages import ids
-from codedeploy_targets import DeploymentTargetsClient, _lock
+from codedeploy_targets import DeploymentTargetsClient
 events = [{"status": f"New{n}"} for n in range(40)]
 target = {"instanceTarget": {"targetId": "i-1", "lifecycleEvents": events}}
 body = json.dumps({"deploymentTargets": [target] * 25}).encode()
@@ -295,7 +295,7 @@ def test_a_process_ends_while_a_call_hangs() -> None:
 import sys
 from support.endpoint import boto3_client
 from support.pages import ids
-from codedeploy_targets import DeploymentTargetsClient, _lock
+from codedeploy_targets import DeploymentTargetsClient
 client = DeploymentTargetsClient(boto3_client(sys.argv[1]))
 try:
     client.batch_get_deployment_targets(deploymentId="d-1", targetIds=ids(100))
@@ -322,7 +322,7 @@ def test_a_call_while_python_finalizes_ends() -> None:
     script = """
 import sys
 from support.endpoint import boto3_client
-from codedeploy_targets import DeploymentTargetsClient, _lock
+from codedeploy_targets import DeploymentTargetsClient
 class Deployment:
     client = DeploymentTargetsClient(boto3_client(sys.argv[1]))
     def __del__(self):
@@ -358,7 +358,7 @@ def test_ctrl_c_leaves_no_lock_behind() -> None:
 import logging, os, random, signal, sys, threading, time
 from support.endpoint import Response, canned
 from support.pages import ids, instance, page
-from codedeploy_targets import DeploymentTargetsClient, _lock
+from codedeploy_targets import DeploymentTargetsClient
 def interrupt(*_):
     global is_armed
     if is_armed:
