@@ -65,19 +65,15 @@ def test_a_list_of_ids_may_be_changed_before_it_is_read(clients: Clients) -> Non
 
 @pytest.mark.parametrize("own", [True, False])
 def test_a_slow_consumer_holds_back_calls_and_ids(clients: Clients, *, own: bool) -> None:
-    all_three = threading.Barrier(3)
     read = []
-
-    def wait_for_three(_: str, params: dict[str, Any]) -> None:
-        if params["targetIds"][0] in ids(75):
-            all_three.wait(10)
 
     def produce() -> Iterator[str]:
         for target_id in ids(1_000):
             read.append(target_id)
             yield target_id
 
-    codedeploy = CodeDeploy(before=wait_for_three)
+    codedeploy = CodeDeploy()
+    codedeploy.gather(3)
     producer = clients.each(produce()) if own else produce()
     targets = clients.served(codedeploy, max_concurrency=3).iterate(producer)
     assert read == []
@@ -134,13 +130,8 @@ def test_ids_that_the_consumer_feeds_need_max_concurrency_1(clients: Clients) ->
 
 
 def test_the_listing_goes_no_further_than_the_calls_need(clients: Clients) -> None:
-    all_three = threading.Barrier(3)
-
-    def wait_for_three(operation: str, _: object) -> None:
-        if operation == READ:
-            all_three.wait(10)
-
-    codedeploy = CodeDeploy(before=wait_for_three, page_size=40)
+    codedeploy = CodeDeploy(page_size=40)
+    codedeploy.gather(3, READ)
     targets = clients.served(codedeploy, max_concurrency=3).iterate()
     assert next(targets).target_id == ids(1)[0]
     clients.pause(0.05)

@@ -108,9 +108,8 @@ def test_a_refusal_halves_the_calls_that_were_under_way(
 
 
 def test_listings_and_get_deployment_share_the_cap_which_goes(clients: Clients) -> None:
-    gate, overlap, all_eight = Gate(), threading.Event(), threading.Barrier(8)
-    before = lambda *_: overlap.is_set() and all_eight.wait(10)  # noqa: E731
-    codedeploy = CodeDeploy(throttle=gate, before=before)
+    gate = Gate()
+    codedeploy = CodeDeploy(throttle=gate)
     client = clients.capped(codedeploy, gate)
     hangs = [codedeploy.hang(LIST), codedeploy.hang(GET)]
     both = [client.iterate(), client.watch()]
@@ -124,7 +123,7 @@ def test_listings_and_get_deployment_share_the_cap_which_goes(clients: Clients) 
     for targets in both:
         clients.close(targets)
     client.batch_get(ids(1_000))
-    overlap.set()
+    codedeploy.gather(8)
     assert got(client.batch_get(ids(200)).deployment_targets) == ids(200)
 
 
@@ -256,28 +255,27 @@ def test_who_waits_for_the_place_of_a_call_that_hangs_gets_it_when_that_request_
 
 
 def test_another_process_has_no_cap(clients: Clients, monkeypatch: pytest.MonkeyPatch) -> None:
-    gate, overlap, both = Gate(), threading.Event(), threading.Barrier(2)
-    codedeploy = CodeDeploy(
-        throttle=gate, before=lambda *_: overlap.is_set() and both.wait(10) and None
-    )
+    gate = Gate()
+    codedeploy = CodeDeploy(throttle=gate)
     client = clients.capped(codedeploy, gate)
     monkeypatch.setattr(os, "getpid", lambda: -1)
-    overlap.set()
+    codedeploy.gather(2)
     assert got(client.batch_get(ids(50)).deployment_targets) == ids(50)
 
 
 # Since Python 3.12, a fork beside pytest-xdist's own thread is warned of.
 @pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
 def test_a_forked_process_starts_without_a_cap() -> None:
-    gate, both = Gate(), threading.Barrier(2)
+    gate = Gate()
     with Clients() as clients:
-        codedeploy = CodeDeploy(throttle=gate, before=lambda *_: gate.is_open and both.wait(10))
+        codedeploy = CodeDeploy(throttle=gate)
         codedeploy.gather(4)
         client = clients.canned(codedeploy, retries={"total_max_attempts": 1})
         with pytest.raises(client.exceptions.ClientError, match="ThrottlingException"):
             client.batch_get(ids(100))
         clients.no_thread_is_left()
         gate.is_open = True
+        codedeploy.gather(2)
         child = os.fork()
         if child == 0:
             try:

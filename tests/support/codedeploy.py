@@ -211,10 +211,15 @@ class CodeDeploy:
         self._before.append(before)
         return hang
 
-    def gather(self, calls: int) -> None:
-        """Let the next calls wait for each other, until there are so many."""
+    def gather(self, calls: int, operation: str | None = None) -> None:
+        """Let the next calls, of an operation or of any, wait until there are so many."""
         arrived, left = threading.Barrier(calls), threading.Semaphore(calls)
-        self._before.append(lambda *_: left.acquire(blocking=False) and arrived.wait(PATIENCE))
+
+        def before(name: str, _: object) -> None:
+            if operation in (None, name) and left.acquire(blocking=False):
+                arrived.wait(PATIENCE)
+
+        self._before.append(before)
 
     def method(self, operation: str) -> Callable[..., Any]:
         """Return a function that answers as boto3's method does, for a mock."""
