@@ -77,20 +77,6 @@ def test_calls_overlap_after_a_pause(clients: Clients) -> None:
         assert len(list(itertools.islice(targets, 49))) == 49
 
 
-def test_what_is_ready_is_yielded_before_more_is_read(clients: Clients) -> None:
-    read = []
-
-    def produce() -> Iterator[str]:
-        for target_id in ids(1000):
-            read.append(target_id)
-            if len(read) == 26:
-                clients.no_thread_is_left()  # the first batch is there
-            yield target_id
-
-    assert next(clients.canned(CodeDeploy()).iterate(produce())).target_id == ids(1)[0]
-    assert len(read) <= 50
-
-
 def test_ids_that_close_their_stream_end_it_though_targets_are_ready(clients: Clients) -> None:
     def produce() -> Iterator[str]:
         yield from ids(25)
