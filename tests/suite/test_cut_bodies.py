@@ -135,11 +135,6 @@ def test_it_is_the_same_over_http(clients: Clients, operation: str, mode: str) -
     assert refused.value.body == CUT.body
 
 
-def test_the_metadata_counts_the_attempts(clients: Clients) -> None:
-    (metadata,) = clients.canned(answering(READ, cut_short)).batch_get(["i-1"]).response_metadata
-    assert (metadata.http_status_code, metadata.retry_attempts) == (200, 1)
-
-
 def test_a_later_page_of_a_listing_is_as_good_as_the_first(clients: Clients) -> None:
     codedeploy = answering(LIST, None, cut_short, None, None, CUT, CUT, page_size=1)
     retries = {"mode": "standard", "total_max_attempts": 2}

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 from support.clients import Clients
-from support.codedeploy import GET, CodeDeploy, Step, cut_short
+from support.codedeploy import GET, CodeDeploy, Step
 from support.endpoint import Response, canned, error
 from support.strategies import DEPLOYMENT, attribute, values
 
@@ -67,17 +67,6 @@ def test_what_is_no_answer_is_a_value_error_that_shows_no_value(other: Any) -> N
         ct.DeploymentInfo.from_boto3(other)
     assert not isinstance(refused.value, ValidationError)
     assert "hunter2" not in str(refused.value)
-
-
-@pytest.mark.usefixtures("retry_at_once")
-def test_an_answer_that_is_cut_is_retried_and_then_refused(clients: Clients) -> None:
-    codedeploy = CodeDeploy(Step("Ready"), instead={GET: [cut_short] * 5})
-    get = clients.canned(codedeploy, retries={"total_max_attempts": 3}).typed.get_deployment
-    with pytest.raises(ct.InvalidResponseError, match="response to GetDeployment") as refused:
-        clients.finish_alone(get(**REQUEST))
-    assert (refused.value.deployment_id, refused.value.target_ids) == ("d-1", [])
-    assert clients.finish_alone(get(**REQUEST)).status == "Ready"
-    assert len(codedeploy.calls) == 6
 
 
 @pytest.mark.parametrize(
