@@ -322,7 +322,7 @@ class AsyncClients(Clients):
         return lambda: self.finish(asyncio.wait_for(task, PATIENCE))
 
     def close(self, targets: Any) -> None:
-        self.finish(targets.aclose())
+        self.finish(asyncio.wait_for(targets.aclose(), PATIENCE))
 
     async def each(self, items: Iterable[Any]) -> Any:
         for item in items:
