@@ -1,8 +1,10 @@
-"""How a watch waits and ends: at a timeout, closed, interrupted, with its process."""
+"""How a watch waits and ends: at a timeout, interrupted, with its process.
+
+How it is closed, `test_closing.py` shows.
+"""
 
 from __future__ import annotations
 
-import asyncio
 import signal
 import subprocess
 import sys
@@ -16,7 +18,7 @@ from typing import Any
 import pytest
 from support.clients import Clients
 from support.clock import Clock
-from support.codedeploy import GET, LIST, LONG, MISSING, PATIENCE, READ, CodeDeploy, Gate, Step
+from support.codedeploy import GET, LIST, MISSING, PATIENCE, READ, CodeDeploy, Gate, Step
 from support.endpoint import Response, error, serve, unanswered
 from support.pages import fleet, ids, target
 
@@ -140,25 +142,6 @@ def test_a_call_that_hangs_is_left_when_the_time_is_up(clients: Clients, operati
     with pytest.raises(TimeoutError, match="is not over after"):
         next(clients.served(codedeploy).watch(timeout=0.3))
     hang.let_go()
-
-
-# Nothing is left behind: the iterators and the fixture `clients` assert that no task or thread is.
-
-
-def test_closing_it_elsewhere_ends_it_where_it_waits(clients: Clients) -> None:
-    codedeploy = CodeDeploy(NOT_OVER)
-    tasks: set[Any] = set()
-
-    def close_elsewhere(_: object) -> None:
-        if hasattr(watch, "aclose"):
-            tasks.add(asyncio.ensure_future(watch.aclose()))
-        else:
-            threading.Thread(target=watch.close).start()
-
-    watch = clients.canned(codedeploy).watch(delay=LONG, on_round=close_elsewhere)
-    assert list(watch) == RUNNING
-    watch.close()
-    assert (list(watch), len(codedeploy.rounds())) == ([], 1)
 
 
 FOLLOW = {
