@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import enum
+import itertools
 import logging
 import threading
+from collections.abc import Iterator
 from contextvars import ContextVar
 from typing import Any
 
@@ -139,15 +141,18 @@ def test_wrong_ids_are_refused_before_any_call(clients: Clients, wrong: Any) -> 
         client.iterate(wrong)
 
 
-def test_wrong_ids_of_an_iterator_are_refused_where_they_are_read(clients: Clients) -> None:
-    client = clients.canned(unanswered)
-    for target_ids in clients.iterables(["i-1", "i-1", 5]):
-        place = 1 if isinstance(target_ids, dict) else 2
-        with pytest.raises(TypeError, match=rf"targetIds\[{place}\] must be a str, not int"):
-            client.batch_get(target_ids)
-    for target_ids in clients.iterables(["i-1", 5]):
-        with pytest.raises(TypeError, match=r"targetIds\[1\] must be a str, not int"):
-            list(client.iterate(target_ids))
+def test_wrong_ids_of_an_iterator_are_refused_before_more_is_read(clients: Clients) -> None:
+    def produce() -> Iterator[Any]:
+        yield from wrong
+        raise AssertionError("it was read on")
+
+    client, wrong = clients.canned(unanswered), ["i-1", "i-1", 5]
+    for read in (client.batch_get, lambda target_ids: list(client.iterate(target_ids))):
+        read_on = [produce(), clients.each(produce())]
+        for target_ids in itertools.chain(clients.iterables(wrong), read_on):
+            place = 1 if isinstance(target_ids, dict) else 2
+            with pytest.raises(TypeError, match=rf"targetIds\[{place}\] must be a str, not int"):
+                read(target_ids)
     with pytest.raises(TypeError, match="targetIds must be an iterable of str, not NoneType"):
         client.batch_get(None)
 

@@ -269,18 +269,6 @@ def test_the_error_of_the_ids_comes_after_the_targets_before_it(
         client.batch_get(produce())
 
 
-def test_what_is_no_id_is_refused_before_more_is_read(clients: Clients) -> None:
-    def produce() -> Iterator[Any]:
-        yield from [*ids(1), None]
-        raise AssertionError("it was read on")
-
-    client = clients.canned(unanswered)
-    for read in (client.batch_get, lambda producer: next(client.iterate(producer))):
-        for producer in (produce(), clients.each(produce())):
-            with pytest.raises(TypeError, match=r"targetIds\[1\] must be a str, not NoneType"):
-                read(producer)
-
-
 def test_a_generator_of_ids_ends_with_its_stream(clients: Clients) -> None:
     def produce() -> Iterator[str]:
         try:
