@@ -6,6 +6,7 @@ The fixture `clients` asserts at the end of each test that no thread or task is 
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import threading
 import time
@@ -105,6 +106,24 @@ def test_an_iterator_is_a_context_manager(clients: Clients) -> None:
             assert entered is targets
             assert next(entered).target_id == ids(1)[0]
         assert list(targets) == []
+
+
+@pytest.mark.parametrize("in_a_cycle", [True, False])
+def test_an_iterator_that_is_given_up_is_closed_without_a_word(
+    clients: Clients, *, in_a_cycle: bool
+) -> None:
+    codedeploy = CodeDeploy(known=25)
+    hang = codedeploy.hang(READ, ids(26)[-1])
+    targets = clients.served(codedeploy).iterate(ids(50), skip_missing=True)
+    next(targets)
+    clients.wait_until(lambda: len(codedeploy.batches) == 2)
+    held = [targets]
+    held += [held] if in_a_cycle else []
+    del held, targets
+    gc.collect()
+    hang.let_go()
+    clients.wait_until(lambda: not clients.under_way())
+    assert len(codedeploy.batches) == 2  # the second is refused, and not split any more
 
 
 @pytest.mark.usefixtures("interruptible")

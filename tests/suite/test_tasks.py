@@ -7,7 +7,6 @@ reported to the loop, which is in asyncio's debug mode.
 from __future__ import annotations
 
 import asyncio
-import gc
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextvars import ContextVar
@@ -372,19 +371,6 @@ def test_cancelling_every_other_task_before_it_began_ends_the_caller(clients: As
 
     client = clients.canned(unanswered).typed
     clients.finish_alone(body())
-
-
-@pytest.mark.parametrize("in_a_cycle", [True, False])
-def test_an_iterator_that_is_given_up_is_closed_without_a_word(
-    clients: AsyncClients, *, in_a_cycle: bool
-) -> None:
-    targets = clients.served(CodeDeploy(), max_concurrency=1).iterate()
-    next(targets)
-    held = [targets]
-    held += [held] if in_a_cycle else []
-    del held, targets
-    gc.collect()
-    clients.wait_until(lambda: not clients.tasks())
 
 
 @pytest.mark.parametrize("held", ["an iterator", "a watch", "a watch that waits"])

@@ -92,16 +92,6 @@ def test_ids_that_close_their_stream_end_it_though_targets_are_ready(clients: Cl
     assert len(codedeploy.batches) == 1
 
 
-def test_an_iterator_that_is_given_up_leaves_no_thread(clients: Clients) -> None:
-    codedeploy = CodeDeploy()
-    targets = clients.canned(codedeploy).iterate()
-    next(targets)
-    del targets
-    gc.collect()
-    clients.no_thread_is_left()
-    assert 1 <= len(codedeploy.batches) <= 8
-
-
 @pytest.mark.parametrize("listed", [True, False])
 def test_an_iterator_may_be_collected_by_one_of_its_own_threads(
     clients: Clients, *, listed: bool
