@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from botocore import xform_name
-from support.clients import Clients
+from support.clients import Clients, base_of
 from support.codedeploy import OPERATIONS, READ, CodeDeploy
 
 WHAT_TO_DO = "see how a call's body can be had before it is parsed, and change _call.py"
@@ -25,7 +25,7 @@ EVENTS = {
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_events_go_through_the_emitter_of_the_endpoint(clients: Clients, operation: str) -> None:
     client = clients.canned(CodeDeploy(known=["a"]))
-    library = type(client.wrapped).__mro__[1].__module__.partition(".")[0]
+    library = base_of(client.wrapped).__module__.partition(".")[0]
     endpoint = vars(client.wrapped).get("_endpoint")
     assert endpoint is not None, f"{library}'s clients have no _endpoint: {WHAT_TO_DO}"
     emitter = vars(endpoint).get("_event_emitter")

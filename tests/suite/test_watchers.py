@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from botocore.client import BaseClient
 from botocore.exceptions import ClientError
-from support.clients import Clients, got, subclass
+from support.clients import Clients, base_of, got, subclass
 from support.codedeploy import LIST, READ, CodeDeploy, Step, cut_short
 from support.endpoint import Response, canned
 from support.pages import ids, instance, page
@@ -78,11 +78,6 @@ class Watchers:
             make = wrapt.FunctionWrapper(own, lambda _, self, args, kw: plain(self, *args, **kw))
         self._monkeypatch.setattr(cls, name, make)
         return wrapped
-
-
-def base_of(wrapped: Any) -> Any:
-    """Return botocore's class of clients, or aiobotocore's."""
-    return type(wrapped).__mro__[1]
 
 
 @pytest.fixture(params=[*HANDLERS, *WRAPPERS])

@@ -437,6 +437,11 @@ def _aiobotocore_session(data_path: str | None) -> Any:
     return session
 
 
+def base_of(wrapped: Any) -> Any:
+    """Return botocore's class of clients, or aiobotocore's."""
+    return type(wrapped).__mro__[1]
+
+
 def subclass(wrapped: Any, methods: Mapping[str, Any] = {}, *bases: type, **options: Any) -> Any:
     """Return a copy of a client, of a class that overrides some of its methods."""
     own: Any = object.__new__(type("Mine", (*bases, type(wrapped)), {**methods}, **options))
