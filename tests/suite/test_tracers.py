@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 from botocore.history import BaseHistoryHandler, get_global_history_recorder
-from support.clients import AsyncClients, Clients, aiobotocore_client, got
+from support.clients import AsyncClients, Clients, aiobotocore_client, base_of, got
 from support.codedeploy import GET, READ, THROTTLED, CodeDeploy, Step, cut_short
 from support.endpoint import boto3_client, serve
 from support.pages import fleet, ids, instance, target
@@ -140,7 +140,9 @@ def test_a_tracer_gets_spans_with_their_parents_and_no_error_that_is_handled(
     run_python(__file__, what.__name__, env={**os.environ, **dict.fromkeys(datadog, "false")})
 
 
-def test_opentelemetry_s_spans_have_the_caller_s_as_their_parent(clients: Clients) -> None:
+def test_opentelemetry_s_spans_have_the_caller_s_as_their_parent_and_its_hook_gets_the_targets(
+    clients: Clients,
+) -> None:
     botocore = pytest.importorskip("opentelemetry.instrumentation.botocore")
     sdk = pytest.importorskip("opentelemetry.sdk.trace")
     export = pytest.importorskip("opentelemetry.sdk.trace.export.in_memory_span_exporter")
@@ -149,16 +151,21 @@ def test_opentelemetry_s_spans_have_the_caller_s_as_their_parent(clients: Client
     provider.add_span_processor(sdk.export.SimpleSpanProcessor(spans))
     kind = "Aiobotocore" if isinstance(clients, AsyncClients) else "Botocore"
     instrumentor = getattr(botocore, f"{kind}Instrumentor")()
-    instrumentor.instrument(tracer_provider=provider)
+    served, client = clients.served(CodeDeploy(known=200)), clients.canned(CodeDeploy(STEP))
+    plain, hooked = client.call("batch_get_deployment_targets", **REQUEST), list[Any]()
+    hook = {"response_hook": lambda *args: hooked.append(args[2:])}
+    instrumentor.instrument(tracer_provider=provider, **hook)
     try:
-        client = clients.served(CodeDeploy(known=200))
         with provider.get_tracer("test").start_as_current_span("caller") as caller:
-            client.batch_get(ids(200))
-            list(client.iterate())
+            served.batch_get(ids(200))
+            list(served.iterate())
+            output = client.batch_get(WANTED)
     finally:
         instrumentor.uninstrument()
     parents = [each.parent for each in spans.get_finished_spans() if each.parent]
-    assert parents == [caller.get_span_context()] * (8 + 2 + 8)
+    assert parents == [caller.get_span_context()] * (8 + 2 + 8 + 1)
+    assert (len(hooked), hooked[-1]) == (len(parents), (READ, plain))
+    assert output.deployment_targets[1].target_id == "m-1"
 
 
 def test_x_ray_counts_the_targets(clients: Clients, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -166,7 +173,7 @@ def test_x_ray_counts_the_targets(clients: Clients, monkeypatch: pytest.MonkeyPa
     utils = importlib.import_module("aws_xray_sdk.ext.boto_utils")
     step = Step("Succeeded", [*fleet(a="Failed", b="Failed"), UNKNOWN])
     client = clients.canned(CodeDeploy(step))
-    base = type(client.wrapped).__mro__[1]
+    base = base_of(client.wrapped)
     library = base.__module__.partition(".")[0]
     # X-Ray cannot undo its patch: pytest does.
     for each in (base, type(vars(client.wrapped)["_endpoint"])):
@@ -184,10 +191,6 @@ def test_x_ray_counts_the_targets(clients: Clients, monkeypatch: pytest.MonkeyPa
     recorder.clear_trace_entities()  # without sending them
     assert [(each.aws["operation"], each.aws["n"]) for each in segment.subsegments] == [(READ, 3)]
     assert got(output.deployment_targets) == ["a", "m-1", "b"]
-
-
-if __name__ == "__main__":
-    {"trace": trace, "report": report, "measure": measure}[sys.argv[1]]()
 
 
 def test_botocore_s_history_records_the_targets(clients: Clients) -> None:
@@ -225,17 +228,5 @@ def test_placebo_records_and_replays_a_deployment(clients: Clients, tmp_path: Pa
     assert len(replayed) == len(recorded) == len(known) + 1 == 4
 
 
-def test_opentelemetry_s_response_hook_gets_the_targets(clients: Clients) -> None:
-    opentelemetry = pytest.importorskip("opentelemetry.instrumentation.botocore")
-    kind = "Aiobotocore" if isinstance(clients, AsyncClients) else "Botocore"
-    instrumentor = getattr(opentelemetry, f"{kind}Instrumentor")()
-    client = clients.canned(CodeDeploy(STEP))
-    plain = client.call("batch_get_deployment_targets", **REQUEST)
-    hooked = []
-    instrumentor.instrument(response_hook=lambda *args: hooked.append(args[2:]))
-    try:
-        output = client.batch_get(WANTED)
-    finally:
-        instrumentor.uninstrument()
-    assert hooked == [(READ, plain)]
-    assert output.deployment_targets[1].target_id == "m-1"
+if __name__ == "__main__":
+    {"trace": trace, "report": report, "measure": measure}[sys.argv[1]]()
