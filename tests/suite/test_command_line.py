@@ -25,7 +25,6 @@ from support.endpoint import Response, error
 from support.mock_aws import MOTO_ACCOUNT, client_of, deploy
 from support.pages import ids, target
 
-from codedeploy_targets.__main__ import main
 from codedeploy_targets.testing import mock_deployment_targets
 
 Answers = Callable[[], CodeDeploy]
@@ -323,52 +322,37 @@ def test_a_reader_that_goes_away_brings_no_traceback(
     (["--until", "InProgress", "--json"], 0),
 ])  # fmt: skip
 def test_a_reader_that_has_gone_takes_nothing_from_what_is_known(
-    cli: CommandLine, options: list[str], status: int, monkeypatch: pytest.MonkeyPatch
+    cli: CommandLine, options: list[str], status: int
 ) -> None:
     cli.answer = CodeDeploy(RUNNING)
-    for name, value in cli.env.items():
-        monkeypatch.setenv(name, value)
     read_end, write_end = os.pipe()
     os.close(read_end)
     with os.fdopen(write_end, "w", encoding="utf-8") as gone:
-        monkeypatch.setattr(sys, "stdout", gone)
-        assert main(["d-1", *options]) == status
+        assert cli.main("d-1", *options, stdout=gone) == status
 
 
 @full_disk
-def test_a_full_disk_is_one_line_and_no_other_status(
-    cli: CommandLine, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_full_disk_is_one_line_and_no_other_status(cli: CommandLine) -> None:
     cli.answer = CodeDeploy(RUNNING)
     told = "codedeploy-targets: [Errno 28] No space left on device.\n"
     with Path("/dev/full").open("w", encoding="utf-8") as full:
         assert cli.run("d-1", stdout=full) == Ended(2, "", told)
         assert cli.run("d-1", "--timeout", "0", stderr=full).status == 124
-    for name, value in cli.env.items():
-        monkeypatch.setenv(name, value)
     # In this process, too, which mutmut sees.
     cases = [("stdout", [], "InProgress", 2), ("stderr", ["--timeout", "0"], "InProgress", 124)]
     # What cannot be told of a success is no success, but a failure stays one.
     cases += [("stdout", [], "Succeeded", 2), ("stdout", [], "Failed", 1)]
     for stream, options, state, status in cases:
         cli.answer = CodeDeploy(replace(RUNNING, status=state))
-        with Path("/dev/full").open("w", encoding="utf-8") as full, monkeypatch.context() as here:
-            here.setattr(sys, stream, full)
-            assert main(["d-1", *options]) == status
+        with Path("/dev/full").open("w", encoding="utf-8") as full:
+            assert cli.main("d-1", *options, **{stream: full}) == status
 
 
 @pytest.mark.parametrize(("closed", "stream"), [(1, "stdout"), (2, "stderr")])
-def test_a_stream_may_be_closed(
-    cli: CommandLine, closed: int, stream: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_stream_may_be_closed(cli: CommandLine, closed: int, stream: str) -> None:
     cli.answer = CodeDeploy(SUCCESS)
-    for name, value in cli.env.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setattr(sys, stream, None)
-    assert main(["d-1"]) == 0
-    getattr(sys, stream).close()
-    monkeypatch.setattr(sys, stream, StringIO())  # which is as bare as a notebook's
-    assert main(["d-1"]) == 0
+    for other in (None, StringIO()):  # which is as bare as a notebook's
+        assert cli.main("d-1", **{stream: other}) == 0
     warn = "PYTHONWARNDEFAULTENCODING=1 PYTHONWARNINGS=error::EncodingWarning"
     shell = ["sh", "-c", f'{warn} exec "$0" "$@" {closed}>&-', *PROGRAM]
     assert cli.run("d-1", program=shell).status == 0

@@ -166,6 +166,14 @@ class CommandLine:
                 status = int(exit_.code or 0)
         return Ended(status, self.stdout, err.read_text(encoding="utf-8"))
 
+    def main(self, *args: str, **streams: Any) -> int:
+        """Run it in this process with other streams, or none; return its exit status."""
+        with patch.dict(os.environ, self.env, clear=True), patch.multiple(sys, **streams):
+            status = main([*args])
+            for name in [name for name, stream in streams.items() if stream is None]:
+                getattr(sys, name).close()  # what it has opened instead
+        return status
+
     @contextmanager
     def terminal(
         self, *args: str, size: tuple[int, int] = (24, 100), program: Sequence[str] = PROGRAM
