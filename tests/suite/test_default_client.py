@@ -21,6 +21,7 @@ from support.codedeploy import CodeDeploy
 from support.endpoint import serve
 from support.pages import ids
 from support.processes import run_python
+from support.service_model import write_model
 
 from codedeploy_targets import DeploymentTargetsClient
 from codedeploy_targets.__main__ import _IMPATIENT
@@ -38,18 +39,6 @@ def settings(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
-
-
-def write_model(folder: Path, name: str, *, zipped: bool = False) -> None:
-    """Write botocore's own model of CodeDeploy into a folder, with another full name."""
-    model = Loader().load_service_model("codedeploy", "service-2")
-    text = json.dumps({**model, "metadata": {**model["metadata"], "serviceFullName": name}})
-    path = folder / MODEL
-    path.parent.mkdir(parents=True)
-    if zipped:
-        path.with_suffix(".json.gz").write_bytes(gzip.compress(text.encode()))
-    else:
-        path.write_text(text, encoding="utf-8")
 
 
 def full_name(**environment: str) -> str:
@@ -75,14 +64,17 @@ def test_botocore_s_slow_loader_reads_no_file(monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.mark.parametrize("zipped", [True, False])
 def test_a_model_in_aws_data_path_counts(tmp_path: Path, zipped: bool) -> None:  # noqa: FBT001
-    write_model(tmp_path / "data", "Mine", zipped=zipped)
+    path = Path(write_model(tmp_path / "data", full_name="Mine"), MODEL)
+    if zipped:
+        path.with_suffix(".json.gz").write_bytes(gzip.compress(path.read_bytes()))
+        path.unlink()
     paths = os.pathsep.join([str(tmp_path / "other"), "$MODELS"])
     assert full_name(AWS_DATA_PATH=paths, MODELS=str(tmp_path / "data")) == "Mine"
 
 
 def test_a_model_in_the_home_folder_counts(tmp_path: Path) -> None:
     assert full_name(HOME=str(tmp_path)) == "AWS CodeDeploy"  # botocore's own
-    write_model(tmp_path / ".aws" / "models", "At home")
+    write_model(tmp_path / ".aws" / "models", full_name="At home")
     assert full_name(HOME=str(tmp_path)) == "At home"
     # A name that is too long fails in any user's process, as another user's folder does in most.
     assert full_name(HOME=str(tmp_path / ("home" * 100))) == "AWS CodeDeploy"

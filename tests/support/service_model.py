@@ -10,12 +10,16 @@ from typing import Any
 import botocore.session
 
 
-def write_model(data_path: Path, protocols: Sequence[str] = (), **members: dict[str, Any]) -> str:
-    """Write botocore's model with other protocols, members (None drops one); return `data_path`."""
+def write_model(
+    data_path: Path, protocols: Sequence[str] = (), full_name: str = "", **members: dict[str, Any]
+) -> str:
+    """Write botocore's model with what is given (None drops a member); return `data_path`."""
     loader: Any = botocore.session.Session().get_component("data_loader")
     model = loader.load_service_model("codedeploy", "service-2")
     if protocols:
         model["metadata"] |= {"protocol": protocols[0], "protocols": protocols}
+    if full_name:
+        model["metadata"]["serviceFullName"] = full_name
     for name, shapes in members.items():
         structure = model["shapes"].setdefault(name, {"type": "structure", "members": {}})
         changed = {member: shape and {"shape": shape} for member, shape in shapes.items()}
