@@ -13,6 +13,8 @@ from botocore.utils import parse_to_aware_datetime
 from hypothesis import given
 from pydantic_core import TzInfo
 from support import doors
+from support.clients import Clients, got
+from support.codedeploy import LIST, CodeDeploy
 from support.doors import CONFIDENTIAL, GOOD, MARS, UNKNOWN, each_door, page_of, read_one
 from support.endpoint import Response, canned
 from support.models import EPOCH, MOMENT, any_target
@@ -365,11 +367,10 @@ def test_a_listing_is_read_as_strictly_and_as_leniently(body: bytes) -> None:
 
 @pytest.mark.usefixtures("retry_at_once")
 @pytest.mark.parametrize("target_id", [b"i-\xe9", b"i-\\ud83d"])
-def test_a_listing_changes_no_id(target_id: bytes) -> None:
-    garbled = b'{"targetIds": ["i-1", "%b"]}' % target_id
-    answers = [garbled, b'{"targetIds": ["i-1"]}', page([GOOD]), *[garbled] * 5]
-    client = DeploymentTargetsClient(canned(lambda *_: Response(answers.pop(0))))
-    (got,) = client.iter_deployment_targets(deploymentId="d-1")
-    assert got.target_id == "i-1"
+def test_a_listing_changes_no_id(clients: Clients, target_id: bytes) -> None:
+    garbled = Response(b'{"targetIds": ["i-1", "%b"]}' % target_id)
+    codedeploy = CodeDeploy(known=["i-1"], instead={LIST: [garbled, None, *[garbled] * 5]})
+    client = clients.canned(codedeploy)
+    assert got(client.iterate()) == ["i-1"]
     with pytest.raises(InvalidResponseError, match=r": an id is not UTF-8 \("):
-        next(client.iter_deployment_targets(deploymentId="d-1"))
+        next(client.iterate())
