@@ -99,12 +99,14 @@ def test_close_ends_who_reads_ids_at_the_next_of_them(number: int) -> None:
     assert len(read) == number
 
 
-def test_an_iterator_is_a_context_manager(clients: Clients) -> None:
+def test_an_iterator_is_a_context_manager_and_may_be_closed_twice(clients: Clients) -> None:
     client = clients.served(CodeDeploy())
-    for targets in (client.iterate(), client.iterate(iter(ids(100))), client.watch(delay=LONG)):
+    given = (None, ids(1_000), iter(ids(1_000)), clients.each(ids(1_000)))
+    for targets in (*map(client.iterate, given), client.watch(delay=LONG)):
         with targets as entered:
             assert entered is targets
             assert next(entered).target_id == ids(1)[0]
+        targets.close()  # for the async client, this asserts that no task is left
         assert list(targets) == []
 
 

@@ -162,19 +162,6 @@ def test_a_job_that_just_ended_ends_no_stream(
         assert got(client.iterate(target_ids)) == ids(200)
 
 
-@pytest.mark.parametrize("given", ["nothing", "a list", "an iterator"])
-def test_closing_the_iterator_ends_it(clients: Clients, given: str) -> None:
-    codedeploy = CodeDeploy()
-    target_ids = {"nothing": None, "a list": ids(1000), "an iterator": clients.each(ids(1000))}
-    targets = clients.served(codedeploy).iterate(target_ids.pop(given))
-    next(targets)
-    targets.close()  # for the async client, this asserts that no task is left
-    targets.close()
-    assert list(targets) == []
-    clients.no_thread_is_left()
-    assert 1 <= len(codedeploy.batches) <= 8
-
-
 @pytest.mark.parametrize("how", ["batch_get", "iterate"])
 @pytest.mark.parametrize("refused", [0, 2])
 def test_the_first_failed_batch_is_raised_after_the_targets_before_it_and_ends_the_others(
