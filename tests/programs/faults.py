@@ -23,8 +23,9 @@ from urllib.request import Request, urlopen
 
 from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionError
 from support.clients import AsyncClients, Client, Clients
+from support.codedeploy import wait_until
 from support.endpoint import boto3_client
-from support.loopback import answer, loopback, wait_until
+from support.loopback import answer, loopback
 from support.pages import ids
 
 from codedeploy_targets import BatchGetDeploymentTargetsOutput as Output
@@ -71,7 +72,7 @@ def microburst(upstream: str) -> Iterator[str]:
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as proxy:  # noqa: S603
         try:
             # Its first call takes it seconds, longer than the clients here wait for an answer.
-            wait_until(answers, "microburst does not start")
+            wait_until(answers, seconds=30)
             yield url
         finally:
             proxy.terminate()
@@ -113,7 +114,7 @@ def try_fault(name: str, url: str, mode: str) -> None:
             seen = Counter(outcome(client) for _ in range(CALLS))
             counts = [seen[key] for key in ("whole", "refused", "altered", "short")]
             if kind == "sync":
-                wait_until(lambda: threading.active_count() <= before, "a thread stays")
+                wait_until(lambda: threading.active_count() <= before, seconds=30)
             row(name, mode, kind, CALLS, *counts)
         assert seen["short"] == 0
         assert seen["altered"] == 0 or name == "flipped bytes"

@@ -19,8 +19,9 @@ from types import SimpleNamespace
 from typing import Any
 
 from support.clients import aiobotocore_client, got
+from support.codedeploy import wait_until
 from support.endpoint import boto3_client
-from support.loopback import loopback, wait_until
+from support.loopback import loopback
 from support.pages import ids, instance
 
 from codedeploy_targets import DeploymentTarget, DeploymentTargetsClient
@@ -186,7 +187,7 @@ def give_up(url: str) -> None:
     for function in (fork, stop_half_way, fail_in_the_loop, forget):
         for _ in range(20):
             function(client)
-        wait_until(lambda: threading.active_count() <= before, "a thread stays")
+        wait_until(lambda: threading.active_count() <= before, seconds=30)
         print(f"{function.__name__}: 20 times, nothing stays")
 
 

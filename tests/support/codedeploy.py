@@ -35,10 +35,14 @@ MISSING = "DeploymentTargetDoesNotExistException"
 THROTTLED = error("ThrottlingException")
 
 
-def wait_until(condition: Callable[[], bool], pause: Callable[[float], None] = time.sleep) -> None:
-    deadline = time.monotonic() + PATIENCE
+def wait_until(
+    condition: Callable[[], bool],
+    pause: Callable[[float], None] = time.sleep,
+    seconds: float = PATIENCE,
+) -> None:
+    deadline = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < deadline, f"it did not come about in {PATIENCE} seconds"
+        assert time.monotonic() < deadline, f"it did not come about in {seconds} seconds"
         pause(0.005)
 
 

@@ -10,8 +10,7 @@ import asyncio
 import json
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache, partial
 from pathlib import Path
@@ -34,13 +33,6 @@ def loopback(seconds: float = 0) -> Iterator[str]:
             yield server.stdout.readline().strip()
         finally:
             server.terminate()
-
-
-def wait_until(condition: Callable[[], bool], otherwise: str) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline, otherwise
-        time.sleep(0.01)
 
 
 @lru_cache(maxsize=100)  # what is asked for again and again need not be made anew
