@@ -8,19 +8,12 @@ from support.clients import Clients, MakeClient
 from support.codedeploy import OPERATIONS, CodeDeploy
 from support.endpoint import error, serve, unanswered
 from support.pages import ids
+from support.strategies import OPERATION
 
 from codedeploy_targets import InvalidResponseError
 
-CODES = [
-    "InvalidDeploymentIdException", "DeploymentIdRequiredException",
-    "DeploymentDoesNotExistException", "DeploymentNotStartedException",
-    "DeploymentTargetIdRequiredException", "InvalidDeploymentTargetIdException",
-    "DeploymentTargetDoesNotExistException", "DeploymentTargetListSizeExceededException",
-    "InstanceDoesNotExistException",
-]  # fmt: skip
 
-
-@pytest.mark.parametrize("code", CODES)
+@pytest.mark.parametrize("code", [shape.name for shape in OPERATION.error_shapes])
 @pytest.mark.parametrize("namespace", ["", "com.amazonaws.codedeploy#"])
 def test_an_error_of_the_operation_is_botocore_s_own(
     make_client: MakeClient, namespace: str, code: str
