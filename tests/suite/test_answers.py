@@ -58,7 +58,7 @@ def test_the_payload_tells_the_type(door: str, kind: str, member: str, label: st
 
 @each_door
 @each_type
-def test_a_label_without_its_payload(door: str, kind: str, member: str) -> None:
+def test_a_label_without_its_payload_is_an_empty_target(door: str, kind: str, member: str) -> None:
     envelope: dict[str, Any] = {"deploymentTargetType": kind}
     for whole in (envelope, {**envelope, member: {}}):
         target = read_one(door, whole)
@@ -71,7 +71,9 @@ def test_a_label_without_its_payload(door: str, kind: str, member: str) -> None:
 @each_door
 @pytest.mark.parametrize("label", ["LambdaTarget", "lambdaTarget", "ECSTarget", None])
 @pytest.mark.parametrize("members", ["instanceTarget lambdaTarget", "lambdaTarget instanceTarget"])
-def test_two_payloads_in_one_envelope(door: str, label: str | None, members: str) -> None:
+def test_of_two_payloads_the_labelled_one_is_read(
+    door: str, label: str | None, members: str
+) -> None:
     payloads = {member: {"targetId": member} for member in members.split()}
     target = read_one(door, {"deploymentTargetType": label, **payloads})
     # Where the label names neither, the first of AWS's order is read.
@@ -128,7 +130,7 @@ def test_the_payload_of_an_unknown_type_is_the_one_that_the_label_names(
 
 
 @each_door
-def test_an_unknown_type_around_known_payloads(door: str) -> None:
+def test_an_unknown_type_around_known_payloads_stays_unknown(door: str) -> None:
     payload = {"targetId": "i-2", "status": "Failed"}
     envelope = {**MARS, "targetId": "i-1", "instanceTarget": payload}
     target = read_one(door, {**envelope, "lambdaTarget": {"targetId": 5}})
@@ -238,7 +240,7 @@ def test_the_last_of_two_members_of_one_name_counts(door: str) -> None:
     assert own_json(target) == {"target_id": "i-1"}
 
 
-def test_null_for_all_targets() -> None:
+def test_null_for_all_targets_is_as_if_absent() -> None:
     output = doors.call({"deploymentTargets": None})
     assert (output.to_boto3(), output.missing_target_ids) == ({}, ["i-1"])
 

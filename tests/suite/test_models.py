@@ -191,13 +191,13 @@ def test_a_target_is_terminal_when_nothing_more_will_happen(status: ct.TargetSta
     )
 
 
-def test_the_duration_of_an_event() -> None:
+def test_an_event_has_a_duration_once_it_has_begun_and_ended() -> None:
     assert EVENT.duration == timedelta(seconds=90)
     assert ct.LifecycleEvent(start_time=MOMENT).duration is None
     assert ct.LifecycleEvent(end_time=MOMENT).duration is None
 
 
-def test_the_duration_of_an_event_during_which_the_clocks_are_put_back() -> None:
+def test_a_duration_has_the_hour_by_which_the_clocks_are_put_back_meanwhile() -> None:
     def offset(_: object, time: datetime) -> timedelta:
         return timedelta(hours=2 if time.hour < 3 else 1)
 

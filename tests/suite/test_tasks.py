@@ -239,7 +239,7 @@ def test_a_producer_that_cancels_its_task_between_two_ids_ends_the_stream(
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="a task cannot take back a cancellation")
 @pytest.mark.parametrize("how", ["closed", "cancelled"])
 @pytest.mark.parametrize("is_taken_back", [True, False])
-def test_closing_while_the_producer_catches_a_cancellation(
+def test_closing_ends_a_producer_that_catches_another_cancellation(
     clients: AsyncClients,
     how: str,
     is_taken_back: bool,  # noqa: FBT001

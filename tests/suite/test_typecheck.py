@@ -62,20 +62,20 @@ def test_a_value_of_another_type_is_seen() -> None:
             assert_is(value, expected)
 
 
-def test_clients(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_clients_are_of_the_types_that_checkers_know(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     wrapped = canned(CodeDeploy())
     user_code.clients(wrapped, wrapped)
 
 
-def test_calls() -> None:
+def test_calls_return_the_types_that_checkers_know() -> None:
     client = ct.DeploymentTargetsClient(canned(CodeDeploy(known=["i-1", *ids(44)])))
     user_code.calls(client, iter(ids(30)))
     assert user_code.streamed(client) == 45
     user_code.filtered(client)
 
 
-def test_async_calls() -> None:
+def test_async_calls_return_the_types_that_checkers_know() -> None:
     with AsyncClients() as clients:
         wrapped = clients.answered(CodeDeploy(known=["i-1", *ids(30)]))
         calls = user_code.async_calls(
@@ -90,12 +90,12 @@ def test_async_calls() -> None:
     (error("DeploymentDoesNotExistException"), "no such deployment"),
     (error("DeploymentNotStartedException"), "another error"),
 ], ids=str)  # fmt: skip
-def test_errors(response: Response, expected: str) -> None:
+def test_each_error_is_caught_by_its_clause(response: Response, expected: str) -> None:
     assert user_code.errors(ct.DeploymentTargetsClient(canned(lambda *_: response))) == expected
 
 
 @pytest.mark.parametrize("target", TARGETS, ids=range(len(TARGETS)))
-def test_targets(target: ct.DeploymentTarget) -> None:
+def test_a_target_of_any_kind_is_narrowed_as_checkers_know(target: ct.DeploymentTarget) -> None:
     cls = type(target).__name__
     assert user_code.any_target(target) is (target.status in {"Failed", "Skipped"})
     # None of them reaches an `assert_never` that the checkers call unreachable.
@@ -117,12 +117,12 @@ def test_a_label_yet_to_come_is_none_of_the_known_ones() -> None:
         user_code.labelled(ct.TargetLabel("Red"))
 
 
-def test_types() -> None:
+def test_targets_are_counted_by_the_literal_of_their_type() -> None:
     counts = {"InstanceTarget": 4, "LambdaTarget": 4, "ECSTarget": 4, "CloudFormationTarget": 2}
     assert user_code.types(TARGETS) == {**counts, "UnknownTarget": 8}
 
 
-def test_members() -> None:
+def test_members_have_the_types_that_checkers_know() -> None:
     metadata = ct.ResponseMetadata(http_headers={"a": "b"}, retry_attempts=1)
     user_code.members(EVENT, FULL[2].task_sets_info[0], metadata)
     user_code.members(ct.LifecycleEvent(), ct.ECSTaskSet(), ct.ResponseMetadata())
