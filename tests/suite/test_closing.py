@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from support.clients import AsyncClients, Client, Clients
-from support.codedeploy import GET, LIST, LONG, PATIENCE, READ, CodeDeploy, Gate, Step, wait_until
+from support.codedeploy import GET, LIST, LONG, PATIENCE, READ, CodeDeploy, Step, wait_until
 from support.endpoint import Response, error
 from support.pages import fleet, ids
 
@@ -44,9 +44,7 @@ def test_close_ends_who_waits_for_a_call(
 
 
 def test_close_ends_who_waits_for_a_place_under_the_cap(clients: Clients) -> None:
-    gate = Gate()
-    codedeploy = CodeDeploy(throttle=gate)
-    client = clients.capped(codedeploy, gate)
+    codedeploy, client = clients.capped()
     hang = codedeploy.hang(READ)
     first = client.iterate(ids(25))
     result = clients.beside(first)

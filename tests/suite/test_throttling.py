@@ -108,9 +108,7 @@ def test_a_refusal_halves_the_calls_that_were_under_way(
 
 
 def test_listings_and_get_deployment_share_the_cap_which_goes(clients: Clients) -> None:
-    gate = Gate()
-    codedeploy = CodeDeploy(throttle=gate)
-    client = clients.capped(codedeploy, gate)
+    codedeploy, client = clients.capped()
     hangs = [codedeploy.hang(LIST), codedeploy.hang(GET)]
     both = [client.iterate(), client.watch()]
     results = [clients.beside(targets) for targets in both]
@@ -130,10 +128,9 @@ def test_listings_and_get_deployment_share_the_cap_which_goes(clients: Clients) 
 def test_a_call_alone_is_made_again_under_the_cap_while_the_service_lets_calls_through(
     clients: Clients, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    gate, script = Gate(), deque[Any]()
+    script = deque[Any]()
     scripted = iter(lambda: script.popleft() if script else None, "never")
-    codedeploy = CodeDeploy(throttle=gate, instead={READ: scripted})
-    client = clients.capped(codedeploy, gate)
+    codedeploy, client = clients.capped(instead={READ: scripted})
     script += [None, THROTTLED, THROTTLED]
     assert got(client.batch_get(ids(25)).deployment_targets) == ids(25)
     assert got(client.batch_get(ids(25)).deployment_targets) == ids(25)
@@ -188,8 +185,7 @@ def test_a_call_within_one_of_another_client_waits_for_no_place_either(clients: 
     async def ask(**_: Any) -> None:
         seen.append(await clients.result(client.typed.get_deployment(deploymentId="d-1")))
 
-    gate = Gate()
-    client = clients.capped(CodeDeploy(throttle=gate), gate)
+    _, client = clients.capped()
     other = clients.canned(CodeDeploy())
     client.on("after-call", clients.handler(ask_the_other))
     other.on("after-call", clients.handler(ask))
@@ -202,10 +198,9 @@ def test_a_signal_s_handler_may_ask_while_its_thread_waits_for_a_place() -> None
         seen.append(client.typed.get_deployment(deploymentId="d-1").status)
         hang.let_go()
 
-    gate, seen = Gate(), list[Any]()
-    codedeploy = CodeDeploy(throttle=gate)
+    seen = list[Any]()
     with Clients() as clients:
-        client = clients.capped(codedeploy, gate)
+        codedeploy, client = clients.capped()
         hang = codedeploy.hang(READ, ids(1)[0])
         other = clients.beside(client.iterate(ids(1)))
         hang.wait_for()
@@ -221,9 +216,7 @@ def test_a_signal_s_handler_may_ask_while_its_thread_waits_for_a_place() -> None
 def test_a_request_that_ends_gives_its_place_back_though_its_call_hangs(
     clients: Clients, how: str
 ) -> None:
-    gate = Gate()
-    codedeploy = CodeDeploy(throttle=gate)
-    client = clients.capped(codedeploy, gate)
+    codedeploy, client = clients.capped()
     hang = codedeploy.hang(READ, ids(26)[-1])
     targets = client.iterate(ids(50))
     next(targets)
@@ -239,9 +232,7 @@ def test_a_request_that_ends_gives_its_place_back_though_its_call_hangs(
 def test_who_waits_for_the_place_of_a_call_that_hangs_gets_it_when_that_request_ends(
     clients: Clients,
 ) -> None:
-    gate = Gate()
-    codedeploy = CodeDeploy(throttle=gate)
-    client = clients.capped(codedeploy, gate)
+    codedeploy, client = clients.capped()
     hang = codedeploy.hang(READ, ids(1)[0])
     first, second = client.iterate(ids(25)), client.iterate(ids(50)[25:])
     hangs = clients.beside(first)
@@ -255,9 +246,7 @@ def test_who_waits_for_the_place_of_a_call_that_hangs_gets_it_when_that_request_
 
 
 def test_another_process_has_no_cap(clients: Clients, monkeypatch: pytest.MonkeyPatch) -> None:
-    gate = Gate()
-    codedeploy = CodeDeploy(throttle=gate)
-    client = clients.capped(codedeploy, gate)
+    codedeploy, client = clients.capped()
     monkeypatch.setattr(os, "getpid", lambda: -1)
     codedeploy.gather(2)
     assert got(client.batch_get(ids(50)).deployment_targets) == ids(50)

@@ -109,8 +109,13 @@ class Clients:
         wrapped = self.unwrapped(self.serve(answer).url, **config)
         return self.wrap(wrapped, max_concurrency=max_concurrency)
 
-    def capped(self, codedeploy: CodeDeploy, gate: Gate) -> Client:
-        """Return a client that makes one call at a time, as the service has throttled all."""
+    def capped(self, **options: Any) -> tuple[CodeDeploy, Client]:
+        """Return a service, and a client that calls it one by one, as it has throttled all calls.
+
+        The options are those of the service.
+        """
+        gate = Gate()
+        codedeploy = CodeDeploy(throttle=gate, **options)
         client = self.served(codedeploy, retries={"total_max_attempts": 1})
         codedeploy.gather(4)
         with suppress(client.exceptions.ClientError):
@@ -119,7 +124,7 @@ class Clients:
         self.pause(0.05)  # a call that was cancelled may be on its way, and nothing tells
         gate.is_open = True
         codedeploy.calls.clear()
-        return client
+        return codedeploy, client
 
     def serve(self, answer: Answer) -> Endpoint:
         return self._stack.enter_context(serve(answer))
