@@ -205,7 +205,7 @@ def test_a_signal_s_handler_may_ask_while_its_thread_waits_for_a_place() -> None
         other = clients.beside(client.iterate(ids(1)))
         hang.wait_for()
         usual = signal.signal(signal.SIGALRM, ask)
-        signal.setitimer(signal.ITIMER_REAL, 0.1)
+        signal.setitimer(signal.ITIMER_REAL, 0.3)  # by when the call below waits
         assert got(client.batch_get(ids(20)[1:]).deployment_targets) == ids(20)[1:]
         signal.signal(signal.SIGALRM, usual)
         assert other().target_id == ids(1)[0]
