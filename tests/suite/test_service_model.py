@@ -130,8 +130,7 @@ PUBLIC = public()
 
 @pytest.mark.parametrize("name", PUBLIC)
 def test_the_annotations_are_real_at_run_time(name: str) -> None:
-    for name_, annotation in get_type_hints(PUBLIC[name], include_extras=True).items():
-        assert not isinstance(annotation, str), name_
+    get_type_hints(PUBLIC[name], include_extras=True)  # a NameError, if one is not
 
 
 def test_the_public_names_are_looked_at() -> None:
