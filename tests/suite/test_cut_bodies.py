@@ -143,11 +143,6 @@ def test_a_later_page_of_a_listing_is_as_good_as_the_first(clients: Clients) -> 
     assert_refused(client, LIST, CUT.body)
 
 
-def test_a_missing_target_after_a_cut_body_is_skipped(clients: Clients) -> None:
-    client = clients.canned(CodeDeploy(known=0, instead={READ: [CUT]}))
-    assert client.batch_get(["i-1"], skip_missing=True).missing_target_ids == ["i-1"]
-
-
 @each_operation
 @pytest.mark.parametrize("status", [200, 201, 202, 204, 206])
 def test_without_retries_it_is_refused_at_once_with_any_status_of_success(
