@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from functools import partial
 from http import HTTPStatus
-from itertools import islice, product, repeat
+from itertools import islice, product
 from typing import Any
 from unittest.mock import AsyncMock, MagicMock, create_autospec
 
@@ -210,7 +210,7 @@ def test_an_odd_listing_is_refused_at_once(clients: Clients, listing: bytes, sou
     assert len(codedeploy.calls) == 1
 
 
-def test_a_mock_needs_three_return_values_and_a_token_may_not_repeat(clients: Clients) -> None:
+def test_a_mock_needs_no_more_than_three_return_values(clients: Clients) -> None:
     mock, kind = MagicMock(), AsyncMock if isinstance(clients, AsyncClients) else MagicMock
     mock.list_deployment_targets = kind(return_value={"targetIds": ["i-1"]})
     mock.batch_get_deployment_targets = kind(return_value={"deploymentTargets": [ENVELOPE]})
@@ -221,17 +221,18 @@ def test_a_mock_needs_three_return_values_and_a_token_may_not_repeat(clients: Cl
     of_its_class = create_autospec(clients.answered(unanswered))
     of_its_class.batch_get_deployment_targets.return_value = {"deploymentTargets": [ENVELOPE]}
     assert clients.wrap(of_its_class).batch_get(["i-1"]).deployment_targets == [target("i-1")]
-    mock.list_deployment_targets.return_value["nextToken"] = "t"
-    real = clients.answered(CodeDeploy(instead={LIST: repeat(Response(b'{"nextToken": "t"}'))}))
-    for client in (clients.wrap(mock), clients.wrap(real)):
-        for targets in (client.iterate(), client.watch()):
-            with pytest.raises(PaginationError, match="The same next token was received twice"):
-                list(targets)
-    pages = [Response(b'{"targetIds": ["i-%d"], "nextToken": "t"}' % i) for i in (1, 2)]
-    targets = clients.canned(CodeDeploy(known=["i-1", "i-2"], instead={LIST: pages})).iterate()
-    assert [each.target_id for each in islice(targets, 2)] == ["i-1", "i-2"]
-    with pytest.raises(PaginationError):  # after the page, as botocore's paginator does
-        next(targets)
+
+
+@pytest.mark.parametrize("source", ["wire", "dict"])
+def test_a_token_that_repeats_is_an_error_after_its_page(clients: Clients, source: str) -> None:
+    answered = clients.answered if source == "wire" else clients.mocked
+    pages = [b'{"nextToken": "t"}', b'{"targetIds": ["i-1"], "nextToken": "t"}']
+    codedeploy = CodeDeploy(known=["i-1"], instead={LIST: map(Response, pages * 2)})
+    client = clients.wrap(answered(codedeploy))
+    for targets, listed in ((client.iterate(), ["i-1"]), (client.watch(), [])):
+        assert got(islice(targets, len(listed))) == listed
+        with pytest.raises(PaginationError, match="The same next token was received twice"):
+            next(targets)
 
 
 def test_a_fake_of_the_typed_client_yields_given_targets(clients: Clients) -> None:
