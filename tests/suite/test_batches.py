@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ParamValidationError
 from support.clients import Clients, MakeClient, got
-from support.codedeploy import READ, CodeDeploy
+from support.codedeploy import PATIENCE, READ, CodeDeploy
 from support.endpoint import unanswered
 from support.pages import ids, instance
 
@@ -78,7 +78,7 @@ def test_the_order_is_that_of_the_ids_however_the_calls_end(clients: Clients) ->
 
     def wait_for_later_ones(_: str, params: dict[str, Any]) -> None:
         position = ids(200).index(params["targetIds"][0]) // 25
-        assert all(event.wait(10) for event in arrived[position + 1 :])
+        assert all(event.wait(PATIENCE) for event in arrived[position + 1 :])
         arrived[position].set()
 
     output = clients.served(CodeDeploy(before=wait_for_later_ones)).batch_get(ids(200))
@@ -96,7 +96,7 @@ def test_the_order_within_a_batch_is_that_of_the_service(clients: Clients) -> No
 @pytest.mark.parametrize("most", [3, 8])
 def test_at_most_max_concurrency_calls_are_under_way(clients: Clients, most: int) -> None:
     all_under_way = threading.Barrier(most)
-    codedeploy = CodeDeploy(before=lambda *_: all_under_way.wait(10), delay=0.01)
+    codedeploy = CodeDeploy(before=lambda *_: all_under_way.wait(PATIENCE), delay=0.01)
     wrapped = clients.served(codedeploy).wrapped
     # Eight is the default.
     client = clients.wrap(wrapped, **({} if most == 8 else {"max_concurrency": most}))

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from support.clients import Clients, MakeClient, got
-from support.codedeploy import LIST, MISSING, READ, CodeDeploy, Step, wait_until
+from support.codedeploy import LIST, MISSING, PATIENCE, READ, CodeDeploy, Step, wait_until
 from support.endpoint import Response, error, unanswered
 from support.pages import ids, instance
 
@@ -95,7 +95,7 @@ def test_a_slow_page_holds_back_no_target(clients: Clients, max_concurrency: int
 
     def wait(operation: str, params: dict[str, Any]) -> None:
         if operation == LIST and "nextToken" in params:
-            assert go_on.wait(10)
+            assert go_on.wait(PATIENCE)
 
     codedeploy = CodeDeploy(known=130, page_size=40, before=wait)
     targets = clients.served(codedeploy, max_concurrency=max_concurrency).iterate()
@@ -178,9 +178,9 @@ def test_the_first_failed_batch_is_raised_after_the_targets_before_it_and_ends_t
 
     def before(_: str, params: dict[str, Any]) -> Response | None:
         position = position_of(params)
-        all_sent.wait(10)
+        all_sent.wait(PATIENCE)
         if position > refused == 0:  # calls that hang are not waited for
-            release.wait(10)
+            release.wait(PATIENCE)
             return error(MISSING)
         if position > refused:  # the first one to fail, though not the first in order
             return error("DeploymentNotStartedException")
@@ -218,7 +218,7 @@ def test_what_is_ready_comes_before_the_next_id_is_read(answer: Response | None)
             yield target_id
 
     def wait(*_: object) -> None:
-        assert reading.wait(10)
+        assert reading.wait(PATIENCE)
 
     read, reading = list[str](), threading.Event()
     with Clients() as clients:

@@ -367,7 +367,7 @@ def test_cancelling_every_other_task_before_it_began_ends_the_caller(clients: As
         for task in asyncio.all_tasks() - {caller, asyncio.current_task()}:
             task.cancel()
         with pytest.raises(asyncio.CancelledError):
-            await asyncio.wait_for(caller, 10)
+            await asyncio.wait_for(caller, PATIENCE)
 
     client = clients.canned(unanswered).typed
     clients.finish_alone(body())

@@ -20,7 +20,7 @@ import pytest
 from botocore.errorfactory import ClientExceptionsFactory
 from botocore.exceptions import ClientError
 from support.clients import Clients, got
-from support.codedeploy import GET, READ, CodeDeploy
+from support.codedeploy import GET, PATIENCE, READ, CodeDeploy
 from support.endpoint import Response, canned, error, serve
 from support.pages import ids
 from support.processes import run_python
@@ -69,7 +69,7 @@ def test_no_thread_outlives_its_request(clients: Clients, monkeypatch: pytest.Mo
 
 def test_calls_overlap_after_a_pause(clients: Clients) -> None:
     both = threading.Barrier(2)
-    codedeploy = CodeDeploy(before=lambda *_: both.wait(10))
+    codedeploy = CodeDeploy(before=lambda *_: both.wait(PATIENCE))
     targets = clients.canned(codedeploy, max_concurrency=2).iterate(ids(150))
     for _ in range(3):
         next(targets)
@@ -107,9 +107,9 @@ def test_an_iterator_may_be_collected_by_one_of_its_own_threads(
 
     def before(operation: str, params: dict[str, Any]) -> None:
         if operation == READ:
-            both_under_way.wait(10)
+            both_under_way.wait(PATIENCE)
             if params["targetIds"] == ids(50)[25:]:
-                abandoned.wait(10)
+                abandoned.wait(PATIENCE)
                 collect()
 
     gc.disable()
@@ -216,7 +216,7 @@ def test_a_fork_while_another_thread_reads_an_error_blocks_no_child(
         # Not in the child, whose copy of an event may be locked.
         if threading.current_thread() is other:
             reads.set()
-            may_go_on.wait(10)
+            may_go_on.wait(PATIENCE)
         return create(*args)
 
     def refused() -> None:
@@ -227,10 +227,10 @@ def test_a_fork_while_another_thread_reads_an_error_blocks_no_child(
     client = DeploymentTargetsClient(clients.answered(lambda *_: REFUSED))
     other = threading.Thread(target=refused)
     other.start()
-    reads.wait(10)
+    reads.wait(PATIENCE)
     child = os.fork()
     if child == 0:
-        signal.alarm(10)
+        signal.alarm(PATIENCE)
         try:
             refused()
             os._exit(0)
@@ -250,7 +250,7 @@ def test_a_signal_s_handler_may_ask_while_its_thread_reads_an_answer(
 
     def ask(*_: object) -> None:
         signal.signal(signal.SIGALRM, lambda *_: pytest.fail("it waits for its own thread"))
-        signal.alarm(10)
+        signal.alarm(PATIENCE)
         output = client.batch_get_deployment_targets(deploymentId="d-1", targetIds=ids(60))
         seen.extend(got(output.deployment_targets))
         signal.alarm(0)
@@ -281,7 +281,7 @@ except client.exceptions.InvalidDeploymentIdException:
     all_sent, release = threading.Barrier(4), threading.Event()
 
     def before(_: str, params: dict[str, Any]) -> Response | None:
-        all_sent.wait(10)
+        all_sent.wait(PATIENCE)
         if params["targetIds"][0] == ids(1)[0]:
             return REFUSED
         release.wait(30)

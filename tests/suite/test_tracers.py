@@ -17,7 +17,7 @@ import pytest
 from botocore.exceptions import ClientError
 from botocore.history import BaseHistoryHandler, get_global_history_recorder
 from support.clients import AsyncClients, Clients, aiobotocore_client, base_of, got
-from support.codedeploy import GET, READ, THROTTLED, CodeDeploy, Step, cut_short
+from support.codedeploy import GET, PATIENCE, READ, THROTTLED, CodeDeploy, Step, cut_short
 from support.endpoint import boto3_client, serve
 from support.pages import fleet, ids, instance, target
 from support.processes import run_python
@@ -45,7 +45,7 @@ def trace() -> None:
     user: ContextVar[str] = ContextVar("user")
     sentry_sdk.init(**SENTRY, traces_sample_rate=1, before_send_transaction=note)
     together = threading.Barrier(4)  # batches have to overlap, or none could be another's parent
-    codedeploy = CodeDeploy(known=25 * BATCHES, before=lambda *_: together.wait(10))
+    codedeploy = CodeDeploy(known=25 * BATCHES, before=lambda *_: together.wait(PATIENCE))
     with serve(codedeploy) as endpoint:
         wrapped = boto3_client(endpoint.url)
         wrapped.meta.events.register("before-send", lambda **_: users.append(user.get()))

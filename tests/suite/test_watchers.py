@@ -17,7 +17,7 @@ import pytest
 from botocore.client import BaseClient
 from botocore.exceptions import ClientError
 from support.clients import Clients, base_of, got, subclass
-from support.codedeploy import LIST, READ, CodeDeploy, Step, cut_short
+from support.codedeploy import LIST, PATIENCE, READ, CodeDeploy, Step, cut_short
 from support.endpoint import Response, canned
 from support.pages import ids, instance, page
 
@@ -356,7 +356,7 @@ def test_who_traces_botocore_s_inside_sees_the_targets(
 def test_a_wrapper_may_make_the_call_in_another_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     def in_a_thread(*args: Any) -> Any:
         with ThreadPoolExecutor(1) as executor:
-            return executor.submit(own, *args).result(10)
+            return executor.submit(own, *args).result(PATIENCE)
 
     base: Any = BaseClient
     own = base._make_api_call  # noqa: SLF001
