@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from support.clients import Clients, MakeClient, got
+from support.clock import Clock
 from support.codedeploy import LIST, MISSING, PATIENCE, READ, CodeDeploy, Step, wait_until
 from support.endpoint import Response, error, unanswered
 from support.pages import ids, instance
@@ -226,6 +227,23 @@ def test_what_is_ready_comes_before_the_next_id_is_read(answer: Response | None)
         with suppress(client.exceptions.DeploymentDoesNotExistException):
             assert next(client.iterate(produce())).target_id == ids(1)[0]
     assert read == ids(26)[25:]
+
+
+def test_ids_that_take_longer_to_read_than_a_call_takes_are_not_read_ahead(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def produce() -> Iterator[str]:
+        clock.set_forward(PATIENCE)
+        for target_id in ids(50):
+            read.append(target_id)
+            yield target_id
+
+    read, clock = list[str](), Clock()
+    monkeypatch.setattr("time.monotonic", clock.monotonic)
+    with Clients() as clients:
+        client = clients.canned(CodeDeploy(delay=0.1))
+        assert next(client.iterate(produce())).target_id == ids(1)[0]
+    assert read == ids(25)
 
 
 def test_an_error_of_a_listing_comes_after_the_targets_that_it_listed(clients: Clients) -> None:
