@@ -12,7 +12,7 @@ from typing import Any, cast
 from botocore.client import BaseClient
 from typing_extensions import Self
 
-from ._answers import Output
+from ._answers import BatchGetDeploymentTargetsOutput
 from ._call import Twins, check_client
 from ._default_client import default_client
 from ._deployments import DeploymentInfo
@@ -92,7 +92,7 @@ class DeploymentTargetsClient(ClientBase):
 
     def batch_get_deployment_targets(
         self, *, deploymentId: str, targetIds: Iterable[str], skip_missing: bool = False
-    ) -> Output:
+    ) -> BatchGetDeploymentTargetsOutput:
         """Get the targets of a deployment that have the given ids: any number, 25 a call.
 
         Args:

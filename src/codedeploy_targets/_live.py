@@ -8,7 +8,7 @@ import time
 from rich.cells import cell_len, set_cell_size
 
 from . import DeploymentTarget
-from ._report import Report, doing, one_line, span
+from ._report import Report, doing, name_of, one_line, span
 from ._watching import SETTLED
 
 
@@ -17,6 +17,7 @@ def view(report: Report, columns: int, height: int) -> str:
     counts, targets = report.counts(), report.present()
     total, done = counts.total(), sum(counts[each] for each in ("Failed", *SETTLED))
     told = f"{done} of {total} done, {counts['Failed']} failed" if total else "no targets yet"
+    told = ", ".join(filter(None, [told, report.silence()]))
     head = f"{one_line(report.deployment.status)}  {told}  "
     size = max(min(30, columns - len(head)), 0)
     lines = [f"{head}{'━' * (size * done // (total or 1)):─<{size}}"]
@@ -25,7 +26,7 @@ def view(report: Report, columns: int, height: int) -> str:
     # The lines above stay in sight. Ids differ at their end.
     room, half = max(height * 2 // 3, min(height, 5)), columns // 5 + 2
     for target in busy[:room]:
-        name, age = one_line(target.target_id), _age(target, now)
+        name, age = one_line(name_of(target)), _age(target, now)
         if (cells := cell_len(name)) > 2 * half:
             kept = half * len(name) // cells
             name = f"{name[: kept - 1]}…{name[-kept:]}"

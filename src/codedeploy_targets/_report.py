@@ -68,8 +68,14 @@ def doing(target: DeploymentTarget) -> str:
     return _join(", ", event and event.lifecycle_event_name, *told)
 
 
+def name_of(target: DeploymentTarget) -> str:
+    return _join(" ", target.target_id, getattr(target, "instance_label", None))
+
+
 def _past_events(target: DeploymentTarget) -> list[str]:
-    past = [each for each in target.lifecycle_events if each.status in SETTLED]
+    # AWS skips the events after the one that failed.
+    settled = {"Succeeded"} if target.status == "Failed" else SETTLED
+    past = [each for each in target.lifecycle_events if each.status in settled]
     return [(each.lifecycle_event_name or "").lower() for each in past]
 
 
@@ -91,7 +97,7 @@ class Report:
         self.view: Any = None
         self._args, self._out = args, sys.stderr if args.json else sys.stdout
         self._new, self._told = deque[DeploymentTarget](), set[str]()
-        self._lines, self._signed_at = list[str](), time.monotonic()
+        self._lines, self._signed_at, self._answered_at = list[str](), *[time.monotonic()] * 2
         self._json = deque[str]()  # lines for stdout
         self._drawn = 0, 0, ""  # columns, lines, and the view
         self._over, self._thread = Event(), Thread(target=self._write_all, daemon=True)
@@ -104,7 +110,7 @@ class Report:
             link = domain and f"https://{region}.console.{domain}/{path}/{name}?region={region}"
             group = _join("/", told.application_name, told.deployment_group_name)
             self._print(name, _join(" by ", group, told.creator), one_line(told.description), link)
-        self.deployment = told
+        self.deployment, self._answered_at = told, time.monotonic()
         if not (told.is_over or self.view):
             self._print_new(f"{name} {told.status}")
         while self._new:
@@ -118,13 +124,14 @@ class Report:
         label = getattr(target, "instance_label", None)
         self.targets[target.target_id or target.model_dump_json(), label] = target
         self._new.append(target)
+        self._answered_at = time.monotonic()
 
     def _show(self, target: DeploymentTarget) -> None:
         if self._args.json:
             self._json.append(f"{as_json(target)}\n")
         has_failed = target.status == "Failed"
         why = (has_failed and target.diagnostics) or Diagnostics()
-        text = _join(" ", target.target_id, target.status, doing(target))
+        text = _join(" ", name_of(target), target.status, doing(target))
         if has_failed or not self.view:
             self._print_new(_join(": ", text, why.message or why.error_code))
 
@@ -186,7 +193,7 @@ class Report:
         why, event = group.diagnostics or Diagnostics(), group.targets[0].failed_event
         head = _join(" in ", f"{len(group.targets)} failed", group.lifecycle_event_name)
         self._print(_join(": ", head, why.error_code))
-        ids = _first_ids([each.target_id or "without id" for each in group.targets])
+        ids = _first_ids([name_of(each) or "without id" for each in group.targets])
         width = max(get_terminal_size((98, 24)).columns - 14, 20)
         targets = fill(ids, width, break_long_words=False, break_on_hyphens=False)
         duration = event and event.duration and span(event.duration.total_seconds())
@@ -220,9 +227,16 @@ class Report:
         came = Counter(str(each.status or "without status") for each in self.present())
         return max(came, self._counted(), key=Counter.total)
 
+    def silence(self) -> str:
+        """Tell for how long AWS has not answered, if a quiet run would not explain it."""
+        seconds = time.monotonic() - self._answered_at
+        is_long = seconds > _SIGN_OF_LIFE + self._args.delay
+        return f"no answer for {span(seconds)}" if is_long else ""
+
     def _summary(self) -> str:
         counts = _join(", ", *(f"{n} {status}" for status, n in self.counts().most_common()))
-        return f"{self.deployment_id} {self.deployment.status}: {counts or 'no targets'}"
+        told = _join(", ", counts or "no targets", self.silence())
+        return f"{self.deployment_id} {self.deployment.status}: {told}"
 
     def _write_all(self) -> None:
         # One thread writes, which no signal interrupts.

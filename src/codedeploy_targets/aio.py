@@ -11,7 +11,7 @@ from functools import partial
 from aiobotocore.client import AioBaseClient
 from typing_extensions import Self
 
-from ._answers import Output
+from ._answers import BatchGetDeploymentTargetsOutput
 from ._client import ClientBase, IteratorBase, WatchBase
 from ._deployments import DeploymentInfo
 from ._models import DeploymentTarget
@@ -51,7 +51,7 @@ class AsyncDeploymentTargetsClient(ClientBase):
         deploymentId: str,
         targetIds: Iterable[str] | AsyncIterable[str],
         skip_missing: bool = False,
-    ) -> Output:
+    ) -> BatchGetDeploymentTargetsOutput:
         """Get the targets of a deployment that have the given ids: any number, 25 a call.
 
         Cancelling the caller cancels the calls.

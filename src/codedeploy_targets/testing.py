@@ -76,8 +76,8 @@ class MockDeploymentTargets:
     def play(self, deployment_id: str, rounds: Iterable[_Round]) -> None:
         """Let each GetDeployment from now on find the next of these rounds; the last one stays.
 
-        A round is a status or a DeploymentInfo, which replaces that of the round before, and the
-        deployment's targets: `None` if it has not started.
+        All are read at once. A round is a status or a DeploymentInfo, which replaces that of the
+        round before, and the deployment's targets: `None` if it has not started.
         """
         state = _state(deployment_id)
         state.rounds = [(told, _by_id(deployment_id, targets)) for told, targets in rounds]

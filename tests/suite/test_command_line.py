@@ -35,6 +35,9 @@ FAILED = target("i-2", "Failed", "AfterInstall", message="exit 1")
 OVER = [target("i-1"), FAILED]
 RUNNING = Step("InProgress", [BUSY, FAILED])
 PAST = target("i-1", "Succeeded", "Install")
+# AWS skips the events after the one that failed.
+SKIPPED = target("i-2", "Skipped", "ValidateService").lifecycle_events
+FAILED_BEFORE = FAILED.model_copy(update={"lifecycle_events": [*FAILED.lifecycle_events, *SKIPPED]})
 SUCCESS = Step("Succeeded", [target("i-1")])
 FAILURE = Step("Failed", OVER, info={"errorInformation": {"code": "HEALTH", "message": "few left"}})
 LINK = "us-east-1.console.aws.amazon.com/codesuite/codedeploy/deployments/d-1?region=us-east-1"
@@ -120,6 +123,13 @@ TROUBLES: dict[str, tuple[Answers, str, int, list[str], str]] = {
     "over before": (lambda: CodeDeploy(RUNNING, FAILURE), READY, 1, [
         *BEGIN, "i-1 Succeeded", *WHY, "HEALTH: few left", *END, "It did not reach --until ready"
     ], ""),
+    "failed before the event": (
+        lambda: CodeDeploy(Step("InProgress", [FAILED_BEFORE]), Step("Failed", [FAILED_BEFORE])),
+        f"{FAST} --until ValidateService", 1, [
+            *BEGIN[:2], BEGIN[3], *WHY, "d-1 Failed: 1 Failed",
+            "It did not reach --until validateservice",
+        ], ""
+    ),
     "nothing was rolled back": (lambda: CodeDeploy(Step("Failed", info=NO_ROLLBACK)), "", 1, [
         HEAD.replace(" by user", ""), "no revision", "d-1 Failed: no targets"
     ], ""),

@@ -167,19 +167,49 @@ def test_a_line_is_told_only_where_a_reader_sees_something_new(cli: CommandLine)
         assert sum("i-1 Failed" in line for line in lines) == 1
 
 
+def test_the_sides_of_a_blue_green_deployment_are_told_apart(
+    cli: CommandLine, tmp_path: Path
+) -> None:
+    labels = ["Blue", "Green"]
+    both = [{"targetId": "i-1", "instanceLabel": each, "status": "Failed"} for each in labels]
+    read = Response(page([{"instanceTarget": each} for each in both]))
+    cli.answer = CodeDeploy(Step("Failed", fleet(**{"i-1": "Failed"})), instead={READ: [read]})
+    lines = cli.run_here("d-1", "--json-file", str(tmp_path / "file")).lines
+    assert lines[1:4] == ["i-1 Blue Failed", "i-1 Green Failed", "2 failed"]
+    assert lines[4] == "    targets   i-1 Blue, i-1 Green"
+    document = json.loads((tmp_path / "file").read_text(encoding="utf-8"))
+    assert [each["instance_label"] for each in document["targets"]] == labels
+
+
 def test_signs_of_life_come_each_minute(cli: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
     now = time.monotonic
     monkeypatch.setattr("time.monotonic", lambda: now() * 200)
-    late = cli.once_shown("d-1 InProgress: ", DENIED)
+    late = cli.once_shown("no answer for ", DENIED)
     cli.answer = CodeDeploy(Step("InProgress", [BUSY]), instead={GET: [None, late]})
     begin = time.monotonic()
     signs = cli.run_here("d-1", "--delay", "0").lines[3:-2]
-    assert signs == ["d-1 InProgress: 1 InProgress"] * len(signs)
     assert 1 <= len(signs) <= (time.monotonic() - begin) / 60
+    # Sooner than a minute after the last answer, it does not tell that none came since.
+    silence = r"d-1 InProgress: 1 InProgress(, no answer for [1-9]\d*m\d\ds)?"
+    assert all(re.fullmatch(silence, sign) for sign in signs)
+    assert "no answer for " in signs[-1]
     # Also where something changes more often than that.
     steps = [Step("InProgress", [target("i-1", "InProgress", f"E{n}")]) for n in range(15)]
     cli.answer = CodeDeploy(*steps, Step("Succeeded"), delay=0.02)
     assert "d-1 InProgress: 1 InProgress" in cli.run_here("d-1", "--delay", "0").lines
+
+
+def test_a_terminal_tells_that_no_answer_comes(
+    cli: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("rich")
+    now = time.monotonic
+    monkeypatch.setattr("time.monotonic", lambda: now() * 200)
+    late = cli.once_shown("no answer for ", DENIED)
+    cli.answer = CodeDeploy(Step("InProgress", [BUSY]), instead={GET: [None, late]})
+    first, *_, last = views(cli.run_here("d-1", "--delay", "0", size=(24, 100)).out)
+    assert "0 of 1 done, 0 failed  ─" in first
+    assert re.search(r"0 of 1 done, 0 failed, no answer for [1-9]\d*m\d\ds  ─", last)
 
 
 def test_traffic_is_told_as_it_shifts(cli: CommandLine) -> None:
@@ -240,13 +270,6 @@ def test_json_is_that_of_the_models_and_nothing_is_lost(cli: CommandLine, tmp_pa
     assert TypeAdapter[Any](list[ct.DeploymentTarget]).validate_python(document["targets"]) == told
     groups = TypeAdapter(list[ct.FailureGroup]).validate_python(document["failures"])
     assert (groups, document["missing_target_ids"]) == (ct.group_failures(told), ["i-2"])
-    labels = ("Blue", "Green")
-    both = [{"targetId": "i-1", "instanceLabel": each, "status": "Failed"} for each in labels]
-    read = Response(page([{"instanceTarget": each} for each in both]))
-    cli.answer = CodeDeploy(Step("Failed", fleet(**{"i-1": "Failed"})), instead={READ: [read]})
-    cli.run_here("d-1", "--json-file", str(tmp_path / "file"))
-    document = json.loads((tmp_path / "file").read_text(encoding="utf-8"))
-    assert [each["instance_label"] for each in document["targets"]] == [*labels]
     cli.answer = lambda *_: DENIED
     assert cli.run_here("d-1", "--json-file", str(tmp_path / "file")).status == 2
     empty: Any = {"deployment": None, "targets": [], "failures": [], "missing_target_ids": []}
@@ -329,7 +352,9 @@ def test_the_bar_is_that_of_all_targets_and_the_status_the_deployments(cli: Comm
     pytest.importorskip("rich")
     hour_ago = datetime.now(timezone.utc) - timedelta(seconds=3725)
     came = [target(each) for each in ids(4)]
-    last = [target("i-0", "Pending"), target("i-hanging", "InProgress", "Install", begin=hour_ago)]
+    hanging = target("i-hanging", "InProgress", "Install", begin=hour_ago)
+    green = hanging.model_copy(update={"instance_label": ct.TargetLabel.GREEN})
+    last = [target("i-0", "Pending"), green]
     cli.answer = CodeDeploy(
         Step("Queued", info={"deploymentOverview": {}}),
         Step("InProgress", came, info={"deploymentOverview": {"Succeeded": 4, "Pending": 36}}),
@@ -346,7 +371,7 @@ def test_the_bar_is_that_of_all_targets_and_the_status_the_deployments(cli: Comm
     assert f"\x1b[32mInProgress  4 of 40 done, 0 failed  {'━' * 2}{'─' * 24}\x1b[m" in shown
     assert shown[-1].splitlines() == [
         f"\x1b[31mReady  5 of 7 done, 1 failed  {'━' * 21}{'─' * 9}\x1b[m",
-        "    1h i-hanging Install",
+        "    1h i-hanging Green Install",
         "       i-0 Pending",
     ]
 
