@@ -17,8 +17,7 @@ def view(report: Report, columns: int, height: int) -> str:
     counts, targets = report.counts(), report.present()
     total, done = counts.total(), sum(counts[each] for each in ("Failed", *SETTLED))
     told = f"{done} of {total} done, {counts['Failed']} failed" if total else "no targets yet"
-    told = ", ".join(filter(None, [told, report.silence()]))
-    head = f"{one_line(report.deployment.status)}  {told}  "
+    head = f"{one_line(report.deployment.status)}  {told}{report.silence()}  "
     size = max(min(30, columns - len(head)), 0)
     lines = [f"{head}{'━' * (size * done // (total or 1)):─<{size}}"]
     now, busy = time.time(), [each for each in targets if not each.is_terminal]

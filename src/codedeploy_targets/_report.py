@@ -97,7 +97,8 @@ class Report:
         self.view: Any = None
         self._args, self._out = args, sys.stderr if args.json else sys.stdout
         self._new, self._told = deque[DeploymentTarget](), set[str]()
-        self._lines, self._signed_at, self._answered_at = list[str](), *[time.monotonic()] * 2
+        self._lines, self._signed_at = list[str](), time.monotonic()
+        self._answered_at = self._signed_at
         self._json = deque[str]()  # lines for stdout
         self._drawn = 0, 0, ""  # columns, lines, and the view
         self._over, self._thread = Event(), Thread(target=self._write_all, daemon=True)
@@ -228,15 +229,15 @@ class Report:
         return max(came, self._counted(), key=Counter.total)
 
     def silence(self) -> str:
-        """Tell for how long AWS has not answered, if a quiet run would not explain it."""
+        """Tell, behind a status, for how long AWS has not answered, if that is long."""
         seconds = time.monotonic() - self._answered_at
         is_long = seconds > _SIGN_OF_LIFE + self._args.delay
-        return f"no answer for {span(seconds)}" if is_long else ""
+        return f", no answer for {span(seconds)}" if is_long else ""
 
     def _summary(self) -> str:
         counts = _join(", ", *(f"{n} {status}" for status, n in self.counts().most_common()))
-        told = _join(", ", counts or "no targets", self.silence())
-        return f"{self.deployment_id} {self.deployment.status}: {told}"
+        told = f"{self.deployment_id} {self.deployment.status}: {counts or 'no targets'}"
+        return told + self.silence()
 
     def _write_all(self) -> None:
         # One thread writes, which no signal interrupts.
