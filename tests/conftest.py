@@ -37,7 +37,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_teardown() -> None:
-    """Let calls end: mutmut then loops over the functions that ran, and fails if more do."""
+    """Let calls end: mutmut then loops over the functions that ran, and fails if another runs."""
     for thread in threading.enumerate() if _PROFILE == "mutants" else ():
         if thread.name == "codedeploy-targets":
             thread.join(0.1)

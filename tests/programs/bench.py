@@ -168,7 +168,7 @@ client = CodeDeployClient(endpoint=os.environ["AWS_ENDPOINT_URL"], **{CAPO_OPTIO
 client.batch_get_deployment_targets(*PAGE.values())
 """,
 }
-# And to stream a deployment; the growth in MiB is printed.
+# What a process does to stream a deployment: it prints the MiB by which it grows.
 STREAM = """
 import asyncio
 from programs.load import stream

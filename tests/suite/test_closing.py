@@ -52,7 +52,7 @@ def test_close_ends_who_waits_for_a_place_under_the_cap(clients: Clients) -> Non
     at_work = clients.under_way()
     for targets in (client.iterate(ids(25)), client.iterate(), client.watch()):
         waits = clients.beside(targets)
-        clients.pause(0.05)  # it comes to wait
+        clients.pause(0.05)  # until it waits
         clients.close(targets)
         assert waits() is None
         clients.wait_until(lambda: clients.under_way() == at_work)

@@ -305,7 +305,7 @@ def test_no_answer_is_2_and_one_line_that_says_what_to_do(
     assert ".." not in ended.err
 
 
-# Where it ends, no target changes: a line of one could come before GetDeployment tells the end.
+# No target changes where the deployment ends: its line could fail before the end is known.
 @pytest.mark.parametrize(("then", "status"), [
     (replace(RUNNING, status="Succeeded"), 0), (replace(RUNNING, status="Stopped"), 1),
     (replace(SUCCESS, status="Ready"), 2),

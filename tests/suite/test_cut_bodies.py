@@ -89,8 +89,8 @@ def test_what_is_not_json_is_retried_and_then_refused(
     assert len(codedeploy.asked(operation)) == 6
 
 
-# What follows one another in two attempts, and what comes of it: the targets, a body that is
-# refused, the code of an error, or the exception.
+# The answers to two attempts, and what comes of them: None for the targets, the body that is
+# refused, the code of an error, or the class of an exception.
 SEQUENCES: dict[str, tuple[Sequence[Instead], Any]] = {
     "cut, whole": ((cut_short, None), None),
     "cut, of another shape": ((CUT, Response(b"[]")), b"[]"),

@@ -76,7 +76,7 @@ def test_a_model_in_the_home_folder_counts(tmp_path: Path) -> None:
     assert full_name(HOME=str(tmp_path)) == "AWS CodeDeploy"  # botocore's own
     write_model(tmp_path / ".aws" / "models", full_name="At home")
     assert full_name(HOME=str(tmp_path)) == "At home"
-    # A name that is too long fails in any user's process, as another user's folder does in most.
+    # Looking there fails, as in another user's folder, but for root, too: the name is too long.
     assert full_name(HOME=str(tmp_path / ("home" * 100))) == "AWS CodeDeploy"
 
 
@@ -144,7 +144,7 @@ def test_a_profile_may_assume_a_role(
     assert client.list_applications()["applications"] == []
     assert client.meta.region_name == "eu-west-1"
     assert assumed == ["arn:aws:iam::111111111111:role/reader"]
-    # That of STS is as patient as the other one.
+    # The client for STS has the same timeout as the one for CodeDeploy.
     assert [each.meta.config.read_timeout for each in made] == [read_timeout] * 2
     client.close()
 

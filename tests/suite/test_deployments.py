@@ -24,7 +24,7 @@ MEMBERS = {
 }
 OTHERS = {"revision": st.just({"revisionType": "S3"}), "future": st.integers()}
 OPTIONAL = {name: st.none() | each for name, each in MEMBERS.items()}
-# Other members alone are of another shape.
+# `status` stands beside the other members, as an object of unknown members alone is refused.
 INFOS = st.fixed_dictionaries({}, optional=OPTIONAL) | st.fixed_dictionaries(
     {"status": MEMBERS["status"]}, optional=OTHERS
 )

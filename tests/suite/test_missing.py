@@ -126,8 +126,8 @@ class Searching:
         assert len(output.response_metadata) == len(asked)
         batches = [wanted[start : start + 25] for start in range(0, len(wanted), 25)]
         assert len(asked) <= sum(calls_by_halving(batch, missing) for batch in batches)
-        # No call asks for ids of which one is known to be missing, but for one alone: no id is
-        # called missing that was not refused alone.
+        # No call asks for several ids of which one is known to be missing. But an id counts as
+        # missing only once it was refused alone.
         assert all([each] in asked for each in output.missing_target_ids)
         refused: list[set[str]] = []
         returned: set[str] = set()
@@ -153,8 +153,8 @@ def test_one_missing_id_is_found_wherever_it_is(clients: Clients) -> None:
     for count in range(1, 26):
         for position in range(count):
             searching.check(ids(count), {ids(count)[position]})
-    # The last is at the end of 25, which are refused. Then the first half of the rest comes back
-    # whole, five times. A half that has to be at fault is not asked for whole, but alone.
+    # The missing id is the last of 25, which are refused. Then the first half of the rest comes
+    # back whole, five times. So the other half is at fault, and not asked for until it is one id.
     assert list(map(len, searching.codedeploy.batches)) == [25, 12, 6, 3, 2, 1, 1]
 
 

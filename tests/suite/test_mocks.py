@@ -40,7 +40,7 @@ def test_it_works_under_stubber(clients: Clients) -> None:
         stubber.assert_no_pending_responses()
 
 
-# Of made-up answers, and what is read of it.
+# The ResponseMetadata of made-up answers, and what is read of it.
 ODD_METADATA: list[tuple[Any, dict[str, Any]]] = [
     (None, {}), ([], {}), ("text", {}), (5, {}), ({}, {}),
     ({"HTTPHeaders": None}, {}), ({"HTTPHeaders": []}, {}), ({"HTTPHeaders": "text"}, {}),
@@ -83,7 +83,7 @@ def hidden(how: str, clients: Clients, codedeploy: CodeDeploy) -> Any:
         return clients.method(codedeploy.method(operation))(**params)
 
     wrapped = clients.answered(unanswered)
-    # Many tests of boto3's users patch the private method of botocore's.
+    # Many users of boto3 patch botocore's private `_make_api_call` in their tests.
     return {
         "a mock": lambda: clients.mocked(codedeploy),
         "a mock of it": lambda: clients.mocked(codedeploy, create_autospec(wrapped)),

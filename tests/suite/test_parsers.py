@@ -1,4 +1,4 @@
-"""What botocore's parser makes of an answer where it is not as the models write it."""
+"""Where botocore's parser, or a user's own, makes another dict than `to_boto3()` does."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_a_watcher_sees_the_times_as_the_user_has_botocore_parse_them(
 ) -> None:
     client = clients.canned(codedeploy())
     unwatched = client.batch_get(WANTED)
-    # No time for anybody else.
+    # Text that the library could not read as a time.
     monkeypatch.setitem(factory_of(client)._defaults, "timestamp_parser", "at {}".format)  # noqa: SLF001
     plain, ours = watched(client)
     assert ours == plain

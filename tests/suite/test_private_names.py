@@ -2,7 +2,7 @@
 
 Without them every answer would take the slow way, through botocore's dict, and no bad body would
 be retried. So these tests fail, and say what to do, on the day that botocore or aiobotocore
-renames them; `test_cut_bodies.py` shows that the library takes that way.
+renames them; `test_cut_bodies.py` shows that the library retries bad bodies by these events.
 """
 
 from __future__ import annotations

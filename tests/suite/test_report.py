@@ -242,7 +242,7 @@ def test_what_the_service_sends_steers_nothing(
 ) -> None:
     other = target("i-5", "Failed", "Install", message=f"Größe: 漢 {evil}")
     cli.answer = CodeDeploy(evil_step(evil, other))
-    # Nor does it need characters that the locale's encoding lacks.
+    # Nor does the report need characters that the locale's encoding lacks.
     file = str(tmp_path / "file")
     ended = cli.run_here("d-1", *options, "--json-file", file, encoding="ascii")
     assert ended.status == 1

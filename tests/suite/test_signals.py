@@ -1,4 +1,4 @@
-"""What signals do to the command line; how a run ends by one, `test_command_line.py` shows."""
+"""What signals do to the command line; `test_command_line.py` shows how one ends a run."""
 
 from __future__ import annotations
 

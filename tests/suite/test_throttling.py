@@ -1,4 +1,4 @@
-"""A service that throttles: what this library's concurrency causes, it ends itself.
+"""A service that throttles: the library makes again the calls that its own concurrency got refused.
 
 `tests/programs/throttling.py` compares the rule with a loop over boto3.
 """
@@ -98,7 +98,7 @@ def test_a_refusal_halves_the_calls_that_were_under_way(
     targets = client.iterate(ids(200))
     first = clients.beside(targets)
     clients.wait_until(refused.is_set)
-    clients.pause(0.5)  # the refusal is on its way, and nothing tells
+    clients.pause(0.5)  # the refusal is on its way; nothing tells when it arrives
     others.let_go()
     assert got([first(), *targets]) == ids(200)
     codedeploy.most = 0
@@ -148,7 +148,7 @@ def test_a_call_alone_is_left_to_the_retry_settings_once_the_cap_has_gone(client
     client = clients.served(codedeploy, retries={"total_max_attempts": 1})
     codedeploy.gather(2)
     assert got(client.batch_get(ids(50)).deployment_targets) == ids(50)
-    for _ in range(7):  # under a cap of 1, so many successes end one that began with two calls
+    for _ in range(7):  # so many successes end a cap of 1 that began while two calls were under way
         client.batch_get(ids(25))
     with pytest.raises(client.exceptions.ClientError, match="ThrottlingException"):
         client.batch_get(ids(25))
@@ -238,7 +238,7 @@ def test_who_waits_for_the_place_of_a_call_that_hangs_gets_it_when_that_request_
     hangs = clients.beside(first)
     clients.wait_until(lambda: len(codedeploy.batches) == 1)
     waits = clients.beside(second)
-    clients.pause(0.05)  # it comes to wait
+    clients.pause(0.05)  # until it waits
     clients.close(first)
     assert hangs() is None
     assert waits().target_id == ids(26)[-1]

@@ -30,7 +30,7 @@ WANTED = ["i-1", "m-1", "i-2"]
 REQUEST: dict[str, Any] = {"deploymentId": "d-1", "targetIds": WANTED}
 BATCHES = 60
 ONCE = {"total_max_attempts": 1}
-# A process that is slow would else tell at its end that it waits for events to be sent.
+# Else Sentry would print, at the end of a slow process, that it waits for events to be sent.
 SENTRY: dict[str, Any] = {"dsn": "http://key@localhost/1", "shutdown_timeout": 0}
 
 

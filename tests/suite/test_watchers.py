@@ -54,7 +54,7 @@ class Watchers:
         self._monkeypatch = monkeypatch
 
     def watch(self, wrapped: Any, look: Look) -> Any:
-        """Return the client, or a copy of a subclass."""
+        """Let `look` see the answers; return the client, or its copy of a subclass."""
         if self._how in HANDLERS:
             wrapped.meta.events.register(f"{self._how}.codedeploy", HANDLERS[self._how](look))
             return wrapped
@@ -101,7 +101,7 @@ def test_a_watcher_sees_boto3_s_dict_and_nothing_is_spent_where_nobody_looks(
     wrapped = clients.answered(codedeploy, retries={"mode": mode})
     plain = clients.finish(wrapped.batch_get_deployment_targets(**REQUEST))
     output = clients.wrap(wrapped).batch_get(WANTED)
-    assert made == []  # botocore's own handlers, as each mode has them, are nobody
+    assert made == []  # botocore's own handlers, for retries in each mode, are no watchers
     wrapped = watchers.watch(wrapped, lambda answer: seen.append(copy.deepcopy(answer)))
     again = clients.wrap(wrapped).batch_get(WANTED)
     assert len(made) == 1

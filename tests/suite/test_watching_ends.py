@@ -1,6 +1,6 @@
 """How a watch waits and ends: at a timeout, interrupted, with its process.
 
-How it is closed, `test_closing.py` shows.
+`test_closing.py` shows how it is closed.
 """
 
 from __future__ import annotations
@@ -212,7 +212,7 @@ def test_ctrl_c_while_a_process_waits_ends_it_without_a_word(kind: str) -> None:
     with program(kind, INTERRUPTED) as process:
         assert process.stdout is not None
         first = process.stdout.readline()
-        # It comes to wait. An interrupt while asyncio makes a task is asyncio's own affair.
+        # Until it waits: an interrupt while asyncio makes a task is asyncio's own affair.
         time.sleep(0.3)
         process.send_signal(signal.SIGINT)
         rest, errors = process.communicate(timeout=PATIENCE)

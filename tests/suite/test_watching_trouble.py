@@ -1,6 +1,6 @@
 """Following a deployment while the service, or the way to it, is in trouble.
 
-What comes of one call that is cut short or throttled, `test_cut_bodies.py` shows.
+`test_cut_bodies.py` shows what comes of one call that is cut short or throttled.
 """
 
 from __future__ import annotations

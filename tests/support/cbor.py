@@ -20,7 +20,7 @@ def read_cbor_request(request: Any) -> tuple[str, dict[str, Any]]:
 
 
 def in_cbor(answer: Answer) -> Answer:
-    """Turn answers in JSON to CBOR."""
+    """Turn answers in JSON into CBOR."""
 
     def answer_in_cbor(operation: str, params: dict[str, Any]) -> Response:
         response = answer(operation, params)

@@ -94,7 +94,7 @@ class Clients:
         read: ReadRequest = read_json_request,
         **config: Any,
     ) -> Client:
-        """Return a client whose calls are answered in process; the async one's one by one."""
+        """Return a client whose calls are answered in process; an async client's, one by one."""
         wrapped = self.answered(answer, read, **config)
         return self.wrap(wrapped, max_concurrency=max_concurrency)
 
@@ -110,7 +110,7 @@ class Clients:
         return self.wrap(wrapped, max_concurrency=max_concurrency)
 
     def capped(self, **options: Any) -> tuple[CodeDeploy, Client]:
-        """Return a service, and a client that calls it one by one, as it has throttled all calls.
+        """Return a service, and a client that makes one call at a time, since it was throttled.
 
         The options are those of the service.
         """
@@ -121,7 +121,7 @@ class Clients:
         with suppress(client.exceptions.ClientError):
             client.batch_get(ids(100))
         self.no_thread_is_left()
-        self.pause(0.05)  # a call that was cancelled may be on its way, and nothing tells
+        self.pause(0.05)  # a cancelled call may be on its way; nothing tells when it arrives
         gate.is_open = True
         codedeploy.calls.clear()
         return codedeploy, client
@@ -133,7 +133,7 @@ class Clients:
         return Client(self, self.cls(wrapped, **options))
 
     def mocked(self, codedeploy: CodeDeploy, mock: Any = None) -> Any:
-        """Return a mock, or what is given in its place, with methods that are answered."""
+        """Return a mock, or the client that is given, with methods that a CodeDeploy answers."""
         mock = MagicMock() if mock is None else mock
         mock.get_deployment = self.method(codedeploy.method(GET))
         mock.list_deployment_targets = self.method(codedeploy.method(LIST))
@@ -177,7 +177,7 @@ class Clients:
 
     def under_way(self) -> int:
         """Return the number of threads or tasks at work; any thread may ask."""
-        # The threads of the endpoint bear the names of their functions, and asyncio's the loop's.
+        # The endpoint's threads are named after their functions, those of asyncio are `asyncio_…`.
         theirs = ("process_request_thread", "serve_forever", "asyncio_")
         threads = set(threading.enumerate()) - self._threads
         return sum(not any(name in thread.name for name in theirs) for thread in threads)
@@ -230,7 +230,7 @@ class Clients:
         return function
 
     def handler(self, function: Callable[..., Coroutine[Any, Any, Any]]) -> Callable[..., Any]:
-        """Return a function that makes calls, which it awaits as `result(call)`, as a handler."""
+        """Turn a coroutine function, which awaits its calls as `result(call)`, into a handler."""
 
         def handle(*args: Any, **kwargs: Any) -> Any:
             try:
@@ -361,7 +361,7 @@ class AsyncClients(Clients):
 
 
 class _BlockingIterator:
-    """An async iterator of the client's, which leaves no task behind when it ends."""
+    """Blocks on an async iterator, and asserts that it leaves no task behind when it ends."""
 
     def __init__(self, clients: AsyncClients, targets: Any) -> None:
         self._clients = clients

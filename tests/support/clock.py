@@ -57,7 +57,7 @@ class Clock:
         clock = self
 
         class Lock:
-            """Sets the clock forward in place of waiting; while a thread makes a call, it waits."""
+            """Sets the clock forward in place of waiting, unless a thread of the library runs."""
 
             def __init__(self) -> None:
                 self._own = _allocate_lock()

@@ -23,14 +23,14 @@ from support.pages import ids, instance
 from codedeploy_targets import DeploymentTarget, UnknownTarget
 
 Envelope = dict[str, Any]
-# What a call gets: this answer, this error, what this function makes of its own; None: its own.
+# A call gets this answer, this error, or its usual answer, changed by this function; None: as is.
 Instead = Response | Exception | Callable[[Response], Response] | None
 
 OPERATIONS = ("GetDeployment", "ListDeploymentTargets", "BatchGetDeploymentTargets")
 GET, LIST, READ = OPERATIONS
 BUSY = {"TargetStatus": ["Pending", "InProgress", "Ready", "Unknown"]}
 PATIENCE = 10  # seconds after which a test fails
-LONG = 60.0  # seconds: a wait that no test may reach
+LONG = 60.0  # seconds: no test waits for so long
 MISSING = "DeploymentTargetDoesNotExistException"
 THROTTLED = error("ThrottlingException")
 
@@ -47,7 +47,7 @@ def wait_until(
 
 
 def cut_short(response: Response) -> Response:
-    """Return an answer as it is where the connection broke: the script goes on all the same."""
+    """Cut an answer short, as where a connection breaks; the script has gone on by then."""
     return Response(response.body[:-9], response.status)
 
 
@@ -58,7 +58,7 @@ class Step:
     Attributes:
         status: what GetDeployment answers.
         targets: models or envelopes of those that the deployment has; `None` if it has not started.
-        left_out: ids that are listed, and never answered.
+        left_out: ids that are listed, but left out when they are read.
         info: members of GetDeployment's answer besides the usual ones, or in place of them.
         read: the targets as they are after the listing, if that differs.
     """
@@ -139,7 +139,7 @@ class CodeDeploy:
     """Answers for the deployment `d-1`; each GetDeployment goes a step further in its script.
 
     Args:
-        steps: the script, whose last step stays; by default one in which it runs.
+        steps: the script, whose last step stays; by default one step, in progress.
         known: without a script, the ids of the targets, or how many of `ids` there are.
         instead: by operation, what its calls get, one after the other, in place of their answers.
         before: is called with each call before it is answered, and may answer it.

@@ -74,7 +74,7 @@ each_door = pytest.mark.parametrize("door", DOORS)
 
 
 def read_one(door: str, envelope: dict[str, Any]) -> Any:
-    """Read a target alone and beside others: it is the same, and what it had set as well."""
+    """Read a target alone; assert that beside others it is the same, down to the fields set."""
     (alone,) = DOORS[door](page_of(envelope)).deployment_targets
     for beside in BESIDE:
         _, other = DOORS[door](page_of(beside, envelope)).deployment_targets

@@ -93,7 +93,7 @@ def serve(answer: Answer) -> Iterator[Endpoint]:
     class Server(ThreadingHTTPServer):
         request_queue_size = 128
 
-        # A client that went away in the middle of an answer is part of many a test.
+        # Prints nothing: in many tests, the client goes away in the middle of an answer.
         def handle_error(self, *_: object) -> None:
             pass
 

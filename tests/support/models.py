@@ -71,7 +71,7 @@ EVENT = FULL[0].lifecycle_events[0]
 _text = st.text(max_size=12)
 # JSON has no infinity; what the models make of it has a test of its own.
 _finite = st.floats(allow_nan=False, allow_infinity=False)
-# An integer may have a decimal point in JSON; with 19 digits and a point, pydantic refuses it.
+# An integer may have a decimal point in JSON; pydantic refuses such a one beyond 64 bits.
 _short = st.floats(-1e15, 1e15)
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | _short | _text,

@@ -1,4 +1,4 @@
-"""Python in a process of its own, for what a process does at its begin or its end."""
+"""Python in a process of its own, for what a process does at its start or its end."""
 
 from __future__ import annotations
 
