@@ -71,8 +71,8 @@ def medians(
             for _ in range(repeat):
                 contestant()
             seconds[name].append(clock() - start)
-    medians = {name: statistics.median(times) for name, times in seconds.items()}
-    return {name: f"{each / medians['boto3']:.2f}" for name, each in medians.items()}
+    middle = {name: statistics.median(times) for name, times in seconds.items()}
+    return {name: f"{each / middle['boto3']:.2f}" for name, each in middle.items()}
 
 
 def page_read() -> Contestants:

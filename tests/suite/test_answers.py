@@ -356,7 +356,7 @@ def test_the_models_own_json_is_refused(door: str, target: Any) -> None:
     b'{"targetIds": [5]}', b'{"nextToken": 5}', b'{"targetIds": [], "nextToken": {}}',
     b'{"targetIds": ["i-1"], "message": "\\ud83d"}', b'{"targetIds": ["i-1"], "message": "\xe9"}',
 ])  # fmt: skip
-def test_a_listing_is_read_as_strictly_and_as_leniently(body: bytes) -> None:
+def test_a_listing_is_read_as_strictly_and_as_leniently_as_targets(body: bytes) -> None:
     answers = [body, page([GOOD])]
     client = DeploymentTargetsClient(canned(lambda *_: Response(answers.pop(0))))
     targets = client.iter_deployment_targets(deploymentId="d-1")
@@ -369,7 +369,7 @@ def test_a_listing_is_read_as_strictly_and_as_leniently(body: bytes) -> None:
 
 @pytest.mark.usefixtures("retry_at_once")
 @pytest.mark.parametrize("target_id", [b"i-\xe9", b"i-\\ud83d"])
-def test_a_listing_changes_no_id(clients: Clients, target_id: bytes) -> None:
+def test_a_garbled_listed_id_is_retried_then_refused(clients: Clients, target_id: bytes) -> None:
     garbled = Response(b'{"targetIds": ["i-1", "%b"]}' % target_id)
     codedeploy = CodeDeploy(known=["i-1"], instead={LIST: [garbled, None, *[garbled] * 5]})
     client = clients.canned(codedeploy)

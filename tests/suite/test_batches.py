@@ -101,7 +101,7 @@ def test_at_most_max_concurrency_calls_are_under_way(clients: Clients, most: int
     # Eight is the default.
     client = clients.wrap(wrapped, **({} if most == 8 else {"max_concurrency": most}))
     client.batch_get(ids(most * 2 * 25))
-    assert codedeploy.most == most
+    assert codedeploy.most_at_once == most
     assert len(codedeploy.batches) == most * 2
 
 

@@ -26,13 +26,13 @@ from support.pages import fleet, ids
     (LIST, lambda client: client.iterate()),
     *((operation, lambda client: client.watch()) for operation in (GET, LIST, READ)),
 ])  # fmt: skip
-def test_close_ends_who_waits_for_a_call(
+def test_close_ends_a_next_that_waits_for_a_call(
     clients: Clients, operation: str, begin: Callable[[Client], Any]
 ) -> None:
     codedeploy = CodeDeploy(known=60)
     hang = codedeploy.hang(operation)
     targets = begin(clients.served(codedeploy))
-    result = clients.beside(targets)
+    result = clients.start_next(targets)
     clients.wait_until(lambda: len(codedeploy.asked(operation)) == (3 if operation == READ else 1))
     clients.close(targets)
     assert result() is None
@@ -43,15 +43,15 @@ def test_close_ends_who_waits_for_a_call(
     assert len(codedeploy.calls) == calls
 
 
-def test_close_ends_who_waits_for_a_place_under_the_cap(clients: Clients) -> None:
+def test_close_ends_a_next_that_waits_for_a_place_under_the_cap(clients: Clients) -> None:
     codedeploy, client = clients.capped()
     hang = codedeploy.hang(READ)
     first = client.iterate(ids(25))
-    result = clients.beside(first)
+    result = clients.start_next(first)
     clients.wait_until(lambda: bool(codedeploy.calls))
     at_work = clients.under_way()
     for targets in (client.iterate(ids(25)), client.iterate(), client.watch()):
-        waits = clients.beside(targets)
+        waits = clients.start_next(targets)
         clients.pause(0.05)  # until it waits
         clients.close(targets)
         assert waits() is None
@@ -66,7 +66,7 @@ def test_close_ends_a_watch_that_waits_for_its_next_round(clients: Clients) -> N
     codedeploy = CodeDeploy(Step("InProgress", fleet(a="InProgress")))
     watch = clients.canned(codedeploy).watch(delay=LONG)
     assert next(watch).target_id == "a"
-    result = clients.beside(watch)
+    result = clients.start_next(watch)
     clients.pause(0.05)
     clients.close(watch)
     assert result() is None
@@ -76,7 +76,7 @@ def test_close_ends_a_watch_that_waits_for_its_next_round(clients: Clients) -> N
 
 
 @pytest.mark.parametrize("number", [1, 25])  # within a batch, and at its end
-def test_close_ends_who_reads_ids_at_the_next_of_them(number: int) -> None:
+def test_close_ends_the_reading_of_ids_at_the_next_id(number: int) -> None:
     read, reading, may_go_on = list[str](), threading.Event(), threading.Event()
 
     def slow() -> Iterator[str]:
@@ -89,7 +89,7 @@ def test_close_ends_who_reads_ids_at_the_next_of_them(number: int) -> None:
 
     with Clients() as clients:
         targets = clients.canned(CodeDeploy()).iterate(slow())
-        result = clients.beside(targets)
+        result = clients.start_next(targets)
         reading.wait(PATIENCE)
         targets.close()
         may_go_on.set()

@@ -72,7 +72,7 @@ SIXTY = [target(each) for each in ids(60)]
 NO_ROLLBACK = {"rollbackInfo": {"rollbackMessage": "no revision"}, "creator": None}
 ROLLBACK = {"rollbackInfo": {"rollbackTriggeringDeploymentId": "d-0"}}
 # How a run ends: the answers, the options, the status, the lines, and the error.
-TROUBLES: dict[str, tuple[Answers, str, int, list[str], str]] = {
+ENDINGS: dict[str, tuple[Answers, str, int, list[str], str]] = {
     "it succeeds": (lambda: CodeDeploy(Step("InProgress", [BUSY]), SUCCESS), FAST, 0, [
         *BEGIN[:3], "i-1 Succeeded", "d-1 Succeeded: 1 Succeeded"
     ], ""),
@@ -153,14 +153,14 @@ sys.exit(main())
 """
 
 
-@pytest.mark.parametrize("name", TROUBLES)
+@pytest.mark.parametrize("name", ENDINGS)
 def test_every_run_ends_with_the_reasons_and_its_status(cli: CommandLine, name: str) -> None:
     def signal_once_shown(usual: Any) -> Any:
         cli.once_shown(BEGIN[3])(usual)
         os.kill(os.getpid(), SIGNALS[status])
         return usual
 
-    answers, options, status, lines, told = TROUBLES[name]
+    answers, options, status, lines, told = ENDINGS[name]
     cli.answer = answers()
     if answers is hanging:  # which ends a process
         with cli.started("d-1", *options.split()) as process:
@@ -187,7 +187,7 @@ def test_a_second_signal_cuts_no_report(cli: CommandLine, tmp_path: Path) -> Non
     assert json.loads(file.read_bytes())["failures"]
 
 
-def test_how_it_ended_counts_though_a_call_times_out_then(
+def test_how_a_deployment_ended_counts_though_a_later_call_times_out(
     cli: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     once = Config(read_timeout=0.3, retries={"total_max_attempts": 1})
@@ -201,7 +201,7 @@ def test_how_it_ended_counts_though_a_call_times_out_then(
 
 
 @full_disk
-def test_a_file_that_cannot_be_written_costs_no_reason(cli: CommandLine) -> None:
+def test_a_file_that_cannot_be_written_hides_no_failure(cli: CommandLine) -> None:
     cli.answer = CodeDeploy(FAILURE)
     ended = cli.run_here("d-1", "--json-file", "/dev/full")
     assert (ended.status, "No space left" in ended.err, ended.lines[-1:]) == (1, True, END)
@@ -331,7 +331,7 @@ def test_a_reader_that_goes_away_brings_no_traceback(
     ([], 2), (["--no-watch"], 3), (["--until", "InProgress"], 0),
     (["--until", "InProgress", "--json"], 0),
 ])  # fmt: skip
-def test_a_reader_that_has_gone_takes_nothing_from_what_is_known(
+def test_the_status_tells_what_is_known_though_the_reader_has_gone(
     cli: CommandLine, options: list[str], status: int
 ) -> None:
     cli.answer = CodeDeploy(RUNNING)
@@ -460,7 +460,7 @@ def test_a_group_reports_its_newest_deployment_or_what_that_rolls_back(
 
 
 @pytest.mark.parametrize("slow", ["GetDeploymentGroup", GET])
-def test_a_timeout_counts_from_the_look_for_a_group_s_deployment_on(
+def test_a_timeout_counts_from_the_search_for_a_group_s_deployment(
     cli: CommandLine, slow: str
 ) -> None:
     def answer(operation: str, params: Any) -> Response:

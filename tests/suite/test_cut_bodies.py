@@ -107,7 +107,7 @@ SEQUENCES: dict[str, tuple[Sequence[Instead], Any]] = {
 @each_mode
 @each_operation
 @pytest.mark.parametrize("name", SEQUENCES)
-def test_the_last_attempt_tells(clients: Clients, name: str, operation: str, mode: str) -> None:
+def test_the_last_attempt_decides(clients: Clients, name: str, operation: str, mode: str) -> None:
     instead, outcome = SEQUENCES[name]
     codedeploy = answering(operation, *instead)
     client = clients.canned(codedeploy, retries={"mode": mode, "total_max_attempts": 2})
@@ -126,7 +126,7 @@ def test_the_last_attempt_tells(clients: Clients, name: str, operation: str, mod
 
 @each_mode
 @each_operation
-def test_it_is_the_same_over_http(clients: Clients, operation: str, mode: str) -> None:
+def test_a_cut_body_is_retried_over_http_too(clients: Clients, operation: str, mode: str) -> None:
     codedeploy = answering(operation, cut_short, None, CUT, CUT)
     client = clients.served(codedeploy, retries={"mode": mode, "total_max_attempts": 2})
     assert ask(client, operation) == ["i-1", "i-2"]
@@ -135,7 +135,7 @@ def test_it_is_the_same_over_http(clients: Clients, operation: str, mode: str) -
     assert refused.value.body == CUT.body
 
 
-def test_a_later_page_of_a_listing_is_as_good_as_the_first(clients: Clients) -> None:
+def test_a_later_page_of_a_listing_is_retried_and_refused_like_the_first(clients: Clients) -> None:
     codedeploy = answering(LIST, None, cut_short, None, None, CUT, CUT, page_size=1)
     retries = {"mode": "standard", "total_max_attempts": 2}
     client = clients.canned(codedeploy, max_concurrency=1, retries=retries)

@@ -80,7 +80,7 @@ def test_a_model_in_the_home_folder_counts(tmp_path: Path) -> None:
     assert full_name(HOME=str(tmp_path / ("home" * 100))) == "AWS CodeDeploy"
 
 
-def test_a_folder_for_another_type_of_file_is_no_service(tmp_path: Path) -> None:
+def test_a_folder_of_extras_alone_hides_no_model(tmp_path: Path) -> None:
     # A user may add examples or waiters alone; the service's model is botocore's own then.
     extras = tmp_path / MODEL.parent / "service-2.sdk-extras.json"
     extras.parent.mkdir(parents=True)
@@ -167,7 +167,7 @@ def test_it_reads_what_botocore_reads_and_leaves_its_loader_alone() -> None:
 
 
 @pytest.mark.parametrize(("limit", "error"), [(0, ValueError), (1.5, TypeError)])
-def test_a_wrong_limit_is_told_before_a_client_is_made(
+def test_a_wrong_max_concurrency_is_told_before_a_client_is_made(
     monkeypatch: pytest.MonkeyPatch, limit: Any, error: type[Exception]
 ) -> None:
     monkeypatch.setattr("codedeploy_targets._client.default_client", pytest.fail)

@@ -72,12 +72,12 @@ def test_what_is_no_answer_is_a_value_error_that_shows_no_value(other: Any) -> N
 @pytest.mark.parametrize(
     "odd", [Response(b'{"error": "blocked"}'), error("DeploymentDoesNotExistException")]
 )
-def test_another_answer_is_raised_at_once(clients: Clients, odd: Response) -> None:
+def test_another_shape_or_an_error_is_not_retried(clients: Clients, odd: Response) -> None:
     codedeploy = CodeDeploy(instead={GET: [odd]})
     client = clients.canned(codedeploy)
     expected = (ct.InvalidResponseError, client.exceptions.DeploymentDoesNotExistException)
     with pytest.raises(expected):
-        clients.finish_alone(client.typed.get_deployment(**REQUEST))
+        clients.finish_cleanly(client.typed.get_deployment(**REQUEST))
     assert len(codedeploy.calls) == 1
 
 
@@ -87,4 +87,4 @@ def test_a_description_that_is_not_utf_8_is_read_all_the_same(clients: Clients) 
 
     codedeploy = CodeDeploy(Step("Ready", info={"description": "new!"}), instead={GET: [spoil]})
     get = clients.canned(codedeploy).typed.get_deployment
-    assert clients.finish_alone(get(**REQUEST)).description == "new\ufffd"
+    assert clients.finish_cleanly(get(**REQUEST)).description == "new\ufffd"

@@ -31,7 +31,7 @@ def test_an_error_of_the_operation_is_botocore_s_own(
         list(client.iterate())
 
 
-def test_an_error_that_0_1_0_pickled_is_read_without_what_it_lacks() -> None:
+def test_an_error_that_0_1_0_pickled_counts_as_not_cut_short() -> None:
     told = {"request_id": None, "deployment_id": "d-1", "target_ids": ["i-1"], "body": b"{"}
     old = InvalidResponseError(operation="BatchGetDeploymentTargets", reason="cut", **told)
     assert old.is_cut_short is False

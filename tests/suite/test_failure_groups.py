@@ -87,12 +87,12 @@ def test_two_events_may_share_their_diagnostics() -> None:
     event("Stop", **CAUSE), event(None, **CAUSE), BARE, LOST, PENDING,
     *(event(**{**CAUSE, name: value}) for name in CAUSE for value in ("OfTheFuture", None)),
 ])  # fmt: skip
-def test_what_makes_another_cause(other: ct.LifecycleEvent) -> None:
+def test_another_event_code_script_or_message_is_another_cause(other: ct.LifecycleEvent) -> None:
     assert grouped_ids([failed("a"), failed("b", other), failed("c")]) == [["a", "c"], ["b"]]
     assert grouped_ids([failed("a", other), failed("b", other)]) == [["a", "b"]]
 
 
-def test_log_times_and_other_events_make_no_other_cause() -> None:
+def test_neither_the_log_nor_times_nor_other_events_make_another_cause() -> None:
     targets = [
         failed("a"),
         failed("b", event(**CAUSE, log_tail="[stderr]no")),

@@ -70,7 +70,7 @@ def test_a_dict_may_hold_times(time: datetime) -> None:
 
 
 @pytest.mark.parametrize("seconds", [1698539400, 1698543000])
-def test_a_time_in_the_hour_that_comes_twice_comes_back(seconds: int) -> None:
+def test_a_time_in_the_hour_that_comes_twice_stays_the_same_moment(seconds: int) -> None:
     berlin = pytest.importorskip("dateutil.tz").gettz("Europe/Berlin")  # botocore's kind of zone
     time = datetime.fromtimestamp(seconds, berlin)
     (target,) = from_boto3(page_of({"instanceTarget": {"lastUpdatedAt": time}})).deployment_targets

@@ -193,7 +193,7 @@ def test_a_model_reads_what_its_schema_allows_and_loses_nothing(
             assert is_kept(dump, model.model_dump(mode="json"))
 
 
-def test_the_test_above_sees_what_is_lost() -> None:
+def test_insides_and_is_kept_see_what_is_lost() -> None:
     dump = {"a": [{"b": 1}, 2], "c": None}
     assert insides(dump) == [dump, dump["a"], {"b": 1}]
     assert is_kept(dump, {**dump, "d": 1})

@@ -117,7 +117,7 @@ def test_a_client_that_answers_by_itself_is_read_as_a_dict(clients: Clients, how
     assert list(client.watch()) == targets
 
 
-def test_a_patched_method_may_call_its_own(clients: Clients) -> None:
+def test_a_patched_method_may_call_the_one_that_it_replaces(clients: Clients) -> None:
     def note(**params: Any) -> Any:
         asked.append(params["targetIds"])
         return own(**params)

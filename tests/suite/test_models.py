@@ -220,9 +220,9 @@ def test_an_unknown_target_tells_what_all_targets_tell() -> None:
     assert ct.UnknownTarget.from_boto3(RAW) == UNKNOWN
 
 
-def test_what_was_said_of_an_unknown_target_goes_before_what_was_read() -> None:
-    said: dict[str, Any] = {"target_id": "other", "status": None, "lifecycle_events": []}
-    copied = UNKNOWN.model_copy(update=said)
+def test_a_given_member_of_an_unknown_target_goes_before_that_in_raw() -> None:
+    given: dict[str, Any] = {"target_id": "other", "status": None, "lifecycle_events": []}
+    copied = UNKNOWN.model_copy(update=given)
     assert ct.UnknownTarget.model_validate(copied.model_dump()) == copied
     assert ct.UnknownTarget.model_validate_json(copied.model_dump_json()) == copied
     assert ct.UnknownTarget(raw=RAW, target_id="other").target_id == "other"

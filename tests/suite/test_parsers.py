@@ -133,7 +133,7 @@ def test_a_parser_of_the_users_own_reads_the_answers(
     assert ours == plain
 
 
-def test_who_wraps_the_parser_as_datadog_does_looks_at_no_answer(
+def test_botocore_parses_no_time_where_datadog_alone_wraps_its_parser(
     clients: Clients, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wrapt = pytest.importorskip("wrapt")

@@ -26,7 +26,7 @@ from codedeploy_targets import InvalidResponseError, UnknownTarget
 
 @pytest.mark.usefixtures("retry_at_once")
 @pytest.mark.parametrize("mode", ["legacy", "standard", "adaptive"])
-def test_an_error_over_cbor_is_retried_as_it_is_told(cbor_client: MakeClient, mode: str) -> None:
+def test_throttling_over_cbor_is_retried_in_each_mode(cbor_client: MakeClient, mode: str) -> None:
     service = CodeDeploy(instead={READ: [error("ThrottlingException")]})
     client = cbor_client(in_cbor(service), retries={"mode": mode, "total_max_attempts": 2})
     assert client.batch_get(ids(1)).response_metadata[0].retry_attempts == 1

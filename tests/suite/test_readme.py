@@ -77,7 +77,7 @@ PRINTED = [
 ]
 
 
-def test_their_python_runs(
+def test_the_python_of_the_documents_runs(
     targets: MockDeploymentTargets,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
@@ -168,7 +168,7 @@ async def check_app(app: Any) -> None:
 
 # dask warns where the disk is slow.
 @pytest.mark.filterwarnings("ignore:Creating scratch directories is taking:UserWarning")
-def test_their_many_accounts_are_gathered(
+def test_the_recipe_for_many_accounts_gathers_targets_and_errors(
     targets: MockDeploymentTargets, monkeypatch: pytest.MonkeyPatch, moto_url: str
 ) -> None:
     names = run("def failed_targets(", "def gather(")
@@ -196,7 +196,7 @@ def test_their_many_accounts_are_gathered(
             assert [each.target_id for each in answer] == [f"i-{account}-{region}"]
 
 
-def test_the_first_commands_are_two() -> None:
+def test_the_readme_begins_with_two_commands() -> None:
     commands = blocks(DOCUMENTS[0], "console")[0].splitlines()
     assert len(commands) == 2
     assert all(command.startswith("$ python3 -m venv .venv && ") for command in commands)

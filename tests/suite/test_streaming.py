@@ -64,8 +64,8 @@ def test_a_list_of_ids_may_be_changed_before_it_is_read(clients: Clients) -> Non
     assert got(targets) == ids(60)
 
 
-@pytest.mark.parametrize("own", [True, False])
-def test_a_slow_consumer_holds_back_calls_and_ids(clients: Clients, *, own: bool) -> None:
+@pytest.mark.parametrize("own_kind", [True, False])
+def test_a_slow_consumer_holds_back_calls_and_ids(clients: Clients, *, own_kind: bool) -> None:
     read = []
 
     def produce() -> Iterator[str]:
@@ -75,7 +75,7 @@ def test_a_slow_consumer_holds_back_calls_and_ids(clients: Clients, *, own: bool
 
     codedeploy = CodeDeploy()
     codedeploy.gather(3)
-    producer = clients.each(produce()) if own else produce()
+    producer = clients.each(produce()) if own_kind else produce()
     targets = clients.served(codedeploy, max_concurrency=3).iterate(producer)
     assert read == []
     assert next(targets).target_id == ids(1)[0]
@@ -154,7 +154,7 @@ def test_a_slow_consumer_does_not_hold_back_the_listing(clients: Clients) -> Non
 
 @pytest.mark.parametrize("max_concurrency", [1, 2])
 @pytest.mark.parametrize("given", ["a list", "an iterator"])
-def test_a_job_that_just_ended_ends_no_stream(
+def test_no_batch_is_lost_behind_a_job_that_has_just_ended(
     clients: Clients, max_concurrency: int, given: str
 ) -> None:
     client = clients.canned(CodeDeploy(), max_concurrency=max_concurrency)
@@ -321,7 +321,7 @@ def test_a_second_thread_or_task_is_refused_and_nothing_is_lost(clients: Clients
     codedeploy = CodeDeploy(known=60)
     hang = codedeploy.hang(READ)
     targets = clients.served(codedeploy).iterate(ids(60))
-    first = clients.beside(targets)
+    first = clients.start_next(targets)
     clients.wait_until(lambda: len(codedeploy.batches) == 3)
     shared = getattr(targets, "unblocked", targets)
     says = "^another task waits for the next target already$|^generator already executing$"

@@ -60,7 +60,7 @@ def test_a_slow_producer_does_not_hold_back_the_consumer(clients: AsyncClients) 
         assert await got(targets) == ids(26)[25:]
 
     client = clients.served(CodeDeploy()).typed
-    clients.finish_alone(body())
+    clients.finish_cleanly(body())
 
 
 def test_an_async_producer_runs_in_one_context(clients: AsyncClients) -> None:
@@ -101,7 +101,7 @@ def test_cancelling_the_caller_during_a_call_leaves_nothing_behind(
     codedeploy = CodeDeploy()
     hang = codedeploy.hang(operation)
     client = clients.served(codedeploy).typed
-    clients.finish_alone(body())
+    clients.finish_cleanly(body())
     hang.let_go()
 
 
@@ -147,7 +147,7 @@ def test_a_second_cancellation_reaches_no_call(clients: AsyncClients, first: str
 
     client, slow = clients.canned(CodeDeploy()), SlowCleanup()
     client.on("before-send", slow, first=True)
-    clients.finish_alone(body())
+    clients.finish_cleanly(body())
 
 
 def test_a_close_that_is_cancelled_waits_for_the_calls_all_the_same(clients: AsyncClients) -> None:
@@ -168,7 +168,7 @@ def test_a_close_that_is_cancelled_waits_for_the_calls_all_the_same(clients: Asy
     client, slow = clients.canned(CodeDeploy()), SlowCleanup()
     client.on("before-send", slow, first=True)
     targets = client.typed.iter_deployment_targets(deploymentId="d-1")
-    clients.finish_alone(body())
+    clients.finish_cleanly(body())
 
 
 def test_a_producer_ends_its_cleanup_before_the_caller_ends(clients: AsyncClients) -> None:
@@ -195,7 +195,7 @@ def test_a_producer_ends_its_cleanup_before_the_caller_ends(clients: AsyncClient
 
     begun = asyncio.Event()
     client = clients.canned(CodeDeploy()).typed
-    clients.finish_alone(body())
+    clients.finish_cleanly(body())
 
 
 async def end_in_a_scope() -> AsyncIterator[str]:
@@ -233,7 +233,7 @@ def test_a_producer_that_cancels_its_task_between_two_ids_ends_the_stream(
         assert expected in map(type, raised)
 
     client = clients.canned(CodeDeploy(), max_concurrency=2).typed
-    clients.finish_alone(body())
+    clients.finish_cleanly(body())
 
 
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="a task cannot take back a cancellation")
@@ -275,7 +275,7 @@ def test_closing_ends_a_producer_that_catches_another_cancellation(
 
     cleaned = list[bool]()
     client = clients.canned(CodeDeploy()).typed
-    clients.finish_alone(body())
+    clients.finish_cleanly(body())
 
 
 def test_cancelling_a_watch_that_waits_leaves_nothing_behind(clients: AsyncClients) -> None:
@@ -286,7 +286,7 @@ def test_cancelling_a_watch_that_waits_leaves_nothing_behind(clients: AsyncClien
 
     client = clients.canned(CodeDeploy(known=2)).typed
     watch = client.watch_deployment_targets(deploymentId="d-1", delay=LONG)
-    clients.finish_alone(body())
+    clients.finish_cleanly(body())
 
 
 @pytest.mark.parametrize("ticks", range(6))
@@ -319,7 +319,7 @@ def test_a_cancellation_in_the_moment_in_which_a_call_ends_is_not_lost(
 
     mock = AsyncMock(list_deployment_targets=list_a_page, batch_get_deployment_targets=read)
     client = clients.wrap(mock).typed
-    clients.finish_alone(body())
+    clients.finish_cleanly(body())
 
 
 def test_on_round_may_close_the_watch_in_a_task_that_begins_at_once(clients: AsyncClients) -> None:
@@ -370,7 +370,7 @@ def test_cancelling_every_other_task_before_it_began_ends_the_caller(clients: As
             await asyncio.wait_for(caller, PATIENCE)
 
     client = clients.canned(unanswered).typed
-    clients.finish_alone(body())
+    clients.finish_cleanly(body())
 
 
 @pytest.mark.parametrize("held", ["an iterator", "a watch", "a watch that waits"])

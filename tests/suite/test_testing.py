@@ -211,7 +211,7 @@ def info(client: Any, deployment_id: str) -> dict[str, Any]:
     return told
 
 
-def test_get_deployment_answers_what_was_set_and_else_motos(client: Any, targets: Any) -> None:
+def test_get_deployment_answers_what_was_set_or_else_moto_s_own(client: Any, targets: Any) -> None:
     deployment_id = deploy(client)
     own = info(client, deployment_id)
     assert not own.keys() & {"errorInformation", "rollbackInfo"}  # the service has none yet

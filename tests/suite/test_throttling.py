@@ -96,22 +96,22 @@ def test_a_refusal_halves_the_calls_that_were_under_way(
     codedeploy = CodeDeploy(before=before, delay=0.02)
     client = clients.served(codedeploy, retries={"total_max_attempts": 1})
     targets = client.iterate(ids(200))
-    first = clients.beside(targets)
+    first = clients.start_next(targets)
     clients.wait_until(refused.is_set)
     clients.pause(0.5)  # the refusal is on its way; nothing tells when it arrives
     others.let_go()
     assert got([first(), *targets]) == ids(200)
-    codedeploy.most = 0
+    codedeploy.most_at_once = 0
     codedeploy.gather(4)
     client.batch_get(ids(200))
-    assert codedeploy.most == 4
+    assert codedeploy.most_at_once == 4
 
 
-def test_listings_and_get_deployment_share_the_cap_which_goes(clients: Clients) -> None:
+def test_listings_and_get_deployment_share_the_cap_which_successes_end(clients: Clients) -> None:
     codedeploy, client = clients.capped()
     hangs = [codedeploy.hang(LIST), codedeploy.hang(GET)]
     both = [client.iterate(), client.watch()]
-    results = [clients.beside(targets) for targets in both]
+    results = [clients.start_next(targets) for targets in both]
     clients.wait_until(lambda: len(codedeploy.asked(LIST) + codedeploy.asked(GET)) > 0)
     clients.pause(0.05)
     assert len(codedeploy.asked(LIST) + codedeploy.asked(GET)) == 1
@@ -202,7 +202,7 @@ def test_a_signal_s_handler_may_ask_while_its_thread_waits_for_a_place() -> None
     with Clients() as clients:
         codedeploy, client = clients.capped()
         hang = codedeploy.hang(READ, ids(1)[0])
-        other = clients.beside(client.iterate(ids(1)))
+        other = clients.start_next(client.iterate(ids(1)))
         hang.wait_for()
         usual = signal.signal(signal.SIGALRM, ask)
         signal.setitimer(signal.ITIMER_REAL, 0.3)  # by when the call below waits
@@ -229,15 +229,15 @@ def test_a_request_that_ends_gives_its_place_back_though_its_call_hangs(
     hang.let_go()
 
 
-def test_who_waits_for_the_place_of_a_call_that_hangs_gets_it_when_that_request_ends(
+def test_a_call_that_waits_gets_the_place_of_one_that_hangs_once_its_request_ends(
     clients: Clients,
 ) -> None:
     codedeploy, client = clients.capped()
     hang = codedeploy.hang(READ, ids(1)[0])
     first, second = client.iterate(ids(25)), client.iterate(ids(50)[25:])
-    hangs = clients.beside(first)
+    hangs = clients.start_next(first)
     clients.wait_until(lambda: len(codedeploy.batches) == 1)
-    waits = clients.beside(second)
+    waits = clients.start_next(second)
     clients.pause(0.05)  # until it waits
     clients.close(first)
     assert hangs() is None

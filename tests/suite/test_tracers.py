@@ -34,7 +34,7 @@ ONCE = {"total_max_attempts": 1}
 SENTRY: dict[str, Any] = {"dsn": "http://key@localhost/1", "shutdown_timeout": 0}
 
 
-def trace() -> None:
+def trace_with_sentry() -> None:
     """Trace with Sentry, which patches threads and botocore for good."""
     import sentry_sdk
 
@@ -62,7 +62,7 @@ def trace() -> None:
     assert users == ["the caller's"] * BATCHES
 
 
-def report() -> None:
+def report_to_sentry() -> None:
     """Let Sentry report what tasks and threads raise, and nobody handles."""
     import sentry_sdk
     from sentry_sdk.integrations.asyncio import AsyncioIntegration
@@ -98,7 +98,7 @@ def report() -> None:
     assert len(reported) == 1  # Sentry does report
 
 
-def measure() -> None:
+def trace_with_datadog() -> None:
     """Trace with Datadog, which wraps botocore's parser, too, but looks at no answer."""
     import ddtrace
     from botocore.parsers import BaseJSONParser
@@ -126,7 +126,8 @@ def measure() -> None:
 
 
 @pytest.mark.parametrize(("what", "needed"), [
-    (trace, ["sentry_sdk"]), (report, ["sentry_sdk", "aiobotocore"]), (measure, ["ddtrace"])
+    (trace_with_sentry, ["sentry_sdk"]), (report_to_sentry, ["sentry_sdk", "aiobotocore"]),
+    (trace_with_datadog, ["ddtrace"]),
 ])  # fmt: skip
 def test_a_tracer_gets_spans_with_their_parents_and_no_error_that_is_handled(
     what: Callable[[], None], needed: list[str]
@@ -229,4 +230,4 @@ def test_placebo_records_and_replays_a_deployment(clients: Clients, tmp_path: Pa
 
 
 if __name__ == "__main__":
-    {"trace": trace, "report": report, "measure": measure}[sys.argv[1]]()
+    globals()[sys.argv[1]]()

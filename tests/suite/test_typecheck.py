@@ -81,7 +81,7 @@ def test_async_calls_return_the_types_that_checkers_know() -> None:
         calls = user_code.async_calls(
             wrapped, wrapped, clients.each(ids(30)), clients.each(ids(30))
         )
-        assert clients.finish_alone(calls) == ids(30)
+        assert clients.finish_cleanly(calls) == ids(30)
 
 
 @pytest.mark.parametrize(("response", "expected"), [

@@ -158,7 +158,7 @@ def test_what_a_watcher_edits_counts_and_the_rest_keeps_its_payload(
     }.get(how, [])  # fmt: skip
 
 
-def test_a_watcher_that_puts_no_list_there_is_told(clients: Clients, watchers: Watchers) -> None:
+def test_a_number_in_the_targets_place_is_refused(clients: Clients, watchers: Watchers) -> None:
     wrapped = clients.answered(CodeDeploy(STEP))
     wrapped = watchers.watch(wrapped, lambda answer: answer.update(deploymentTargets=7))
     with pytest.raises(ct.InvalidResponseError, match="deploymentTargets is no list"):
@@ -263,7 +263,7 @@ def test_what_a_handler_reads_of_a_listing_hides_no_cut_answer(clients: Clients)
         list(client.iterate())
 
 
-def test_who_takes_the_place_of_the_endpoint_s_emitter_sees_the_targets(clients: Clients) -> None:
+def test_a_tracer_in_place_of_the_endpoint_s_emitter_sees_the_targets(clients: Clients) -> None:
     class Tracer:
         def emit(self, event_name: str, **kwargs: Any) -> Any:
             if event_name.startswith("response-received"):
@@ -295,7 +295,7 @@ def test_botocore_s_log_has_the_body(clients: Clients, caplog: pytest.LogCapture
     assert plain <= ours
 
 
-def test_where_one_cannot_tell_somebody_looks(clients: Clients) -> None:
+def test_a_client_whose_handlers_cannot_be_found_counts_as_watched(clients: Clients) -> None:
     client = clients.canned(CodeDeploy(STEP))
     plain = client.call("batch_get_deployment_targets", **REQUEST)
     events, seen = client.wrapped.meta.events, list[Any]()
@@ -317,7 +317,7 @@ INSIDE = {
 
 @pytest.mark.usefixtures("retry_at_once")
 @pytest.mark.parametrize("name", INSIDE)
-def test_who_traces_botocore_s_inside_sees_the_targets(
+def test_a_tracer_of_botocore_s_inside_sees_the_targets(
     clients: Clients, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def trace(*args: Any, **kwargs: Any) -> Any:
@@ -398,7 +398,7 @@ def test_a_wrapper_may_answer_or_raise_in_the_place_of_an_unreadable_answer(
 @pytest.mark.parametrize(("answers", "told"), [
     ([], "it is no object"), ([Response(b'{"foo": 1}')], "it has members|it is no object")
 ])  # fmt: skip
-def test_a_wrapper_that_returns_no_dict_is_told_by_the_library_s_error(
+def test_what_a_wrapper_returns_is_refused_if_it_is_no_dict(
     clients: Clients, monkeypatch: pytest.MonkeyPatch, returned: Any, answers: Any, told: str
 ) -> None:
     async def forget(*args: Any) -> Any:

@@ -273,7 +273,7 @@ def test_each_round_is_told_with_how_the_deployment_stands(clients: Clients) -> 
     assert statuses == ["InProgress"] * 2 + ["Succeeded"] * 2
 
 
-def test_on_round_may_be_an_empty_list_and_return_what_only_the_async_client_awaits(
+def test_on_round_may_be_falsy_and_return_what_only_the_async_client_awaits(
     clients: Clients,
 ) -> None:
     class Told(list[Any]):
@@ -372,7 +372,7 @@ def test_a_slow_consumer_of_a_watch_holds_back_calls(clients: Clients) -> None:
 
 
 @pytest.mark.parametrize("blue", ["Succeeded", "Failed"])
-def test_a_blue_and_a_green_target_of_one_id_are_followed_each(clients: Clients, blue: str) -> None:
+def test_a_blue_and_a_green_target_of_one_id_are_both_followed(clients: Clients, blue: str) -> None:
     def states(green: str) -> list[InstanceTarget]:
         labels = {"Green": green, "Blue": blue}
         return [

@@ -31,14 +31,14 @@ NAN, INFINITE = float("nan"), float("inf")
     {"delay": -1}, {"delay": -0.001}, {"delay": -INFINITE}, {"delay": NAN},
     {"delay": threading.TIMEOUT_MAX}, {"timeout": -1}, {"timeout": NAN},
 ])  # fmt: skip
-def test_a_time_that_is_none_is_refused_at_once(clients: Clients, wrong: dict[str, float]) -> None:
+def test_delay_and_timeout_are_checked_at_once(clients: Clients, wrong: dict[str, float]) -> None:
     ((name, value),) = wrong.items()
     bounds = {"delay": r"0 to \d+", "timeout": "at least 0"}[name]
     with pytest.raises(ValueError, match=rf"^{name} must be {bounds} seconds, not {value}$"):
         clients.canned(unanswered).watch(**wrong)
 
 
-def test_a_time_may_be_a_number_of_any_kind(clients: Clients, clock: Clock) -> None:
+def test_delay_and_timeout_may_be_numbers_of_any_kind(clients: Clients, clock: Clock) -> None:
     number: Any = Decimal(7)
     watch = clients.canned(CodeDeploy(NOT_OVER, SUCCEEDED)).watch(delay=number, timeout=number * 9)
     assert list(watch) == [*RUNNING, *ENDED]
@@ -112,7 +112,7 @@ def test_the_sync_watch_looks_at_the_time_while_its_call_waits_under_the_cap() -
         gate.is_open = True
         hang = codedeploy.hang(READ)
         targets = client.iterate(ids(1))
-        hanging = clients.beside(targets)
+        hanging = clients.start_next(targets)
         hang.wait_for()
         with pytest.raises(TimeoutError):
             next(client.watch(timeout=0.3))

@@ -165,7 +165,7 @@ def test_the_calls_of_a_round_that_failed_do_not_go_on() -> None:
         assert list(client.watch()) == [*busy, *over]
     # All threads have ended.
     assert [len(batch) for batch in codedeploy.batches] == [25] * 8
-    assert codedeploy.most == 2
+    assert codedeploy.most_at_once == 2
 
 
 def test_the_end_waits_for_no_call_of_a_round_that_failed(clients: Clients) -> None:
@@ -185,7 +185,7 @@ def test_the_end_waits_for_no_call_of_a_round_that_failed(clients: Clients) -> N
 
 
 @pytest.mark.usefixtures("clock")
-def test_the_end_is_not_asked_for_again(clients: Clients) -> None:
+def test_get_deployment_is_not_called_again_once_the_deployment_is_over(clients: Clients) -> None:
     end = [Step("InProgress", STEPS[0].targets), Step("Failed", ENDED), Step("InProgress", [])]
     codedeploy = CodeDeploy(*end, before=from_call(FIRST_ROUND + 1, THROTTLED, 3))
     watch = clients.canned(codedeploy, **NO_RETRY).watch()

@@ -354,7 +354,7 @@ def test_the_sync_user_needs_no_aiobotocore() -> None:
     assert run_python("-c", script) == ""
 
 
-def test_another_client_may_take_its_place(clients: Clients) -> None:
+def test_another_client_may_take_the_place_of_the_wrapped_one(clients: Clients) -> None:
     client = clients.canned(CodeDeploy())
     client.typed.client = clients.answered(CodeDeploy(known=["a"]))
     assert client.batch_get(["a"]).missing_target_ids == []

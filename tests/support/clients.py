@@ -42,7 +42,7 @@ class Client:
     ) -> ct.BatchGetDeploymentTargetsOutput:
         get = self.typed.batch_get_deployment_targets
         params = {"deploymentId": deployment_id, "targetIds": target_ids, **options}
-        output: ct.BatchGetDeploymentTargetsOutput = self._clients.finish_alone(get(**params))
+        output: ct.BatchGetDeploymentTargetsOutput = self._clients.finish_cleanly(get(**params))
         return output
 
     def iterate(self, target_ids: Any = None, *, deployment_id: str = "d-1", **options: Any) -> Any:
@@ -171,7 +171,7 @@ class Clients:
         """Return the result of a call on a client."""
         return call
 
-    def finish_alone(self, call: Any) -> Any:
+    def finish_cleanly(self, call: Any) -> Any:
         """Do the same, and assert that the call leaves no task behind."""
         return call
 
@@ -204,7 +204,7 @@ class Clients:
         """Return a call, for `at_once`, that consumes an iterator of the typed client."""
         return [*targets]
 
-    def beside(self, targets: Any) -> Callable[[], Any]:
+    def start_next(self, targets: Any) -> Callable[[], Any]:
         """Call `next` in a thread or task of its own; return what waits for its result.
 
         The result is None at the end of the iterator.
@@ -288,7 +288,7 @@ class AsyncClients(Clients):
 
         return self.loop.run_until_complete(main())
 
-    def finish_alone(self, call: Any) -> Any:
+    def finish_cleanly(self, call: Any) -> Any:
         before = self.tasks()
         try:
             return self.finish(call)
@@ -307,7 +307,7 @@ class AsyncClients(Clients):
         async def gather() -> list[Any]:
             return await asyncio.gather(*(function() for function in functions))
 
-        results: list[Any] = self.finish_alone(gather())
+        results: list[Any] = self.finish_cleanly(gather())
         return results
 
     def pause(self, seconds: float) -> None:
@@ -319,7 +319,7 @@ class AsyncClients(Clients):
     async def collect(self, targets: Any) -> Any:
         return [target async for target in targets]
 
-    def beside(self, targets: Any) -> Callable[[], Any]:
+    def start_next(self, targets: Any) -> Callable[[], Any]:
         async def following() -> Any:
             return await anext(aiter(targets.unblocked), None)
 
@@ -376,7 +376,7 @@ class _BlockingIterator:
         return self
 
     def __exit__(self, *raised: object) -> None:
-        self._clients.finish_alone(self.unblocked.__aexit__(*raised))
+        self._clients.finish_cleanly(self.unblocked.__aexit__(*raised))
 
     def __iter__(self) -> Self:
         return self

@@ -34,16 +34,16 @@ class Clock:
         self._time += seconds
 
     def pause(self, seconds: float) -> None:
-        """Set it forward. Calls with no `go_on` between them are parts of one pause."""
+        """Set it forward. Calls with no `end_pause` between them are parts of one pause."""
         self.set_forward(seconds)
         self._pauses[-1] += seconds
 
-    def go_on(self) -> None:
+    def end_pause(self) -> None:
         self._pauses.append(0.0)
 
     def sleep(self, seconds: float) -> None:
         self.pause(seconds)
-        self.go_on()
+        self.end_pause()
 
     async def sleep_in_task(self, seconds: float) -> None:
         self.sleep(seconds)
@@ -77,7 +77,7 @@ class Clock:
                         each.name != "codedeploy-targets" for each in threading.enumerate()
                     )
                     if self._own.acquire(timeout=0 if is_idle else 0.01):
-                        clock.go_on()
+                        clock.end_pause()
                         return True
                     if is_idle:
                         clock.pause(timeout)

@@ -149,7 +149,7 @@ class CodeDeploy:
 
     Attributes:
         calls: what was asked, in the order of arrival.
-        most: the most calls that were under way at once.
+        most_at_once: the most calls that were under way at once.
     """
 
     def __init__(
@@ -166,7 +166,7 @@ class CodeDeploy:
         running = Step("InProgress", [instance(target_id, events=1) for target_id in known])
         self._steps = steps or (running,)
         self.calls: list[tuple[str, dict[str, Any]]] = []
-        self.most = 0
+        self.most_at_once = 0
         self._instead = {name: iter(answers) for name, answers in (instead or {}).items()}
         self._before: list[Callable[[str, Any], object]] = [before] if before else []
         self._throttle = throttle
@@ -184,7 +184,7 @@ class CodeDeploy:
             instead = next(self._instead.get(operation, iter(())), None)
             throttled = self._throttle is not None and not self._throttle.take()
             self._under_way += 1
-            self.most = max(self.most, self._under_way)
+            self.most_at_once = max(self.most_at_once, self._under_way)
         try:
             for before in self._before:
                 answered = before(operation, params)

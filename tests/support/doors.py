@@ -84,15 +84,15 @@ def read_one(door: str, envelope: dict[str, Any]) -> Any:
 
 def assert_same(one: BaseModel, other: BaseModel) -> None:
     assert one == other
-    assert told(one) == told(other)
+    assert set_in(one) == set_in(other)
     assert one.model_dump_json(exclude_unset=True) == other.model_dump_json(exclude_unset=True)
 
 
-def told(value: Any) -> Any:
+def set_in(value: Any) -> Any:
     """Return what was set of a model and of each model in it."""
     if isinstance(value, BaseModel):
-        return type(value), {name: told(getattr(value, name)) for name in value.model_fields_set}
-    return [told(item) for item in value] if isinstance(value, list) else value
+        return type(value), {name: set_in(getattr(value, name)) for name in value.model_fields_set}
+    return [set_in(item) for item in value] if isinstance(value, list) else value
 
 
 def assert_refused(door: str, answer: Any, says: str) -> None:
