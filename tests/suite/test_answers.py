@@ -283,7 +283,7 @@ NO_TIMES: list[Any] = [
     # Milliseconds, which would be a time in 2019.
     1546345800000, "1546345800000", 1546345800250.5,
 ]  # fmt: skip
-SECOND, FIRST = r"deploymentTargets\[1\]", r"deploymentTargets\[0\]"
+FIRST, SECOND = r"deploymentTargets\[0\]", r"deploymentTargets\[1\]"
 EVENT = rf"{FIRST}\.ecsTarget\.lifecycleEvents\.0"
 TASK_SET = rf"{FIRST}\.ecsTarget\.taskSetsInfo\.1"
 REFUSED: list[tuple[Any, str]] = [

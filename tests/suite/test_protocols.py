@@ -164,19 +164,18 @@ def test_a_model_that_names_cbor_first_is_spoken_in_json(
 def test_both_clients_read_the_same_json_alike() -> None:
     pytest.importorskip("aiobotocore")
     bodies = [b""]
-    with Clients() as one_kind, AsyncClients() as other_kind:
-        sync, client = (
-            kind.canned(lambda *_: Response(bodies[0])) for kind in (one_kind, other_kind)
-        )
+    with Clients() as sync, AsyncClients() as asynchronous:
+        kinds = (sync, asynchronous)
+        canned_clients = [kind.canned(lambda *_: Response(bodies[0])) for kind in kinds]
 
         @given(answers)
         def compare(answer: dict[str, Any]) -> None:
             bodies[0] = json.dumps(answer).encode()
-            ours, theirs = client.batch_get(["i-1"]), sync.batch_get(["i-1"])
-            assert_same(ours, theirs)
-            assert ours.to_boto3() == theirs.to_boto3()
+            one, other = (client.batch_get(["i-1"]) for client in canned_clients)
+            assert_same(one, other)
+            assert one.to_boto3() == other.to_boto3()
 
         compare()
         bodies[0] = page([instance("i-1"), UNKNOWN])
-        served = (kind.served(lambda *_: Response(bodies[0])) for kind in (one_kind, other_kind))
+        served = (kind.served(lambda *_: Response(bodies[0])) for kind in kinds)
         assert_same(*(each.batch_get(["i-1"]).deployment_targets[1] for each in served))

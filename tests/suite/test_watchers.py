@@ -72,7 +72,7 @@ class Watchers:
             look(answer[1] if isinstance(answer, tuple) else answer)
             return answer
 
-        make: Any = (plain := self._clients.handler(call))
+        make = plain = self._clients.handler(call)
         if self._how == "wrapt":
             wrapt = pytest.importorskip("wrapt")
             make = wrapt.FunctionWrapper(own, lambda _, self, args, kw: plain(self, *args, **kw))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import signal
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -342,7 +341,6 @@ def test_a_sync_watch_goes_on_where_the_clock_stands_still(monkeypatch: pytest.M
             assert [target.target_id for target in watch] == ["a"]
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="it has no such signal")
 def test_a_handler_of_a_signal_may_take_longer_than_a_wait() -> None:
     def handle(*_: Any) -> None:
         time.sleep(0.3)

@@ -196,6 +196,7 @@ BODIES = {
     "always cut short": [b"{", b"{"],
     "of another shape": [b"[]"],
 }
+PARSED = {"customized_response_dict", "parsed_response", "parsed"}
 
 
 @pytest.mark.usefixtures("retry_at_once")
@@ -223,9 +224,6 @@ def test_handlers_find_body_and_plain_values(clients: Clients, name: str, operat
     # Each of the two handlers of each event sees the whole body of each attempt.
     assert bodies == [body for body in BODIES[name] for _ in range(4)]
     assert len(fired) == 6 * len(BODIES[name]) + 2
-
-
-PARSED = {"customized_response_dict", "parsed_response", "parsed"}
 
 
 def assert_plain(value: Any) -> None:

@@ -11,7 +11,7 @@ from contextlib import ExitStack, suppress
 from functools import cache
 from queue import SimpleQueue
 from typing import Any
-from unittest.mock import MagicMock, NonCallableMock
+from unittest.mock import MagicMock
 
 from botocore.stub import Stubber
 from support import endpoint
@@ -138,14 +138,6 @@ class Clients:
         mock.get_deployment = self.method(codedeploy.method(GET))
         mock.list_deployment_targets = self.method(codedeploy.method(LIST))
         mock.batch_get_deployment_targets = self.method(codedeploy.method(READ))
-
-        def pages(**params: Any) -> Iterator[Any]:
-            yield (page := codedeploy.method(LIST)(**params))
-            while "nextToken" in page:
-                yield (page := codedeploy.method(LIST)(**params, nextToken=page["nextToken"]))
-
-        if isinstance(mock, NonCallableMock):
-            mock.get_paginator.return_value.paginate = lambda **params: self.each(pages(**params))
         return mock
 
     def wait_until(self, condition: Callable[[], bool]) -> None:

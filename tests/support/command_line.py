@@ -82,13 +82,11 @@ class CommandLine:
     Attributes:
         answer: what answers its calls, such as a CodeDeploy; a test may change it at any time.
         env: the environment that it runs in; a test may change it, too.
-        pid: of the process that it ran in last.
     """
 
     def __init__(self, home: Path) -> None:
         self.answer: Answer = CodeDeploy()
         self._home = home
-        self.pid = os.getpid()
         kept = {name: text for name, text in os.environ.items() if _is_kept(name)}
         self.env = {
             **kept,
@@ -115,7 +113,6 @@ class CommandLine:
             with subprocess.Popen(  # noqa: S603
                 [*program, *args], env=self.env, encoding="utf-8", **streams
             ) as popen:
-                self.pid = popen.pid
                 deadline = Timer(DEADLINE, popen.kill)
                 deadline.start()
                 try:
