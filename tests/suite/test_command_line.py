@@ -96,7 +96,7 @@ ENDINGS: dict[str, tuple[Answers, str, int, list[str], str]] = {
         [HEAD, "d-1 Succeeded: 1 Succeeded"], "Allow codedeploy:Get*"
     ),
     "a timeout": (running, "--timeout 3 --delay 0.05", 124, RUN, "not over after 3.0 seconds."),
-    "a call that hangs": (hanging, "--timeout 0", 124, [], "not over after 0.0 seconds."),
+    "a call that hangs": (hanging, "--timeout 0.5", 124, [], "not over after 0.5 seconds."),
     "Ctrl-C": (running, FAST, 130, RUN, "Ended by SIGINT."),
     "a stop of the job": (running, FAST, 143, RUN, "Ended by SIGTERM."),
     "a terminal that closes": (running, FAST, 129, RUN, "Ended by SIGHUP."),
@@ -162,7 +162,7 @@ def test_every_run_ends_with_the_reasons_and_its_status(cli: CommandLine, name: 
 
     answers, options, status, lines, told = ENDINGS[name]
     cli.answer = answers()
-    if answers is hanging:  # which ends a process
+    if answers is hanging:  # in a process, which has to end though the call does not
         with cli.started("d-1", *options.split()) as process:
             ended = process.finish()
     else:
