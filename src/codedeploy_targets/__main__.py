@@ -22,8 +22,8 @@ from ._interrupts import handle_signals
 from ._report import WIDEST, Report, one_line
 
 _ABOUT = """Follow a CodeDeploy deployment, and tell why it failed. Exit status: 0 it succeeded, or
---until is reached, 1 it failed or was stopped, 2 wrong usage or no answer from AWS, 3 not over yet
-(--no-watch), 124 timeout, 129 SIGHUP, 130 Ctrl-C, 143 SIGTERM."""
+--until is reached, 1 it failed or was stopped, 2 wrong usage, an error of AWS or no answer, 3 not
+over yet (--no-watch), 124 timeout, 129 SIGHUP, 130 Ctrl-C, 143 SIGTERM."""
 # The keys: codes of AWS's errors, or names of an exception's class or its bases; the first counts.
 _ADVICE = {
     "AccessDeniedException": "Allow codedeploy:Get*, codedeploy:List* and codedeploy:BatchGet*.",
