@@ -29,6 +29,8 @@ def handle_signals(report: Any) -> None:
         elif now > report.followed_until + 1:
             # `timeout`, and a terminal that closes, signal twice at once. A signal that comes a
             # second later finds a report that hangs, as when nobody reads what it writes.
+            if report.has_ended:  # the process goes on, as IPython's does
+                raise KeyboardInterrupt
             os._exit(128 + number)
 
     for name in {"SIGHUP", "SIGINT", "SIGTERM"} & {*dir(signal)}:

@@ -10,6 +10,7 @@ import shlex
 import sys
 import time
 from collections import Counter, deque
+from contextlib import suppress
 from shutil import get_terminal_size
 from textwrap import fill
 from threading import Event, Thread
@@ -93,6 +94,7 @@ class Report:
         self.rollback: str | None = None  # the deployment that rolled this one back, its status
         self.error: BaseException | None = None  # the first, which ends the run
         self.followed_until = float("inf")  # by time.monotonic; then comes the report
+        self.has_ended = False
         self.targets: dict[object, DeploymentTarget] = {}
         self.view: Any = None
         self._args, self._out = args, sys.stderr if args.json else sys.stdout
@@ -102,7 +104,8 @@ class Report:
         self._json = deque[str]()  # lines for stdout
         self._drawn = 0, 0, ""  # columns, lines, and the view
         self._over, self._thread = Event(), Thread(target=self._write_all, daemon=True)
-        self._thread.start()
+        with suppress(RuntimeError):  # no more threads can be started: all is written at the end
+            self._thread.start()
 
     def tell(self, told: DeploymentInfo) -> None:
         name, region = self.deployment_id, self.meta.region_name
@@ -188,7 +191,9 @@ class Report:
 
     def end(self) -> None:
         self._over.set()
-        self._thread.join()
+        with suppress(RuntimeError):  # it was never started
+            self._thread.join()
+        self._write()
 
     def _print_group(self, group: FailureGroup) -> None:
         why, event = group.diagnostics or Diagnostics(), group.targets[0].failed_event
@@ -243,7 +248,6 @@ class Report:
         # One thread writes, which no signal interrupts.
         while not self._over.wait(_TICK):
             self._write()
-        self._write()
 
     def _put(self, text: str, stream: Any) -> None:
         try:

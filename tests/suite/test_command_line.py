@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -369,6 +370,19 @@ def test_a_stream_may_be_closed(cli: CommandLine, closed: int, stream: str) -> N
 
 
 # The options.
+
+
+def test_a_machine_that_starts_no_thread_is_told_all_at_the_end(
+    cli: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Refused(threading.Thread):
+        def start(self) -> None:
+            raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr("codedeploy_targets._report.Thread", Refused)
+    cli.answer = running()
+    ended = cli.run_here("d-1", AT_ONCE)
+    assert (ended.status, ended.lines) == (3, RUN)
 
 
 @pytest.mark.parametrize(("account", "options"), [

@@ -8,6 +8,7 @@ import signal
 import time
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from support.codedeploy import CodeDeploy, Step
@@ -23,14 +24,38 @@ RUNNING = Step("InProgress", fleet(a="Failed", b="Failed", c="InProgress"))
 def test_a_later_signal_ends_a_report_that_hangs(
     cli: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def hang(report: Report) -> None:
+        for seconds in (0.5, 1.5):
+            signal_later(report, seconds)
+
+    ended = list[int]()
+    monkeypatch.setattr("os._exit", ended.append)
+    monkeypatch.setattr(Report, "explain", hang)
+    cli.answer = CodeDeploy(Step("Failed"))
+    assert cli.run_here("d-1").status == 143
+    assert ended == [143]
+
+
+def test_a_process_that_goes_on_after_the_report_is_interrupted_as_ever(
+    cli: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def end(report: Report) -> None:
+        end_it(report)
+        reports.append(report)
+
+    end_it, reports = Report.end, list[Report]()
+    monkeypatch.setattr(Report, "end", end)
     cli.answer = CodeDeploy(Step("Failed"))
     assert cli.run_here("d-1").status == 1
-    now, ended = time.monotonic(), list[int]()
-    monkeypatch.setattr("os._exit", ended.append)
-    for seconds in (0.5, 1.5):
-        monkeypatch.setattr("time.monotonic", lambda: now + seconds)  # noqa: B023 - called at once
+    signal_later(reports[0], 0.5)  # as if the process were about to end
+    with pytest.raises(KeyboardInterrupt):
+        signal_later(reports[0], 1.5)
+
+
+def signal_later(report: Report, seconds: float) -> None:
+    now = report.followed_until + seconds
+    with patch("time.monotonic", lambda: now):
         signal.raise_signal(signal.SIGTERM)
-    assert ended == [143]
 
 
 @pytest.mark.parametrize("option", [[], ["--json"]])
