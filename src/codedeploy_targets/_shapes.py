@@ -165,6 +165,7 @@ def end_deferral(base: type[Shape] = Shape) -> None:
         # A class completes on first use, and fails there below 2.14 if two threads are the first.
         if _PYDANTIC < (2, 14):
             cls.model_rebuild()
-        else:  # on each class, as one that is complete would hand its own down
+        elif not cls.__pydantic_complete__:  # as it is if the package is imported again
+            # On each class, as one that is complete would hand its own down.
             setattr(cls, "__signature__", _Signature())  # noqa: B010 - pydantic declares another type
         end_deferral(cls)

@@ -83,10 +83,11 @@ def test_twelve_threads_may_be_the_first_to_use_the_models() -> None:
         assert run_python("-W", "error", __file__) == ""
 
 
-def test_a_class_has_its_signature_before_its_first_use() -> None:
+def test_a_class_has_its_signature_before_its_first_use_and_after_a_reload() -> None:
     from support.models import MODELS  # not above, as `main` is the first to use them
 
-    assert run_python("-c", SIGNATURES).split() == [cls.__name__ for cls in MODELS]
+    code = f"import importlib{SIGNATURES}importlib.reload(codedeploy_targets){SIGNATURES}"
+    assert run_python("-c", code).split() == [cls.__name__ for cls in MODELS] * 2
 
 
 @pytest.mark.parametrize("module", ["aio", "testing"])
