@@ -5,10 +5,11 @@ from contextlib import suppress
 from typing import Any
 
 from pydantic import ValidationError
+from typing_extensions import Self
 
 from ._json import NotJSONError, UnreadableError, check_members, drop_nulls, load, load_cli, mend
 from ._models import PAGE, DeploymentTarget, read_envelope
-from ._shapes import Shape
+from ._shapes import Shape, as_subclass
 
 
 class ResponseMetadata(Shape, frozen=True):
@@ -27,8 +28,8 @@ class BatchGetDeploymentTargetsOutput(Shape, frozen=True):
     missing_target_ids: list[str] = []
     response_metadata: list[ResponseMetadata] = []
 
-    @staticmethod
-    def from_boto3(answer: Any) -> "BatchGetDeploymentTargetsOutput":
+    @classmethod
+    def from_boto3(cls, answer: Any) -> Self:
         """Read boto3's dict, or the text that AWS's CLI prints.
 
         Raises ValueError for anything else; its text tells where, and shows no data.
@@ -37,7 +38,9 @@ class BatchGetDeploymentTargetsOutput(Shape, frozen=True):
         if not isinstance(answer, dict) or answer.get("deploymentTargets") is None:
             raise UnreadableError("expected boto3's dict or the CLI's JSON, with deploymentTargets")
         calls = [read_metadata(answer)] if "ResponseMetadata" in answer else []
-        return read_targets(answer).model_copy(update={"response_metadata": calls})
+        output = read_targets(answer).model_copy(update={"response_metadata": calls})
+        mine: Self = as_subclass(cls, output, "the answer")
+        return mine
 
     def to_boto3(self) -> dict[str, Any]:
         """Return the dict that boto3 returns, without `ResponseMetadata`."""

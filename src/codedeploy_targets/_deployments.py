@@ -5,10 +5,11 @@ from typing import Any, cast
 from pydantic import AwareDatetime
 from pydantic.alias_generators import to_pascal
 from pydantic_core import SchemaValidator
+from typing_extensions import Self
 
 from ._enums import DeploymentStatus
 from ._json import UnreadableError, drop_nulls, load, load_cli, mend
-from ._shapes import Shape, check_structure, read_structure, structure_schema, writer
+from ._shapes import Shape, as_subclass, check_structure, read_structure, structure_schema, writer
 
 
 class ErrorInformation(Shape, frozen=True):
@@ -60,13 +61,14 @@ class DeploymentInfo(Shape, frozen=True):
         """Whether the deployment has ended: Succeeded, Failed or Stopped."""
         return self.status in {"Succeeded", "Failed", "Stopped"}
 
-    @staticmethod
-    def from_boto3(answer: Any) -> "DeploymentInfo":
+    @classmethod
+    def from_boto3(cls, answer: Any) -> Self:
         """Read boto3's dict, or the text that AWS's CLI prints.
 
         Raises ValueError for anything else; its text tells where, and shows no data.
         """
-        return read_deployment(load_cli(answer))
+        info: Self = as_subclass(cls, read_deployment(load_cli(answer)), "deploymentInfo")
+        return info
 
 
 _READER = SchemaValidator(structure_schema(DeploymentInfo))

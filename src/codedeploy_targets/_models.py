@@ -12,7 +12,15 @@ from typing_extensions import Self
 
 from ._enums import LifecycleErrorCode, LifecycleEventStatus, TargetLabel, TargetStatus
 from ._json import UnreadableError, check_members, drop_nulls, mend
-from ._shapes import Shape, aws_names, check_structure, read_structure, structure_schema, writer
+from ._shapes import (
+    Shape,
+    as_subclass,
+    aws_names,
+    check_structure,
+    read_structure,
+    structure_schema,
+    writer,
+)
 
 
 class Diagnostics(Shape, frozen=True):
@@ -121,10 +129,8 @@ class _Target(Shape, frozen=True, json_schema_extra=_require_type):
 
         Raises ValueError for anything else; its text tells where, and shows no data.
         """
-        target: Any = read_envelope(envelope, "the envelope")
-        if type(target) in cls.__mro__[1:]:  # a user's own subclass
-            given = target.model_dump(exclude_unset=True)  # as dicts, for fields of other classes
-            target = read_structure(cls.__pydantic_validator__, given, "the envelope")
+        place = "the envelope"
+        target: Any = as_subclass(cls, read_envelope(envelope, place), place)
         # Without a type, nor a payload that is known, it is no envelope.
         is_unlabelled = isinstance(target, UnknownTarget) and target.raw_type is None
         if is_unlabelled or not isinstance(target, cls):

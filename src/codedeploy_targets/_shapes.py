@@ -102,6 +102,14 @@ def read_structure(validator: Any, value: Any, place: str) -> Any:
         raise UnreadableError(f"{'.'.join([place, *parts])} is not as expected") from None
 
 
+def as_subclass(cls: type[Shape], model: Any, place: str) -> Any:
+    """Return a model as one of a user's own subclass, if `cls` is one of its class."""
+    if type(model) not in cls.__mro__[1:]:
+        return model
+    given = model.model_dump(exclude_unset=True)  # as dicts, for fields of other classes
+    return read_structure(cls.__pydantic_validator__, given, place)
+
+
 def check_structure(cls: type[Shape], value: Any, place: str) -> None:
     """Refuse what AWS would not send, such as a model's own JSON, rather than read it as empty."""
     names = aws_names(cls)

@@ -134,6 +134,23 @@ def test_a_subclass_of_the_user_s_reads_its_envelope(base: Any) -> None:
     doors.assert_shows_no_value(refused.value)
 
 
+@pytest.mark.parametrize(
+    ("base", "answer"),
+    [
+        (ct.BatchGetDeploymentTargetsOutput, page_of(GOOD, UNKNOWN)),
+        (ct.DeploymentInfo, {"deploymentInfo": {"status": "Failed"}}),
+    ],
+)
+def test_a_subclass_of_the_user_s_reads_an_answer(base: Any, answer: Any) -> None:
+    class Mine(base, frozen=True):  # type: ignore[misc, call-arg]
+        account: str = "prod"
+
+    mine, its = Mine.from_boto3(answer), base.from_boto3(answer)
+    assert (type(mine), mine.account) == (Mine, "prod")
+    assert mine.model_dump(exclude={"account"}) == its.model_dump()
+    assert mine.model_fields_set == its.model_fields_set
+
+
 # What is refused --------------------------------------------------------------------------------
 
 
