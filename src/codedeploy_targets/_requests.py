@@ -201,8 +201,8 @@ class Batches:
                 raise self._error
         finally:
             self._source = None  # which ends a generator of the user's
-            for job in self._jobs:
-                job.cancel()
+            while self._jobs:  # emptied, as the user may keep an iterator that has ended
+                self._jobs.popleft().cancel()
 
     def _proceed(self, run: RunBase) -> None:
         """Take in a page that has come, then start the batches that may start."""
@@ -238,7 +238,9 @@ class Batches:
             # Nobody gets the batches behind this one, so they end now: those before it may take a
             # while. The last one that was started may be in `run.running` only.
             before = takewhile(lambda other: other is not job, self._jobs.copy())
-            for each in run.running.copy() - {*before, job, self._page}:
+            behind = run.running.copy() - {*before, job, self._page}
+            # One that was cancelled may end much later: in a watch, beside another round's calls.
+            for each in behind if not job.is_given_up() else ():
                 each.cancel()
             raise
 

@@ -174,7 +174,7 @@ def _may_pass(error: Exception) -> bool:
     """Tell whether an error is trouble on the way or at the service, which may pass."""
     if isinstance(error, ClientError):
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-        is_late = status == HTTPStatus.REQUEST_TIMEOUT
+        is_late = status == HTTPStatus.REQUEST_TIMEOUT or "RequestTimeout" in str(error_code(error))
         return is_throttled(error) or is_late or status >= HTTPStatus.INTERNAL_SERVER_ERROR
     if isinstance(error, InvalidResponseError):
         return error.is_cut_short

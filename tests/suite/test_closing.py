@@ -19,6 +19,8 @@ from support.codedeploy import GET, LIST, LONG, PATIENCE, READ, CodeDeploy, Step
 from support.endpoint import Response, error
 from support.pages import fleet, ids
 
+from codedeploy_targets import InstanceTarget
+
 
 @pytest.mark.parametrize(("operation", "begin"), [
     (READ, lambda client: client.iterate(ids(60))),
@@ -106,6 +108,18 @@ def test_an_iterator_is_a_context_manager_and_may_be_closed_twice(clients: Clien
             assert next(entered).target_id == ids(1)[0]
         targets.close()  # for the async client, this asserts that no task is left
         assert list(targets) == []
+
+
+def test_an_iterator_that_was_closed_keeps_no_targets(clients: Clients) -> None:
+    known = [f"i-kept{number}" for number in range(100)]
+    client = clients.canned(CodeDeploy(known=known), max_concurrency=4)
+    targets = client.iterate(known)
+    next(targets)
+    clients.no_thread_is_left()  # all have come
+    targets.close()
+    gc.collect()
+    kept = [each for each in gc.get_objects() if isinstance(each, InstanceTarget)]
+    assert not {each.target_id for each in kept} & {*known}
 
 
 @pytest.mark.parametrize("in_a_cycle", [True, False])

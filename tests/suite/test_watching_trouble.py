@@ -12,9 +12,9 @@ from typing import Any, cast
 
 import pytest
 from botocore import exceptions
-from support.clients import Clients
+from support.clients import Clients, got
 from support.clock import Clock
-from support.codedeploy import MISSING, PATIENCE, READ, THROTTLED, CodeDeploy, Hang, Step
+from support.codedeploy import GET, MISSING, PATIENCE, READ, THROTTLED, CodeDeploy, Hang, Step
 from support.endpoint import Response, error
 from support.pages import fleet, ids, target
 
@@ -26,7 +26,8 @@ TROUBLE: dict[str, Response | Exception] = {
     "a proxy's page": Response("<!DOCTYPE html>vorübergehend gestört".encode("latin-1"), 503),
     "a proxy's text": Response(b'"busy"', 502),
     "429": error("CodeFromTheFuture", 429),
-    "408": error("RequestTimeoutException", 408),
+    "408": error("CodeFromTheFuture", 408),
+    "late": error("RequestTimeoutException"),
     "cut short": Response(b'{"deploymentInfo": {"status": "Succ'),
     "no connection": exceptions.EndpointConnectionError(**URL),
     "broken connection": exceptions.ConnectionClosedError(**URL),
@@ -90,6 +91,28 @@ def test_trouble_at_any_call_after_the_first_round_is_outlived(
         assert (watch.deployment.status, watch.missing_target_ids) == ("Succeeded", [])
         # The second time, the delay doubles; after a success, it falls back.
         assert (clock.pauses.count(20), {*clock.pauses}) == (1, {10, 20})
+
+
+def test_a_read_that_hangs_in_a_failed_round_ends_no_call_of_a_later_one(clients: Clients) -> None:
+    def before(operation: str, params: Any) -> Response | None:
+        number = len(codedeploy.rounds())
+        if operation == READ and number == 2:
+            if params["targetIds"][0] == ids(1)[0]:
+                hang.wait_for()
+            else:
+                hang()
+        elif operation == GET and number == 3:
+            hang.let_go()
+            time.sleep(0.2)  # until it has ended
+        else:
+            return None
+        return Response(b"", 503)
+
+    busy = Step("InProgress", [target(each, "InProgress") for each in ids(50)])
+    hang, codedeploy = Hang(), CodeDeploy(busy, busy, STEPS[-1], before=before)
+    watch = clients.served(codedeploy, **NO_RETRY).watch(delay=0.02)
+    assert got(watch)[-3:] == ["a", "b", "c"]
+    assert watch.deployment.status == "Succeeded"
 
 
 @pytest.mark.usefixtures("clock")
