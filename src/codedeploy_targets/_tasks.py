@@ -17,6 +17,8 @@ from ._runs import JobBase, MethodCall, RunBase, Work, enclosing_jobs
 # While somebody else cancels a task: after how many seconds, and how often at most, to see whether
 # that was taken back.
 _LOOK_AGAIN, _LOOKS = 0.1, 20
+# asyncio refers to tasks weakly: the garbage collector would destroy one before it has cleaned up.
+_tasks: set[asyncio.Task[None]] = set()
 
 
 class Job(JobBase):
@@ -26,6 +28,8 @@ class Job(JobBase):
         super().__init__(run)
         self.woken = asyncio.Event()
         self.task = asyncio.create_task(self.keep(work))
+        _tasks.add(self.task)
+        self.task.add_done_callback(_tasks.discard)
 
     def cancel(self, looks: int = _LOOKS) -> None:
         # Once, whoever does it: a second time would cut its cleanup short and, before Python

@@ -7,6 +7,7 @@ reported to the loop, which is in asyncio's debug mode.
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextvars import ContextVar
@@ -234,6 +235,31 @@ def test_a_producer_that_cancels_its_task_between_two_ids_ends_the_stream(
 
     client = clients.canned(CodeDeploy(), max_concurrency=2).typed
     clients.finish_cleanly(body())
+
+
+def test_a_stream_that_is_given_up_in_a_reference_cycle_closes_the_ids(
+    clients: AsyncClients,
+) -> None:
+    async def produce() -> AsyncIterator[str]:
+        try:
+            for target_id in ids(1000):
+                yield target_id
+        finally:
+            await asyncio.sleep(0.01)
+            closed.append(True)
+
+    async def body() -> None:
+        targets = client.iter_deployment_targets(deploymentId="d-1", targetIds=produce())
+        await anext(targets)
+        await asyncio.sleep(0.05)  # until no more is read ahead
+        cycle: list[Any] = [targets]
+        cycle.append(cycle)
+
+    closed = list[bool]()
+    client = clients.canned(CodeDeploy()).typed
+    clients.finish(body())
+    gc.collect()
+    clients.wait_until(lambda: bool(closed))
 
 
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="a task cannot take back a cancellation")
