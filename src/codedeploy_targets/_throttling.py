@@ -15,7 +15,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from ._errors import is_throttled
-from ._lock import locked
+from ._lock import is_held, locked
 from ._runs import JobBase, MethodCall, enclosing_jobs
 
 _SPEED = 0.25  # how fast the cap rises: by this much for each `cap` calls that succeed
@@ -40,8 +40,9 @@ class Throttle:
     async def call(self, job: JobBase, method_call: MethodCall) -> Any:
         """Make a call as soon as the cap allows it; again, if our own concurrency throttled it."""
         # This one must not wait if a handler makes it within another call, which keeps its
-        # place until this one ends, or a signal's handler in the thread of a call that waits.
-        if any(each in self._under_way or each in self._waiting for each in enclosing_jobs.get()):
+        # place until this one ends, or a signal's handler in a thread that waits or has the lock.
+        own = [*self._under_way, *self._waiting]
+        if is_held() or any(each in own for each in enclosing_jobs.get()):
             return await job.make(method_call)
         while True:
             try:

@@ -323,6 +323,9 @@ def test_ctrl_c_while_a_request_waits_for_the_lock_is_raised_as_it_is(
         def acquire(self) -> None:
             raise KeyboardInterrupt
 
+        def _is_owned(self) -> bool:
+            return False
+
     monkeypatch.setitem(_lock._locks, os.getpid(), Interrupted())  # noqa: SLF001
     client = DeploymentTargetsClient(canned(CodeDeploy()))
     with pytest.raises(KeyboardInterrupt):

@@ -16,9 +16,21 @@ from typing import Any
 import pytest
 from support.clients import Clients, got
 from support.clock import Clock
-from support.codedeploy import GET, LIST, READ, THROTTLED, CodeDeploy, Gate, Hang, TokenBucket
+from support.codedeploy import (
+    GET,
+    LIST,
+    PATIENCE,
+    READ,
+    THROTTLED,
+    CodeDeploy,
+    Gate,
+    Hang,
+    TokenBucket,
+)
 from support.endpoint import Response, error
 from support.pages import ids
+
+from codedeploy_targets import _lock
 
 RETRIES = {"mode": "standard", "total_max_attempts": 3}
 
@@ -210,6 +222,40 @@ def test_a_signal_s_handler_may_ask_while_its_thread_waits_for_a_place() -> None
         signal.signal(signal.SIGALRM, usual)
         assert other().target_id == ids(1)[0]
     assert seen == ["InProgress"]
+
+
+def test_a_signal_s_handler_may_ask_while_its_thread_comes_for_a_place(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Signalled:
+        held = threading.RLock()
+        release, _is_owned = held.release, held._is_owned  # type: ignore[attr-defined] # noqa: SLF001
+
+        def acquire(self) -> None:
+            self.held.acquire()
+            if threading.current_thread() is threading.main_thread() and not asked:
+                asked.append(None)
+                signal.raise_signal(signal.SIGALRM)
+
+    def ask(*_: object) -> None:
+        signal.signal(signal.SIGALRM, lambda *_: pytest.fail("it waits for its own thread"))
+        signal.alarm(PATIENCE)
+        hang.let_go()  # that call ends by the lock which this thread holds
+        asked.append(client.typed.get_deployment(deploymentId="d-1").status)
+        signal.alarm(0)
+
+    asked = list[Any]()
+    with Clients() as clients:
+        codedeploy, client = clients.capped()
+        hang = codedeploy.hang(READ, ids(1)[0])
+        other = clients.start_next(client.iterate(ids(1)))
+        hang.wait_for()
+        usual = signal.signal(signal.SIGALRM, ask)
+        monkeypatch.setitem(_lock._locks, os.getpid(), Signalled())  # noqa: SLF001
+        assert got(client.batch_get(ids(20)[1:]).deployment_targets) == ids(20)[1:]
+        signal.signal(signal.SIGALRM, usual)
+        assert other().target_id == ids(1)[0]
+    assert asked == [None, "InProgress"]
 
 
 @pytest.mark.parametrize("how", ["closed", "given up"])
