@@ -9,7 +9,7 @@ from typing_extensions import Self
 
 from ._json import NotJSONError, UnreadableError, check_members, drop_nulls, load, load_cli, mend
 from ._models import PAGE, DeploymentTarget, read_envelope
-from ._shapes import Shape, as_subclass
+from ._shapes import Shape
 
 
 class ResponseMetadata(Shape, frozen=True):
@@ -39,8 +39,7 @@ class BatchGetDeploymentTargetsOutput(Shape, frozen=True):
             raise UnreadableError("expected boto3's dict or the CLI's JSON, with deploymentTargets")
         calls = [read_metadata(answer)] if "ResponseMetadata" in answer else []
         output = read_targets(answer).model_copy(update={"response_metadata": calls})
-        mine: Self = as_subclass(cls, output, "the answer")
-        return mine
+        return cls._as_own(output, "the answer")
 
     def to_boto3(self) -> dict[str, Any]:
         """Return the dict that boto3 returns, without `ResponseMetadata`."""

@@ -9,7 +9,7 @@ from typing_extensions import Self
 
 from ._enums import DeploymentStatus
 from ._json import UnreadableError, drop_nulls, load, load_cli, mend
-from ._shapes import Shape, as_subclass, check_structure, read_structure, structure_schema, writer
+from ._shapes import Shape, check_structure, read_structure, structure_schema, writer
 
 
 class ErrorInformation(Shape, frozen=True):
@@ -67,8 +67,7 @@ class DeploymentInfo(Shape, frozen=True):
 
         Raises ValueError for anything else; its text tells where, and shows no data.
         """
-        info: Self = as_subclass(cls, read_deployment(load_cli(answer)), "deploymentInfo")
-        return info
+        return cls._as_own(read_deployment(load_cli(answer)), "deploymentInfo")
 
 
 _READER = SchemaValidator(structure_schema(DeploymentInfo))

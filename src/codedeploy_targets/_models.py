@@ -12,15 +12,7 @@ from typing_extensions import Self
 
 from ._enums import LifecycleErrorCode, LifecycleEventStatus, TargetLabel, TargetStatus
 from ._json import UnreadableError, check_members, drop_nulls, mend
-from ._shapes import (
-    Shape,
-    as_subclass,
-    aws_names,
-    check_structure,
-    read_structure,
-    structure_schema,
-    writer,
-)
+from ._shapes import Shape, aws_names, check_structure, read_structure, structure_schema, writer
 
 
 class Diagnostics(Shape, frozen=True):
@@ -130,7 +122,7 @@ class _Target(Shape, frozen=True, json_schema_extra=_require_type):
         Raises ValueError for anything else; its text tells where, and shows no data.
         """
         place = "the envelope"
-        target: Any = as_subclass(cls, read_envelope(envelope, place), place)
+        target = cls._as_own(read_envelope(envelope, place), place)
         # Without a type, nor a payload that is known, it is no envelope.
         is_unlabelled = isinstance(target, UnknownTarget) and target.raw_type is None
         if is_unlabelled or not isinstance(target, cls):

@@ -3,11 +3,12 @@
 from collections.abc import Callable
 from datetime import datetime, timezone
 from functools import cache, partial
-from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
+from typing import TYPE_CHECKING, Any, Literal, cast, get_args, get_origin
 
 from pydantic import VERSION, AwareDatetime, BaseModel, ValidationError
 from pydantic.alias_generators import to_camel
 from pydantic_core import CoreSchema, SchemaSerializer, TzInfo, core_schema
+from typing_extensions import Self
 
 from ._json import UnreadableError, check_members
 
@@ -38,6 +39,14 @@ class Shape(
     """The base of all models: a structure of AWS's service model."""
 
     _aws_name = staticmethod(to_camel)  # AWS's name from an attribute's
+
+    @classmethod
+    def _as_own(cls, model: Any, place: str) -> Self:
+        """Return a model of a class as one of a user's own subclass, if this is one."""
+        if type(model) in cls.__mro__[1:]:
+            given = model.model_dump(exclude_unset=True)  # as dicts, for fields of other classes
+            model = read_structure(cls.__pydantic_validator__, given, place)
+        return cast("Self", model)
 
     if TYPE_CHECKING:  # else, mypy takes the model for a possible value of `model and model.name`
 
@@ -100,14 +109,6 @@ def read_structure(validator: Any, value: Any, place: str) -> Any:
     except ValidationError as error:
         parts = [str(part) for part in error.errors()[0]["loc"] if part != ""]
         raise UnreadableError(f"{'.'.join([place, *parts])} is not as expected") from None
-
-
-def as_subclass(cls: type[Shape], model: Any, place: str) -> Any:
-    """Return a model as one of a user's own subclass, if `cls` is one of its class."""
-    if type(model) not in cls.__mro__[1:]:
-        return model
-    given = model.model_dump(exclude_unset=True)  # as dicts, for fields of other classes
-    return read_structure(cls.__pydantic_validator__, given, place)
 
 
 def check_structure(cls: type[Shape], value: Any, place: str) -> None:
