@@ -245,7 +245,7 @@ class Report:
         return told + self.silence()
 
     def _write_all(self) -> None:
-        # One thread writes, which no signal interrupts.
+        # In a thread, as a signal may interrupt the main one until `tell_rest` has begun.
         while not self._over.wait(_TICK):
             self._write()
 
