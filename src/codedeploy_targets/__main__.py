@@ -76,6 +76,7 @@ def main(argv: list[str] | None = None) -> int:
         except OSError:
             # Python flushes it again at its end. If that fails, it replaces the exit status.
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    # A process that is about to end ignores signals: `interrupt` counts a second from here.
     report.followed_until, report.has_ended = time.monotonic(), True
     return status
 

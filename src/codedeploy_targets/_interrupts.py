@@ -28,8 +28,9 @@ def handle_signals(report: Any) -> None:
                 raise KeyboardInterrupt
         elif now > report.followed_until + 1:
             # `timeout`, and a terminal that closes, signal twice at once. A signal that comes a
-            # second later finds a report that hangs, as when nobody reads what it writes.
-            if report.has_ended:  # the process goes on, as IPython's does
+            # second later finds a process that goes on after the report, as IPython's does, or a
+            # report that hangs, as when nobody reads what it writes.
+            if report.has_ended:
                 raise KeyboardInterrupt
             os._exit(128 + number)
 

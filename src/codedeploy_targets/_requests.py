@@ -239,9 +239,11 @@ class Batches:
             # while. The last one that was started may be in `run.running` only.
             before = takewhile(lambda other: other is not job, self._jobs.copy())
             behind = run.running.copy() - {*before, job, self._page}
-            # One that was cancelled may end much later: in a watch, beside another round's calls.
-            for each in behind if not job.is_given_up() else ():
-                each.cancel()
+            # Asked last, as a job that was cancelled may end much later: in a watch, `running` has
+            # the calls of another round then.
+            if not job.is_given_up():
+                for each in behind:
+                    each.cancel()
             raise
 
     def _add(self, target_ids: list[str], *, is_last: bool) -> None:

@@ -369,10 +369,7 @@ def test_a_stream_may_be_closed(cli: CommandLine, closed: int, stream: str) -> N
     assert cli.run("d-1", program=shell).status == 0
 
 
-# The options.
-
-
-def test_a_machine_that_starts_no_thread_is_told_all_at_the_end(
+def test_where_no_thread_can_be_started_all_is_told_at_the_end(
     cli: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Refused(threading.Thread):
@@ -383,6 +380,9 @@ def test_a_machine_that_starts_no_thread_is_told_all_at_the_end(
     cli.answer = running()
     ended = cli.run_here("d-1", AT_ONCE)
     assert (ended.status, ended.lines) == (3, RUN)
+
+
+# The options.
 
 
 @pytest.mark.parametrize(("account", "options"), [

@@ -11,10 +11,12 @@ import os
 import signal
 import threading
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from support.clients import Clients, got
+from support.clients import Client, Clients, got
 from support.clock import Clock
 from support.codedeploy import (
     GET,
@@ -205,22 +207,30 @@ def test_a_call_within_one_of_another_client_waits_for_no_place_either(clients: 
     assert len(seen) == 2
 
 
+@contextmanager
+def place_taken() -> Iterator[tuple[Client, Hang]]:
+    """Yield a client whose one place under the cap has a call that hangs; restore SIGALRM."""
+    with Clients() as clients:
+        codedeploy, client = clients.capped()
+        hang = codedeploy.hang(READ, ids(1)[0])
+        other = clients.start_next(client.iterate(ids(1)))
+        hang.wait_for()
+        usual = signal.getsignal(signal.SIGALRM)
+        yield client, hang
+        signal.signal(signal.SIGALRM, usual)
+        assert other().target_id == ids(1)[0]
+
+
 def test_a_signal_s_handler_may_ask_while_its_thread_waits_for_a_place() -> None:
     def ask(*_: object) -> None:
         seen.append(client.typed.get_deployment(deploymentId="d-1").status)
         hang.let_go()
 
     seen = list[Any]()
-    with Clients() as clients:
-        codedeploy, client = clients.capped()
-        hang = codedeploy.hang(READ, ids(1)[0])
-        other = clients.start_next(client.iterate(ids(1)))
-        hang.wait_for()
-        usual = signal.signal(signal.SIGALRM, ask)
+    with place_taken() as (client, hang):
+        signal.signal(signal.SIGALRM, ask)
         signal.setitimer(signal.ITIMER_REAL, 0.3)  # by when the call below waits
         assert got(client.batch_get(ids(20)[1:]).deployment_targets) == ids(20)[1:]
-        signal.signal(signal.SIGALRM, usual)
-        assert other().target_id == ids(1)[0]
     assert seen == ["InProgress"]
 
 
@@ -245,16 +255,10 @@ def test_a_signal_s_handler_may_ask_while_its_thread_comes_for_a_place(
         signal.alarm(0)
 
     asked = list[Any]()
-    with Clients() as clients:
-        codedeploy, client = clients.capped()
-        hang = codedeploy.hang(READ, ids(1)[0])
-        other = clients.start_next(client.iterate(ids(1)))
-        hang.wait_for()
-        usual = signal.signal(signal.SIGALRM, ask)
+    with place_taken() as (client, hang):
+        signal.signal(signal.SIGALRM, ask)
         monkeypatch.setitem(_lock._locks, os.getpid(), Signalled())  # noqa: SLF001
         assert got(client.batch_get(ids(20)[1:]).deployment_targets) == ids(20)[1:]
-        signal.signal(signal.SIGALRM, usual)
-        assert other().target_id == ids(1)[0]
     assert asked == [None, "InProgress"]
 
 
