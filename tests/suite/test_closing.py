@@ -115,7 +115,7 @@ def test_an_iterator_that_was_closed_keeps_no_targets(clients: Clients) -> None:
     client = clients.canned(CodeDeploy(known=known), max_concurrency=4)
     targets = client.iterate(known)
     next(targets)
-    clients.no_thread_is_left()  # all have come
+    clients.wait_until(lambda: not clients.under_way())  # all have come
     targets.close()
     gc.collect()
     # By type, as `isinstance` would make lazy modules, such as six has, import others.

@@ -146,7 +146,7 @@ def test_a_slow_consumer_does_not_hold_back_the_listing(clients: Clients) -> Non
     targets = clients.served(codedeploy).iterate()
     for _ in range(5):
         assert len(got(itertools.islice(targets, 25))) == 25
-        clients.no_thread_is_left()  # all that is under way has ended
+        clients.wait_until(lambda: not clients.under_way())  # all that is under way has ended
     # These need three pages; the others were asked for while targets were ready.
     assert len(codedeploy.asked(LIST)) >= 5
     targets.close()
