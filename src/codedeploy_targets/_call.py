@@ -23,7 +23,6 @@ from ._errors import InvalidResponseError
 from ._json import NotJSONError, UnreadableError, load
 from ._lock import locked
 from ._observers import take_body
-from ._runs import MethodCall
 
 # Of each operation, the member that is its answer, and what reads the bytes that the service sent,
 # or boto3's dict.
@@ -89,21 +88,21 @@ class Call:
 
     _is_async = False
 
-    def __init__(self, twins: Twins, method_call: MethodCall) -> None:
-        self._twins, self._client, self._method_call = twins, twins.client, method_call
-        self._operation = method_call.method.title().replace("_", "")  # as AWS names it
+    def __init__(self, twins: Twins, method: str, params: dict[str, Any]) -> None:
+        self._twins, self._client, self._method, self._params = twins, twins.client, method, params
+        self._operation = method.title().replace("_", "")  # as AWS names it
         self.emitter: Any = None  # the user's
         self._body: bytes | None = None  # the last one that was seen
         self._error: UnreadableError | None = None
         # Reads the body. `_read_body` then puts in its place what reads botocore's dict.
-        self._member, self._reader = _ANSWERS[method_call.method]
+        self._member, self._reader = _ANSWERS[method]
 
     async def make(self) -> Any:
         """Return an Output, ids and the next token, or a DeploymentInfo."""
         # A copy, as a user's handlers may edit what they see.
-        params, twin = copy.deepcopy(self._method_call.params), self._twins.twin(self)
+        params, twin = copy.deepcopy(self._params), self._twins.twin(self)
         try:
-            response = getattr(twin, self._method_call.method)(**params)
+            response = getattr(twin, self._method)(**params)
             # A mock of an aiobotocore client's class gives a dict, as botocore's methods are plain.
             must_wait = self._is_async and isawaitable(response)
             return self._read(await response if must_wait else response)
@@ -123,8 +122,8 @@ class Call:
                 reason=str(error),
                 # botocore names no request where the status is 500 and the body empty.
                 request_id=metadata.request_id or metadata.http_headers.get("x-amzn-requestid"),
-                deployment_id=str(self._method_call.params["deploymentId"]),
-                target_ids=[*self._method_call.params.get("targetIds", [])],
+                deployment_id=str(self._params["deploymentId"]),
+                target_ids=[*self._params.get("targetIds", [])],
                 body=self._body or b"",
                 is_cut_short=isinstance(error, NotJSONError),
             ) from None
@@ -153,7 +152,7 @@ class Call:
         # none of those below.
         event = event_name.removesuffix(f".codedeploy.{self._operation}")
         if event == "request-created":  # the next attempt
-            self._error, (_, self._reader) = None, _ANSWERS[self._method_call.method]
+            self._error, (_, self._reader) = None, _ANSWERS[self._method]
         elif event == "needs-retry" and isinstance(self._error, NotJSONError):
             # The retry handlers look at the HTTP response, not at what was parsed of it.
             http_response, _ = kwargs["response"]

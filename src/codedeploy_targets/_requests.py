@@ -20,7 +20,7 @@ from ._answers import Output, read_metadata
 from ._enums import TargetLabel
 from ._enums import TargetStatus as _TargetStatus  # TargetFilters has a key of that name
 from ._errors import MISSING_CODES, error_code
-from ._runs import JobBase, MethodCall, Plan, RunBase, Work
+from ._runs import JobBase, Plan, RunBase, Work
 
 BATCH_SIZE = 25  # AWS's maximum for `targetIds`
 # If the next page takes longer than these seconds, the ids that have come so far are asked for in a
@@ -81,7 +81,7 @@ class Listing:
         if self._is_token_repeated:  # after that page, as botocore's paginator does
             token = self._params["nextToken"]
             raise PaginationError(message=f"The same next token was received twice: {token}")
-        ids, token = await job.call(MethodCall("list_deployment_targets", self._params))
+        ids, token = await job.call("list_deployment_targets", self._params)
         self._is_token_repeated = token == self._params.get("nextToken")
         self._params = {**self._params, "nextToken": token}
         return ids, not token
@@ -104,7 +104,7 @@ async def get_batch(
     if not at_fault or len(target_ids) == 1:
         params = {"deploymentId": deployment_id, "targetIds": target_ids}
         try:
-            answer: Output = await job.call(MethodCall("batch_get_deployment_targets", params))
+            answer: Output = await job.call("batch_get_deployment_targets", params)
         except ClientError as error:
             if not skip_missing or error_code(error) not in MISSING_CODES:
                 raise
@@ -144,8 +144,8 @@ def ask(run: RunBase, work: Work) -> Plan:
 
 def get_deployment(deployment_id: str, run: RunBase) -> Plan:
     """Return the answer of GetDeployment."""
-    method_call = MethodCall("get_deployment", {"deploymentId": deployment_id})
-    return (yield from ask(run, lambda job: job.call(method_call)))
+    params = {"deploymentId": deployment_id}
+    return (yield from ask(run, lambda job: job.call("get_deployment", params)))
 
 
 class Batches:

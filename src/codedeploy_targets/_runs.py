@@ -5,20 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Coroutine, Generator
 from contextvars import ContextVar
-from typing import Any, NamedTuple
+from typing import Any
 
 Plan = Generator[Any, Any, Any]
 """What a user's request does next. It yields the seconds to wait for a job to end, a float, and is
 sent True if one ended in that time; or it yields an output for the user; or, in the async client,
 what `on_round` returned, to be awaited."""
-
-
-class MethodCall(NamedTuple):
-    """One call, by the client's method of this name, with AWS's parameters."""
-
-    method: str
-    params: dict[str, Any]
-
 
 Work = Callable[[Any], Coroutine[Any, Any, Any]]
 """What a job does. It makes calls by the job's `call`: in a task, or in a thread, where they block
@@ -73,9 +65,9 @@ class JobBase:
         finally:  # else, the task's context would keep the job, and the job the task: a cycle
             enclosing_jobs.set(outer)
 
-    async def call(self, method_call: MethodCall) -> Any:
-        """Make a call when the cap allows it."""
-        return await self._run.throttle.call(self, method_call)
+    async def call(self, method: str, params: dict[str, Any]) -> Any:
+        """Call the client's method of this name, with AWS's parameters, when the cap allows it."""
+        return await self._run.throttle.call(self, method, params)
 
     def is_given_up(self) -> bool:
         """Tell whether nobody waits for it any more, though its call may hang."""
@@ -88,4 +80,4 @@ class JobBase:
         return returned
 
     async def wait(self) -> None: ...
-    async def make(self, method_call: MethodCall) -> Any: ...
+    async def make(self, method: str, params: dict[str, Any]) -> Any: ...

@@ -12,7 +12,7 @@ from typing import Any
 
 from ._call import AsyncCall
 from ._requests import check_each, check_id
-from ._runs import JobBase, MethodCall, RunBase, Work, enclosing_jobs
+from ._runs import JobBase, RunBase, Work, enclosing_jobs
 
 # While somebody else cancels a task: after how many seconds, and how often at most, to see whether
 # that was taken back.
@@ -56,8 +56,8 @@ class Job(JobBase):
         await self.woken.wait()
         self.woken.clear()
 
-    async def make(self, method_call: MethodCall) -> Any:
-        return await AsyncCall(self._run.twins, method_call).make()
+    async def make(self, method: str, params: dict[str, Any]) -> Any:
+        return await AsyncCall(self._run.twins, method, params).make()
 
 
 class Run(RunBase):

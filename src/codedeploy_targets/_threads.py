@@ -14,7 +14,7 @@ from typing import Any
 from ._call import Call
 from ._lock import is_held
 from ._models import DeploymentTarget
-from ._runs import JobBase, MethodCall, RunBase, Work
+from ._runs import JobBase, RunBase, Work
 
 # Python notices a signal that comes just before a wait only when the wait ends; on Windows, any
 # signal. So that Ctrl-C is never lost for long, no wait is longer than these seconds.
@@ -74,10 +74,10 @@ class Job(JobBase):
         # Never for longer, as in the caller's thread nobody else looks at the time.
         self.woken.wait(min(self._time_left(), _LONGEST_WAIT))
 
-    async def make(self, method_call: MethodCall) -> Any:
+    async def make(self, method: str, params: dict[str, Any]) -> Any:
         self._time_left()
         try:
-            return await Call(self._run.twins, method_call).make()
+            return await Call(self._run.twins, method, params).make()
         except Exception:
             if self.is_given_up():  # in the caller's thread, this would be raised from `next`
                 raise Closed from None
@@ -94,7 +94,7 @@ class Run(RunBase):
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
-        self._threads: list[threading.Thread] = []  # those that may still run
+        self._threads: set[threading.Thread] = set()  # those that may still run
         self._event = _Event()  # set when a job ends, or the run is closed
 
     def take(self) -> Any:
@@ -111,10 +111,9 @@ class Run(RunBase):
             returned = end.value
             # A job that is not done is of a failed round of a watch, and may hang, so its thread is
             # not waited for. The others are about to end.
-            hanging = [job.thread for job in self.running.copy() if not job.done()]
-            for thread in self._threads:
-                if thread not in hanging:
-                    thread.join()
+            hanging = {job.thread for job in self.running.copy() if not job.done()}
+            for thread in self._threads - hanging:
+                thread.join()
         except Closed:
             pass
         except BaseException:
@@ -150,7 +149,7 @@ class Run(RunBase):
             with suppress(RuntimeError):  # no more threads can be started
                 thread.start()
                 job.thread = thread
-                self._threads = [*filter(threading.Thread.is_alive, self._threads), thread]
+                self._threads = {*filter(threading.Thread.is_alive, self._threads), thread}
                 return job
         do()
         return job

@@ -16,7 +16,7 @@ from botocore.exceptions import ClientError
 
 from ._errors import is_throttled
 from ._lock import is_held, locked
-from ._runs import JobBase, MethodCall, enclosing_jobs
+from ._runs import JobBase, enclosing_jobs
 
 _SPEED = 0.25  # how fast the cap rises: by this much for each `cap` calls that succeed
 # While there is a cap, a call counts as in company for so many seconds after one has succeeded:
@@ -37,18 +37,18 @@ class Throttle:
         self._under_way: list[JobBase] = []
         self._waiting: list[JobBase] = []
 
-    async def call(self, job: JobBase, method_call: MethodCall) -> Any:
+    async def call(self, job: JobBase, method: str, params: dict[str, Any]) -> Any:
         """Make a call as soon as the cap allows it; again, if our own concurrency throttled it."""
         # This one must not wait if a handler makes it within another call, which keeps its
         # place until this one ends, or a signal's handler in a thread that waits or has the lock.
         own = [*self._under_way, *self._waiting]
         if is_held() or any(each in own for each in enclosing_jobs.get()):
-            return await job.make(method_call)
+            return await job.make(method, params)
         while True:
             try:
                 while not self._enter(job):
                     await job.wait()
-                answer = await job.make(method_call)
+                answer = await job.make(method, params)
             except ClientError as error:
                 if not (job.had_company and is_throttled(error)):
                     raise

@@ -30,14 +30,13 @@ from botocore.retries.quota import RetryQuota
 from support.codedeploy import TokenBucket
 
 from codedeploy_targets import _throttling
-from codedeploy_targets._runs import MethodCall
 from codedeploy_targets._throttling import Throttle
 
 # What runs beside others: yields the seconds to sleep, or None to wait until it is woken.
 Process = Generator[float | None]
 
 CALL_SECONDS = (0.04, 0.06)
-A_CALL = MethodCall("batch_get_deployment_targets", {})
+A_CALL: Any = "batch_get_deployment_targets", {}
 THROTTLED = ClientError({"Error": {"Code": "ThrottlingException"}}, "BatchGetDeploymentTargets")
 MOST_CONCURRENCY = 8
 MOST_TIMES = 1.3
@@ -134,7 +133,7 @@ class Job:
             raise Over
 
     @types.coroutine
-    def make(self, _: MethodCall) -> Process:
+    def make(self, *_: object) -> Process:
         has_succeeded = yield from self._run.call()
         if self.is_given_up():
             raise Over
@@ -180,7 +179,7 @@ class Run:
         job: Any = Job(self, request)
         request.wakes.append(job.woken.set)
         try:
-            yield from self._throttle.call(job, A_CALL).__await__()
+            yield from self._throttle.call(job, *A_CALL).__await__()
         except Over:
             pass
         except ClientError:
