@@ -48,11 +48,11 @@ class InvalidResponseError(BotoCoreError):
     )
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.request_id: str | None = kwargs["request_id"]
+        super().__init__(**{"request_id": None, **kwargs})
+        self.request_id: str | None = kwargs.get("request_id")
         self.deployment_id: str = kwargs["deployment_id"]
-        self.target_ids: list[str] = kwargs["target_ids"]
-        self.body: bytes = kwargs["body"]
+        self.target_ids: list[str] = kwargs.get("target_ids", [])
+        self.body: bytes = kwargs.get("body", b"")
         self.is_cut_short: bool = kwargs.get("is_cut_short", False)  # a pickle of 0.1.0 has none
 
 

@@ -108,10 +108,7 @@ class Watch:
             raise InvalidResponseError(
                 operation="GetDeployment",
                 reason="it tells no status",
-                request_id=None,
                 deployment_id=self._deployment_id,
-                target_ids=[],
-                body=b"",
             )
         known = {**self._known}
         try:
