@@ -64,10 +64,11 @@ class Throttle:
         """Let a call begin, or make it wait to be woken; the first to come is the first to go."""
         if self._process != os.getpid():  # a fork: the calls under way are the parent's
             self._begin()
-        self._under_way = [each for each in self._under_way if not each.is_given_up()]
         self._waiting = [each for each in self._waiting if not each.is_given_up()]
         if job not in self._waiting:
             self._waiting.append(job)
+        # Only now: a thread that gives a place up meanwhile wakes those that wait.
+        self._under_way = [each for each in self._under_way if not each.is_given_up()]
         if self._waiting[0] is not job or len(self._under_way) + 1 > self._cap:
             return False
         self._waiting.pop(0)

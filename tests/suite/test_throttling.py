@@ -32,7 +32,8 @@ from support.codedeploy import (
 from support.endpoint import Response, error
 from support.pages import ids
 
-from codedeploy_targets import _lock
+from codedeploy_targets import _lock, _threads
+from codedeploy_targets._runs import JobBase
 
 RETRIES = {"mode": "standard", "total_max_attempts": 3}
 
@@ -293,6 +294,28 @@ def test_a_call_that_waits_gets_the_place_of_one_that_hangs_once_its_request_end
     assert hangs() is None
     assert waits().target_id == ids(26)[-1]
     hang.let_go()
+
+
+def test_a_call_that_comes_for_a_place_gets_one_that_is_given_up_just_then(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def is_given_up(job: JobBase) -> bool:
+        monkeypatch.undo()
+        was_given_up = job.is_given_up()
+        monkeypatch.setattr(_threads, "_LONGEST_WAIT", 2 * PATIENCE)
+        given_up.close()  # as another thread may at any time
+        return was_given_up
+
+    with Clients() as clients:
+        codedeploy, client = clients.capped()
+        hang = codedeploy.hang(READ, ids(26)[-1])
+        given_up = client.iterate(ids(50))
+        next(given_up)
+        clients.wait_until(lambda: len(codedeploy.batches) == 2)
+        monkeypatch.setattr(JobBase, "is_given_up", is_given_up)
+        comes = clients.start_next(client.iterate(ids(75)[50:]))
+        assert comes().target_id == ids(51)[-1]
+        hang.let_go()
 
 
 def test_another_process_has_no_cap(clients: Clients, monkeypatch: pytest.MonkeyPatch) -> None:
