@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Hashable, Iterable
 
-from ._models import DeploymentTarget, Diagnostics, LifecycleEvent
+from ._models import DeploymentTarget, Diagnostics, telling_event
 from ._shapes import Shape
 
 
@@ -46,8 +46,6 @@ def _group(targets: list[DeploymentTarget]) -> FailureGroup:
 
 
 def _cause(target: DeploymentTarget) -> tuple[str | None, ...]:
-    why = target.diagnostics or Diagnostics()
-    events = [target.failed_event, *reversed(target.lifecycle_events)]
-    own = (each for each in events if each and each.diagnostics is why)
-    event = next(own, target.failed_event or LifecycleEvent())
+    event = telling_event(target)
+    why = event.diagnostics or Diagnostics()
     return event.lifecycle_event_name, why.error_code, why.script_name, why.message

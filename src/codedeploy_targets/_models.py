@@ -88,7 +88,7 @@ class _Target(Shape, frozen=True, json_schema_extra=_require_type):
     @property
     def failed_event(self) -> LifecycleEvent | None:
         """The first lifecycle event with status Failed, or `None`."""
-        return next((event for event in self.lifecycle_events if event.status == "Failed"), None)
+        return next((each for each in self.lifecycle_events if each.status == "Failed"), None)
 
     @property
     def current_event(self) -> LifecycleEvent | None:
@@ -101,14 +101,7 @@ class _Target(Shape, frozen=True, json_schema_extra=_require_type):
 
         An error is a code other than Success, or the message of an event whose status is Unknown.
         """
-        if self.failed_event and self.failed_event.diagnostics:
-            return self.failed_event.diagnostics
-        for event in reversed(self.lifecycle_events):
-            why = event.diagnostics or Diagnostics()
-            is_unknown = event.status == "Unknown" and why.message
-            if is_unknown or why.error_code not in {None, "Success"}:
-                return why
-        return None
+        return telling_event(self).diagnostics
 
     @property
     def is_terminal(self) -> bool:
@@ -193,9 +186,9 @@ class UnknownTarget(_Target, frozen=True):
         named = payloads.get(str(raw.get("deploymentTargetType")).lower())
         identified = (each for each in payloads.values() if "targetId" in each)
         shared = _SHARED.validate_python(drop_nulls(named or next(identified, {})))
-        told = shared.model_fields_set - self.model_fields_set
-        vars(self).update({name: getattr(shared, name) for name in told}, raw=raw)
-        self.model_fields_set.update(told)
+        new = shared.model_fields_set - self.model_fields_set
+        vars(self).update({name: getattr(shared, name) for name in new}, raw=raw)
+        self.model_fields_set.update(new)
 
     def to_boto3(self) -> dict[str, Any]:
         """Return boto3's dict, which has no place for the payload of an unknown type."""
@@ -207,6 +200,17 @@ class UnknownTarget(_Target, frozen=True):
                     read = _READER_OF_TYPE[kind].validate_python(drop_nulls(payload))
                     envelope[member] = _WRITER_OF_TYPE[kind](read)
         return envelope
+
+
+def telling_event(target: _Target) -> LifecycleEvent:
+    """Return the event that tells why a target failed, see `diagnostics`; an empty one for none."""
+    failed = target.failed_event or LifecycleEvent()
+    for event in () if failed.diagnostics else reversed(target.lifecycle_events):
+        why = event.diagnostics or Diagnostics()
+        is_unknown = event.status == "Unknown" and why.message
+        if is_unknown or why.error_code not in {None, "Success"}:
+            return event
+    return failed
 
 
 KnownTarget = InstanceTarget | LambdaTarget | ECSTarget | CloudFormationTarget
