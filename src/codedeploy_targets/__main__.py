@@ -100,8 +100,8 @@ def _follow(args: Any, report: Report) -> None:
         if timeout and 0 < timeout <= time.monotonic() - begin:
             raise TimeoutError(f"{deployment_id} is not read after {timeout} seconds")
         newest = client.get_deployment(deploymentId=deployment_id)
-        if told := newest.rollback_info and newest.rollback_info.rollback_triggering_deployment_id:
-            deployment_id, report.rollback = told, f"{deployment_id} {newest.status}"
+        if cause := newest.rollback_info and newest.rollback_info.rollback_triggering_deployment_id:
+            deployment_id, report.rollback = cause, f"{deployment_id} {newest.status}"
         timeout = timeout and min(timeout, max(timeout + begin - time.monotonic(), 0.0))
     times = {"delay": args.delay, "timeout": timeout, "on_round": report.tell}
     watch = client.watch_deployment_targets(deploymentId=deployment_id, **times)

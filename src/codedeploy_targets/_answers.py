@@ -69,11 +69,11 @@ def read_targets(answer: Any) -> Output:
 
 def read_metadata(response: Any) -> ResponseMetadata:
     """Read botocore's ResponseMetadata; of a stub or a mock, values of a wrong type are dropped."""
-    told = response.get("ResponseMetadata") if isinstance(response, Mapping) else None
-    told = told if isinstance(told, Mapping) else {}
-    headers, request_id = told.get("HTTPHeaders"), told.get("RequestId")
+    metadata = response.get("ResponseMetadata") if isinstance(response, Mapping) else None
+    metadata = metadata if isinstance(metadata, Mapping) else {}
+    headers, request_id = metadata.get("HTTPHeaders"), metadata.get("RequestId")
     headers = headers.items() if isinstance(headers, Mapping) else ()
-    numbers = {name: int(each) for name, each in told.items() if isinstance(each, int)}
+    numbers = {name: int(each) for name, each in metadata.items() if isinstance(each, int)}
     # Not validated, as that would make each process's first call complete the class, for which
     # pydantic looks for plugins among all that is installed.
     return ResponseMetadata.model_construct(

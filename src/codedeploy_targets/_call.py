@@ -159,10 +159,10 @@ class Call:
             http_response.status_code = _UNREADABLE
         yield  # to the user's handlers: so they see the body, and may change it, before the library
         if event == "before-parse":
-            self._prepare(kwargs["response_dict"], kwargs["customized_response_dict"])
+            self._before_parse(kwargs["response_dict"], kwargs["customized_response_dict"])
 
     @locked
-    def _prepare(self, response: dict[str, Any], customized: dict[str, Any]) -> None:
+    def _before_parse(self, response: dict[str, Any], customized: dict[str, Any]) -> None:
         self._read_body(response, customized)
         if response["status_code"] >= HTTPStatus.MULTIPLE_CHOICES:
             # botocore makes the classes of the exceptions on first use, without a lock: two threads

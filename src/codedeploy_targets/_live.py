@@ -16,8 +16,8 @@ def view(report: Report, columns: int, height: int) -> str:
     """Return how far the deployment is, and what each busy target is doing."""
     counts, targets = report.counts(), report.present()
     total, done = counts.total(), sum(counts[each] for each in ("Failed", *SETTLED))
-    told = f"{done} of {total} done, {counts['Failed']} failed" if total else "no targets yet"
-    head = f"{one_line(report.deployment.status)}  {told}{report.silence()}  "
+    progress = f"{done} of {total} done, {counts['Failed']} failed" if total else "no targets yet"
+    head = f"{one_line(report.deployment.status)}  {progress}{report.silence()}  "
     size = max(min(30, columns - len(head)), 0)
     lines = [f"{head}{'━' * (size * done // (total or 1)):─<{size}}"]
     now, busy = time.time(), [each for each in targets if not each.is_terminal]

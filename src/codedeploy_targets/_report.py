@@ -65,8 +65,8 @@ def doing(target: DeploymentTarget) -> str:
     shares = [(each.task_set_label or each.status, each.traffic_weight) for each in sets]
     new: Any = getattr(target, "lambda_function_info", target)
     shares.append(("new version", getattr(new, "target_version_weight", None)))
-    told = [f"{name} {weight:g}%" for name, weight in shares if weight is not None]
-    return _join(", ", event and event.lifecycle_event_name, *told)
+    weights = [f"{name} {weight:g}%" for name, weight in shares if weight is not None]
+    return _join(", ", event and event.lifecycle_event_name, *weights)
 
 
 def name_of(target: DeploymentTarget) -> str:
@@ -107,16 +107,16 @@ class Report:
         with suppress(RuntimeError):  # no more threads can be started: all is written at the end
             self._thread.start()
 
-    def tell(self, told: DeploymentInfo) -> None:
+    def tell(self, info: DeploymentInfo) -> None:
         name, region = self.deployment_id, self.meta.region_name
         if self.deployment.status is None:
             domain, path = _DOMAINS.get(self.meta.partition), "codesuite/codedeploy/deployments"
             link = domain and f"https://{region}.console.{domain}/{path}/{name}?region={region}"
-            group = _join("/", told.application_name, told.deployment_group_name)
-            self._print(name, _join(" by ", group, told.creator), one_line(told.description), link)
-        self.deployment, self._answered_at = told, time.monotonic()
-        if not (told.is_over or self.view):
-            self._print_new(f"{name} {told.status}")
+            group = _join("/", info.application_name, info.deployment_group_name)
+            self._print(name, _join(" by ", group, info.creator), one_line(info.description), link)
+        self.deployment, self._answered_at = info, time.monotonic()
+        if not (info.is_over or self.view):
+            self._print_new(f"{name} {info.status}")
         while self._new:
             self._show(self._new.popleft())
         # `error`, as Python drops what a signal's handler raises while it finalizes an object.
@@ -176,14 +176,14 @@ class Report:
     def save(self) -> None:
         if not self._args.json_file:
             return
-        told = {
+        document = {
             "deployment": self.deployment.status and self.deployment,
             "targets": [*self.targets.values()],
             "failures": group_failures(self.targets.values()),
             "missing_target_ids": self.watch.missing_target_ids,
         }
         try:
-            self._args.json_file.write_bytes(f"{as_json(told)}\n".encode())
+            self._args.json_file.write_bytes(f"{as_json(document)}\n".encode())
         except OSError as error:
             if self.error and str(self.error) != str(error):  # which alone is told at the end
                 self._print(str(error))
@@ -241,8 +241,8 @@ class Report:
 
     def _summary(self) -> str:
         counts = _join(", ", *(f"{n} {status}" for status, n in self.counts().most_common()))
-        told = f"{self.deployment_id} {self.deployment.status}: {counts or 'no targets'}"
-        return told + self.silence()
+        summary = f"{self.deployment_id} {self.deployment.status}: {counts or 'no targets'}"
+        return summary + self.silence()
 
     def _write_all(self) -> None:
         # In a thread, as a signal may interrupt the main one until `tell_rest` has begun.

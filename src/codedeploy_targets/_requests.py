@@ -174,7 +174,8 @@ class Batches:
 
     def plan(self, run: RunBase, on_output: Callable[[Output], Output] = lambda each: each) -> Plan:
         """Yield `on_output` of each output, in order; raise the first error in its turn."""
-        run.is_ready, read_seconds = self._is_ready, 0.0
+        run.is_ready = self._is_ready
+        read_seconds = 0.0
         try:
             while True:
                 self._proceed(run)
@@ -185,8 +186,8 @@ class Batches:
                     self.missing_target_ids += output.missing_target_ids
                     yield on_output(output)
                 elif self._may_read(run):
-                    # Reading the user's ids may block this thread. So the calls under way first
-                    # have as long to end as the last read took.
+                    # The user's ids: reading them may block this thread. So the calls under way
+                    # first have as long to end as the last read took.
                     if not (run.running and (yield read_seconds)):
                         begin = time.monotonic()
                         self._page = run.read(self._source, BATCH_SIZE - len(self._batch))

@@ -156,9 +156,7 @@ _whole_number = core_schema.chain_schema([_NUMBER, core_schema.int_schema()])
 _SCALARS: dict[Any, CoreSchema] = {
     # `min_length=0` refuses nothing by itself. But to count characters, pydantic decodes the text,
     # and so refuses a lone surrogate of Python's, which the lenient pass mends.
-    str: core_schema.json_or_python_schema(
-        core_schema.str_schema(strict=True), core_schema.str_schema(strict=True, min_length=0)
-    ),
+    str: core_schema.str_schema(strict=True, min_length=0),
     float: _NUMBER,
     int: _first_of(core_schema.int_schema(strict=True), _whole_number),
     # Below 2.12, pydantic has no `val_temporal_unit`.

@@ -41,8 +41,8 @@ class Throttle:
         """Make a call as soon as the cap allows it; again, if our own concurrency throttled it."""
         # This one must not wait if a handler makes it within another call, which keeps its
         # place until this one ends, or a signal's handler in a thread that waits or has the lock.
-        own = [*self._under_way, *self._waiting]
-        if is_held() or any(each in own for each in enclosing_jobs.get()):
+        entered = [*self._under_way, *self._waiting]
+        if is_held() or any(each in entered for each in enclosing_jobs.get()):
             return await job.make(method, params)
         while True:
             try:

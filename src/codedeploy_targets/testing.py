@@ -80,7 +80,7 @@ class MockDeploymentTargets:
         round before, and the deployment's targets: `None` if it has not started.
         """
         state = _state(deployment_id)
-        state.rounds = [(told, _by_id(deployment_id, targets)) for told, targets in rounds]
+        state.rounds = [(new, _by_id(deployment_id, targets)) for new, targets in rounds]
 
 
 def _state(deployment_id: str) -> Any:
@@ -94,8 +94,8 @@ def _state(deployment_id: str) -> Any:
     raise LookupError(f"moto has no deployment {deployment_id!r}: call create_deployment first")
 
 
-def _set_answer(state: Any, told: str | DeploymentInfo) -> None:
-    state.info = {**state.info, "status": told} if isinstance(told, str) else write_deployment(told)
+def _set_answer(state: Any, new: str | DeploymentInfo) -> None:
+    state.info = {**state.info, "status": new} if isinstance(new, str) else write_deployment(new)
     state.deployment.status = state.info.get("status", state.deployment.status)
 
 
@@ -114,9 +114,9 @@ def _get_deployment(response: CodeDeployResponse) -> str:
     deployment: Any = response.codedeploy_backend.get_deployment(deployment_id)
     state = _state(deployment_id)
     if state.rounds:
-        told, state.targets = state.rounds.pop(0)
+        new, state.targets = state.rounds.pop(0)
         state.info = {}  # that of the round before
-        _set_answer(state, told)
+        _set_answer(state, new)
     # JSON in moto's first versions; later, what moto would write as JSON.
     answer: Any = _moto_get_deployment(response)
     own = json.loads(answer) if isinstance(answer, str) else answer.result
