@@ -139,7 +139,7 @@ class DeploymentTargetsClient(ClientBase):
             targetIds: the ids; by default, those that ListDeploymentTargets lists. Lists, tuples,
                 sets and dicts are checked at once. Other iterables are read in the caller's
                 thread, at most `max_concurrency` batches ahead, and after what is ready was
-                yielded; with `max_concurrency=1`, none is read ahead.
+                yielded; with `max_concurrency=1`, only the 25 of the next batch.
             targetFilters: which targets to list, such as `{"TargetStatus": ["Failed"]}`.
             skip_missing: as in `batch_get_deployment_targets`.
 
