@@ -41,7 +41,8 @@ def group_failures(
 
 
 def _group(targets: list[DeploymentTarget]) -> FailureGroup:
-    name, why = _cause(targets[0])[0], targets[0].diagnostics
+    event = telling_event(targets[0])
+    name, why = event.lifecycle_event_name, event.diagnostics
     return FailureGroup(lifecycle_event_name=name, diagnostics=why, targets=targets)
 
 

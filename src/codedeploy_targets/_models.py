@@ -205,7 +205,9 @@ class UnknownTarget(_Target, frozen=True):
 def telling_event(target: _Target) -> LifecycleEvent:
     """Return the event that tells why a target failed, see `diagnostics`; an empty one for none."""
     failed = target.failed_event or LifecycleEvent()
-    for event in () if failed.diagnostics else reversed(target.lifecycle_events):
+    if failed.diagnostics:
+        return failed
+    for event in reversed(target.lifecycle_events):
         why = event.diagnostics or Diagnostics()
         is_unknown = event.status == "Unknown" and why.message
         if is_unknown or why.error_code not in {None, "Success"}:

@@ -144,7 +144,7 @@ class Run(RunBase):
             await asyncio.wait({page, reader.task}, return_when=asyncio.FIRST_COMPLETED)
             return page.result() if page.done() else reader.result()
         finally:
-            page.cancel()  # so that `set_result` ends a reader whose ids have closed the run
+            page.cancel()  # so that `set_result` raises in a reader whose ids have closed the run
 
     async def _read(self, ids: Iterable[Any] | AsyncIterable[Any]) -> None:
         found: list[Any] = []

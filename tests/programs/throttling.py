@@ -36,7 +36,6 @@ from codedeploy_targets._throttling import Throttle
 Process = Generator[float | None]
 
 CALL_SECONDS = (0.04, 0.06)
-A_CALL: Any = "batch_get_deployment_targets", {}
 THROTTLED = ClientError({"Error": {"Code": "ThrottlingException"}}, "BatchGetDeploymentTargets")
 MOST_CONCURRENCY = 8
 MOST_TIMES = 1.3
@@ -179,7 +178,7 @@ class Run:
         job: Any = Job(self, request)
         request.wakes.append(job.woken.set)
         try:
-            yield from self._throttle.call(job, *A_CALL).__await__()
+            yield from self._throttle.call(job, "batch_get_deployment_targets", {}).__await__()
         except Over:
             pass
         except ClientError:
