@@ -32,7 +32,7 @@ from support.codedeploy import (
 from support.endpoint import Response, error
 from support.pages import ids
 
-from codedeploy_targets import _lock, _threads
+from codedeploy_targets import _lock, _threads, _throttling
 from codedeploy_targets._runs import JobBase
 
 RETRIES = {"mode": "standard", "total_max_attempts": 3}
@@ -316,6 +316,35 @@ def test_a_call_that_comes_for_a_place_gets_one_that_is_given_up_just_then(
         comes = clients.start_next(client.iterate(ids(75)[50:]))
         assert comes().target_id == ids(51)[-1]
         hang.let_go()
+
+
+def test_a_call_that_begins_lets_the_next_one_begin_that_was_woken_before_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def wait(job: _threads.Job) -> None:
+        if job in waits[1:]:  # the second one, woken when it is not its turn yet
+            second_waits_on.set()
+        waits.append(job)
+        await usual_wait(job)
+        if job is waits[0]:
+            assert second_waits_on.wait(PATIENCE)
+
+    waits, second_waits_on, usual_wait = list[_threads.Job](), threading.Event(), _threads.Job.wait
+    with Clients() as clients:
+        codedeploy, client = clients.capped()
+        monkeypatch.setattr(_throttling, "_SPEED", 1)  # so that one success makes room for two
+        monkeypatch.setattr(_threads, "_LONGEST_WAIT", 2 * PATIENCE)
+        monkeypatch.setattr(_threads.Job, "wait", wait)
+        hangs = [codedeploy.hang(READ, ids(100)[start]) for start in (0, 25)]
+        nexts = []
+        for start in (0, 25, 50):
+            nexts.append(clients.start_next(client.iterate(ids(75)[start : start + 25])))
+            clients.wait_until(lambda: len(waits) + len(codedeploy.batches) == len(nexts))
+        hangs[0].let_go()
+        assert nexts[0]().target_id == ids(1)[0]
+        assert nexts[2]().target_id == ids(51)[-1]
+        hangs[1].let_go()
+        assert nexts[1]().target_id == ids(26)[-1]
 
 
 def test_another_process_has_no_cap(clients: Clients, monkeypatch: pytest.MonkeyPatch) -> None:
