@@ -17,6 +17,7 @@ from moto.codedeploy.responses import CodeDeployResponse
 
 from ._deployments import DeploymentInfo, write_deployment
 from ._enums import TargetLabel, TargetStatus
+from ._lock import locked
 from ._models import DeploymentTarget, UnknownTarget
 from ._requests import BATCH_SIZE
 
@@ -109,10 +110,9 @@ def _by_id(deployment_id: str, targets: Iterable[DeploymentTarget] | None) -> An
     return None if targets is None else by_id
 
 
+@locked  # as one thread takes a round, and sets it before the next one takes another
 def _get_deployment(response: CodeDeployResponse) -> str:
-    deployment_id = json.loads(response.body).get("deploymentId")
-    deployment: Any = response.codedeploy_backend.get_deployment(deployment_id)
-    state = _state(deployment_id)
+    _, state = _read_request(response)
     if state.rounds:
         new, state.targets = state.rounds.pop(0)
         state.info = {}  # that of the round before
@@ -121,7 +121,7 @@ def _get_deployment(response: CodeDeployResponse) -> str:
     answer: Any = _moto_get_deployment(response)
     own = json.loads(answer) if isinstance(answer, str) else answer.result
     statuses = [target.status for target in (state.targets or {}).values()]
-    overview = {each: statuses.count(each) for each in deployment.deployment_overview}
+    overview = {each: statuses.count(each) for each in state.deployment.deployment_overview}
     info = {**own["deploymentInfo"], "deploymentOverview": overview, **state.info}
     # moto has empty structures where the service has none.
     info = {name: value for name, value in info.items() if value != {}}
@@ -129,7 +129,7 @@ def _get_deployment(response: CodeDeployResponse) -> str:
 
 
 def _list_deployment_targets(response: CodeDeployResponse) -> str:
-    request, by_id = _read_request(response)
+    request, by_id = _request_and_targets(response)
     targets = list(by_id.values())
     for name, values in (request.get("targetFilters") or {}).items():
         _check(name in _FILTERS, "InvalidTargetFilterName", f"{name} is not a target filter.")
@@ -147,7 +147,7 @@ def _list_deployment_targets(response: CodeDeployResponse) -> str:
 
 
 def _batch_get_deployment_targets(response: CodeDeployResponse) -> str:
-    request, by_id = _read_request(response)
+    request, by_id = _request_and_targets(response)
     ids = request.get("targetIds")
     _check(ids, "DeploymentTargetIdRequired", "A target id is required.")
     _check(len(ids) <= BATCH_SIZE, "DeploymentTargetListSizeExceeded", f"{len(ids)} are too many.")
@@ -160,14 +160,19 @@ def _batch_get_deployment_targets(response: CodeDeployResponse) -> str:
     return json.dumps({"deploymentTargets": sent}, default=_seconds)
 
 
-def _read_request(response: CodeDeployResponse) -> tuple[Any, dict[str, DeploymentTarget]]:
+def _read_request(response: CodeDeployResponse) -> tuple[Any, Any]:
     request = json.loads(response.body)
     own = request.get("deploymentId")
     _check(own, "DeploymentIdRequired", "A deployment id is required.")
     _check(re.fullmatch("[A-Za-z0-9-]+", own), "InvalidDeploymentId", f"{own} is no deployment id.")
     response.codedeploy_backend.get_deployment(own)  # raises if this account and region lack it
-    by_id: Any = _state(own).targets
-    _check(by_id is not None, "DeploymentNotStarted", f"The deployment {own} has no targets yet.")
+    return request, _state(own)
+
+
+def _request_and_targets(response: CodeDeployResponse) -> tuple[Any, dict[str, DeploymentTarget]]:
+    request, state = _read_request(response)
+    name, by_id = request["deploymentId"], state.targets
+    _check(by_id is not None, "DeploymentNotStarted", f"The deployment {name} has no targets yet.")
     return request, by_id
 
 

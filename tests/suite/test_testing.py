@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -21,6 +22,7 @@ from support.models import FULL, MOMENT
 from support.pages import fleet, target
 
 import codedeploy_targets as ct
+from codedeploy_targets import testing
 from codedeploy_targets.testing import MockDeploymentTargets, mock_deployment_targets
 
 OPERATIONS = ("list_deployment_targets", "batch_get_deployment_targets")
@@ -166,19 +168,21 @@ def test_listing_is_filtered(client: Any, targets: Any, filters: Any, expected: 
 # What is refused.
 
 
-@pytest.mark.parametrize("operation", OPERATIONS)
+@pytest.mark.parametrize("operation", [*OPERATIONS, "get_deployment"])
 @pytest.mark.usefixtures("targets")
 def test_deployment_ids_are_checked(client: Any, operation: str) -> None:
-    known = deploy(client)
     for params, told in [
         ({}, "DeploymentIdRequired: A deployment id is required."),
         ({"deploymentId": ""}, "DeploymentIdRequired: A deployment id is required."),
         ({"deploymentId": "d_1"}, "InvalidDeploymentId: d_1 is no deployment id."),
         ({"deploymentId": "d-1\n"}, "InvalidDeploymentId: d-1\n is no deployment id."),
         ({"deploymentId": "d-1"}, "DeploymentDoesNotExist: The deployment d-1 does not exist with"),
-        ({"deploymentId": known}, f"DeploymentNotStarted: The deployment {known} has no targets"),
     ]:
         assert refused(client, operation, **params).startswith(told)
+    if operation != "get_deployment":
+        known = deploy(client)
+        told = f"DeploymentNotStarted: The deployment {known} has no targets yet."
+        assert refused(client, operation, deploymentId=known) == told
 
 
 @pytest.mark.parametrize(("operation", "params", "told"), [
@@ -289,6 +293,24 @@ def test_a_deployment_is_played_round_by_round(client: Any, targets: Any) -> Non
     targets.play(deployment_id, ROUNDS)
     targets.set_deployment(deployment_id, ct.DeploymentInfo(status=ct.DeploymentStatus.READY))
     assert info(client, deployment_id)["status"] == "Ready"
+
+
+def test_a_round_that_one_thread_plays_does_not_replace_a_later_one(
+    client: Any, targets: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def set_late(state: Any, new: Any) -> None:
+        monkeypatch.undo()
+        later.start()
+        later.join(0.1)  # if it does not wait, it plays the last round meanwhile
+        testing._set_answer(state, new)  # noqa: SLF001
+
+    deployment_id = deploy(client)
+    targets.play(deployment_id, [("InProgress", None), ("Succeeded", None)])
+    later = threading.Thread(target=info, args=(client, deployment_id))
+    monkeypatch.setattr(testing, "_set_answer", set_late)
+    info(client, deployment_id)
+    later.join()
+    assert info(client, deployment_id)["status"] == "Succeeded"
 
 
 def test_the_async_client_follows_a_deployment(moto_url: str, targets: Any) -> None:
