@@ -103,13 +103,14 @@ class Watch:
 
     def _round(self, run: RunBase) -> Plan:
         if not self._has_ended():  # else, this is the last round again, after trouble
-            self.deployment = yield from get_deployment(self._deployment_id, run)
-        if self.deployment.status is None:  # without one, nobody can tell when it is over
-            raise InvalidResponseError(
-                operation="GetDeployment",
-                reason="it tells no status",
-                deployment_id=self._deployment_id,
-            )
+            deployment = yield from get_deployment(self._deployment_id, run)
+            if deployment.status is None:  # without one, nobody can tell when it is over
+                raise InvalidResponseError(
+                    operation="GetDeployment",
+                    reason="it tells no status",
+                    deployment_id=self._deployment_id,
+                )
+            self.deployment = deployment
         known = {**self._known}
         try:
             ids = yield from self._ids_to_read(run)

@@ -244,6 +244,7 @@ def test_a_deployment_without_a_status_is_no_answer_to_a_watch(clients: Clients)
     assert list(itertools.islice(watch, len(RUNNING))) == RUNNING
     with pytest.raises(InvalidResponseError, match="GetDeployment cannot be read: it tells no"):
         next(watch)
+    assert watch.deployment.status == "InProgress"
 
 
 def test_what_a_user_does_to_a_target_changes_nothing_in_the_watch(clients: Clients) -> None:
