@@ -182,10 +182,10 @@ def test_the_caller_s_context_reaches_every_call(clients: Clients) -> None:
     spans = []
     client = clients.canned(CodeDeploy(known=100))
     client.on("before-send", lambda **_: spans.append(span.get()), first=True)
+    iterators = client.iterate(ids(100)), client.iterate()  # each call has the context of `next`
     span.set("parent")
     client.batch_get(ids(100))
-    list(client.iterate(ids(100)))
-    list(client.iterate())
+    assert [len(list(each)) for each in iterators] == [100, 100]
     assert spans == ["parent"] * (4 + 4 + 5)
 
 

@@ -20,6 +20,7 @@ from support.endpoint import Response, error
 from support.pages import fleet, ids
 
 from codedeploy_targets import InstanceTarget
+from codedeploy_targets._lock import lock
 
 
 @pytest.mark.parametrize(("operation", "begin"), [
@@ -123,9 +124,9 @@ def test_an_iterator_that_was_closed_keeps_no_targets(clients: Clients) -> None:
     assert not {each.target_id for each in kept} & {*known}
 
 
-@pytest.mark.parametrize("in_a_cycle", [True, False])
+@pytest.mark.parametrize("where", ["here", "in a cycle", "in another thread"])
 def test_an_iterator_that_is_given_up_is_closed_without_a_word(
-    clients: Clients, *, in_a_cycle: bool
+    clients: Clients, where: str
 ) -> None:
     codedeploy = CodeDeploy(known=25)
     hang = codedeploy.hang(READ, ids(26)[-1])
@@ -133,8 +134,14 @@ def test_an_iterator_that_is_given_up_is_closed_without_a_word(
     next(targets)
     clients.wait_until(lambda: len(codedeploy.batches) == 2)
     held = [targets]
-    held += [held] if in_a_cycle else []
-    del held, targets
+    held += [held] if where == "in a cycle" else []
+    del targets
+    if where == "in another thread":
+        with lock():  # while this one reads an answer
+            other = threading.Timer(0.05, held.clear)  # by when the loop of the async client runs
+            other.start()
+            clients.wait_until(lambda: not other.is_alive())
+    del held
     gc.collect()
     hang.let_go()
     clients.wait_until(lambda: not clients.under_way())

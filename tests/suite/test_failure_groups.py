@@ -76,13 +76,6 @@ def test_the_failed_event_tells_why_else_the_last_one_that_reports_an_error(
     assert group.lifecycle_event_name == (source.lifecycle_event_name if source else None)
 
 
-def test_two_events_may_share_their_diagnostics() -> None:
-    first, second = event("Install", **CAUSE), event("Start", **CAUSE)
-    shared = second.model_copy(update={"diagnostics": first.diagnostics})
-    [group] = ct.group_failures([failed("a", first, second), failed("b", first, shared)])
-    assert group.lifecycle_event_name == "Install"
-
-
 @pytest.mark.parametrize("other", [
     event("Stop", **CAUSE), event(None, **CAUSE), BARE, LOST, PENDING,
     *(event(**{**CAUSE, name: value}) for name in CAUSE for value in ("OfTheFuture", None)),

@@ -40,7 +40,7 @@ def test_skip_missing_skips_the_missing_targets(make_client: MakeClient, code: s
     with pytest.raises(getattr(client.exceptions, code)):
         list(client.iterate(wanted))
     left_out = make_client(lambda *_: Response(page([instance("i-2")])))
-    assert left_out.batch_get(["i-1", "i-2"]).missing_target_ids == ["i-1"]
+    assert left_out.batch_get(["i-3", "i-2", "i-1"]).missing_target_ids == ["i-3", "i-1"]
 
 
 def test_no_batch_is_split_after_one_before_it_failed(

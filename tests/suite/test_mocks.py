@@ -183,6 +183,8 @@ def test_a_cut_answer_is_no_empty_one_behind_a_proxy(clients: Clients, how: str)
     step = Step("Succeeded", fleet(a="Succeeded"))
     client = clients.wrap(PROXIES[how](clients.answered(CodeDeploy(step))))
     assert list(client.watch()) == fleet(a="Succeeded")
+    empty = clients.wrap(PROXIES[how](clients.answered(CodeDeploy(Step("Succeeded", [])))))
+    assert list(empty.iterate()) == []
     for operation, cut in product(OPERATIONS, [cut_short, lambda _: Response(b"")]):
         codedeploy = CodeDeploy(step, instead={operation: [cut]})
         client = clients.wrap(PROXIES[how](clients.answered(codedeploy)))

@@ -45,6 +45,7 @@ def test_a_value_from_the_future_is_a_member_too() -> None:
     status = ct.TargetStatus("Paused")
     assert (status.name, status.value) == ("Paused", "Paused")
     assert "Paused" not in list(ct.TargetStatus)
+    assert ct.TargetStatus("failed") == "failed"
     with pytest.raises(ValueError, match="5 is not a valid TargetStatus"):
         ct.TargetStatus(5)
     assert ct.InstanceTarget.from_boto3({"instanceTarget": {"status": "Paused"}}).status == status

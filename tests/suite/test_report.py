@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
@@ -20,6 +21,7 @@ from support.endpoint import Response, error
 from support.pages import BEGIN, fleet, ids, page, target
 
 import codedeploy_targets as ct
+from codedeploy_targets import _report
 
 BUSY = target("i-1", "InProgress", "Install")
 # It would change the title, erase the screen, colour it, turn the text round, move the cursor.
@@ -184,11 +186,14 @@ def test_the_sides_of_a_blue_green_deployment_are_told_apart(
 def test_signs_of_life_come_each_minute(cli: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
     now = time.monotonic
     monkeypatch.setattr("time.monotonic", lambda: now() * 200)
-    late = cli.once_shown("no answer for ", DENIED)
+    monkeypatch.setattr(_report, "_TICK", 0.01)
+    late = cli.once_shown("no answer for 3m", DENIED)
     cli.answer = CodeDeploy(Step("InProgress", [BUSY]), instead={GET: [None, late]})
     begin = time.monotonic()
     signs = cli.run_here("d-1", "--delay", "0").lines[3:-2]
-    assert 1 <= len(signs) <= (time.monotonic() - begin) / 60
+    assert len(signs) <= (time.monotonic() - begin) / 60
+    seconds = [60 * int(m) + int(s) for m, s in re.findall(r"for (\d+)m(\d\d)s", " ".join(signs))]
+    assert min(later - earlier for earlier, later in itertools.pairwise(seconds)) < 100
     # Sooner than a minute after the last answer, it does not tell that none came since.
     silence = r"d-1 InProgress: 1 InProgress(, no answer for [1-9]\d*m\d\ds)?"
     assert all(re.fullmatch(silence, sign) for sign in signs)
@@ -273,6 +278,20 @@ def test_json_is_that_of_the_models_and_nothing_is_lost(cli: CommandLine, tmp_pa
     assert cli.run_here("d-1", "--json-file", str(tmp_path / "file")).status == 2
     empty: Any = {"deployment": None, "targets": [], "failures": [], "missing_target_ids": []}
     assert json.loads((tmp_path / "file").read_text(encoding="utf-8")) == empty
+
+
+def test_json_tells_a_state_that_comes_again_and_keeps_what_vanished(
+    cli: CommandLine, tmp_path: Path
+) -> None:
+    fleets = [fleet(a="InProgress", b="InProgress"), fleet(a="Failed"), fleet(a="InProgress")]
+    over = Step("Succeeded", fleet(a="Succeeded"), info={"deploymentOverview": {"Succeeded": 1}})
+    cli.answer = CodeDeploy(*(Step("InProgress", each) for each in fleets), over)
+    args = ("d-1", "--delay", "0", "--json", "--json-file", str(tmp_path / "file"))
+    told = [json.loads(line) for line in cli.run_here(*args).lines]
+    statuses = [each["status"] for each in told if each["target_id"] == "a"]
+    assert statuses == ["InProgress", "Failed", "InProgress", "Succeeded"]
+    document = json.loads((tmp_path / "file").read_text(encoding="utf-8"))
+    assert [each["target_id"] for each in document["targets"]] == ["a", "b"]
 
 
 # The live view.

@@ -39,7 +39,7 @@ def test_a_whole_deployment_is_listed_and_got(make_client: MakeClient) -> None:
 
 def test_filters_cannot_go_with_ids(clients: Clients) -> None:
     client = clients.canned(unanswered)
-    either: list[Any] = [{"TargetStatus": ["Failed"]}, {"TargetStatus": []}]
+    either: list[Any] = [{"TargetStatus": ["Failed"]}, {"TargetStatus": []}, {}]
     for filters in either:
         with pytest.raises(TypeError, match=r"^targetFilters .* cannot go with them$"):
             client.iterate([], targetFilters=filters)
