@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import os
 import sys
-import threading
-import time
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -17,7 +15,7 @@ from moto import mock_aws
 
 from codedeploy_targets import InstanceTarget
 from codedeploy_targets.__main__ import main as codedeploy_targets
-from codedeploy_targets.testing import MockDeploymentTargets, mock_deployment_targets
+from codedeploy_targets.testing import mock_deployment_targets
 
 INSTANCES, AT_ONCE, STEPS, SECONDS_A_STEP = 60, 20, 18, 0.25
 EVENTS = ("ApplicationStop", "BeforeInstall", "Install", "AfterInstall", "ValidateService")
@@ -62,26 +60,17 @@ def deploy(codedeploy: Any) -> str:
     return deployment_id
 
 
-def happen(deployment_id: str, targets: MockDeploymentTargets) -> None:
-    begin = datetime.now(timezone.utc)
-    targets.set_status(deployment_id, "InProgress")
-    for step in range(STEPS):
-        targets.put(deployment_id, [instance(n, step, begin) for n in range(INSTANCES)])
-        time.sleep(SECONDS_A_STEP)
-    targets.set_status(deployment_id, "Failed")
-
-
 def main() -> None:
     # As moto's documentation recommends, so that no mistake can reach an account.
     for name in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "SECURITY_TOKEN", "SESSION_TOKEN"):
         os.environ[f"AWS_{name}"] = "testing"
     os.environ["AWS_DEFAULT_REGION"] = os.environ["AWS_REGION"] = "us-east-1"
     with mock_aws(), mock_deployment_targets() as targets:
-        deployment_id = deploy(boto3.client("codedeploy"))
-        deployment = threading.Thread(target=happen, args=(deployment_id, targets))
-        deployment.start()
-        status = codedeploy_targets([deployment_id, "--delay", "0.2"])
-        deployment.join()
+        deployment_id, begin = deploy(boto3.client("codedeploy")), datetime.now(timezone.utc)
+        fleets = [[instance(n, step, begin) for n in range(INSTANCES)] for step in range(STEPS)]
+        rounds = [*(("InProgress", fleet) for fleet in fleets), ("Failed", fleets[-1])]
+        targets.play(deployment_id, rounds)
+        status = codedeploy_targets([deployment_id, "--delay", str(SECONDS_A_STEP)])
     # Three instances fail by intent, so the report has to say that the deployment failed.
     sys.exit(0 if status == 1 else "the report does not say that the deployment failed")
 

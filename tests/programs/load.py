@@ -147,8 +147,7 @@ def share(url: str) -> None:
 
 
 def stop_half_way(client: DeploymentTargetsClient) -> None:
-    for _ in islice(client.iter_deployment_targets(**DEPLOYMENT), 500):
-        pass
+    list(islice(client.iter_deployment_targets(**DEPLOYMENT), 500))
 
 
 def fail_in_the_loop(client: DeploymentTargetsClient) -> None:

@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 from botocore.config import Config
 from support.codedeploy import GET, LIST, CodeDeploy, Step
-from support.command_line import KEYS, PROGRAM, CommandLine, Ended
+from support.command_line import KEYS, PROGRAM, PROGRAMS, CommandLine, Ended
 from support.endpoint import Response, error
 from support.mock_aws import MOTO_ACCOUNT, client_of, deploy
 from support.pages import ids, target
@@ -30,7 +30,6 @@ from codedeploy_targets.testing import mock_deployment_targets
 
 Answers = Callable[[], CodeDeploy]
 
-SCRIPT = Path(sys.executable).with_name("codedeploy-targets")
 BUSY = target("i-1", "InProgress", "Install")
 FAILED = target("i-2", "Failed", "AfterInstall", message="exit 1")
 OVER = [target("i-1"), FAILED]
@@ -195,10 +194,11 @@ def test_how_a_deployment_ended_counts_though_a_later_call_times_out(
     monkeypatch.setattr("codedeploy_targets.__main__._IMPATIENT", once)
     cli.answer = codedeploy = CodeDeploy(FAILURE)
     hang = codedeploy.hang(LIST)
-    ended = cli.run_here("d-1")
+    for options, told in ([], "Read timeout"), (["--timeout", "0.2"], "over, but not read whole"):
+        ended = cli.run_here("d-1", *options)
+        assert (ended.status, ended.lines) == (1, [HEAD, "HEALTH: few left", *END])
+        assert told in ended.err
     hang.let_go()
-    assert (ended.status, ended.lines) == (1, [HEAD, "HEALTH: few left", *END])
-    assert "Read timeout" in ended.err
 
 
 @full_disk
@@ -439,6 +439,7 @@ def test_the_advice_to_stop_it_names_the_profile(cli: CommandLine, tmp_path: Pat
     ("us-gov-west-1", "amazonaws-us-gov.com"), ("us-iso-east-1", ""),
 ])  # fmt: skip
 def test_the_link_leads_to_the_console(cli: CommandLine, region: str, domain: str) -> None:
+    cli.env["AWS_REGION"] = ""  # which counts as not given, as an option does
     cli.answer = CodeDeploy(Step("Succeeded", info={"description": "Release 7\nhotfix"}))
     link = f" https://{LINK}".replace("aws.amazon.com", domain)
     link = link.replace("us-east-1", region or "us-east-1")
@@ -510,6 +511,6 @@ def test_help_and_version_are_told(cli: CommandLine) -> None:
     told = " ".join(cli.run_here("--help").out.split())
     assert [text for text in HELP if text not in told] == []
     assert cli.run_here("--version").out == f"codedeploy-targets {version('codedeploy-targets')}\n"
-    ended = cli.run("--help", program=[SCRIPT] if SCRIPT.exists() else PROGRAM)
+    ended = cli.run("--help", program=PROGRAMS[-1])
     told = "3 not over yet (--no-watch), 124 timeout, 129 SIGHUP, 130 Ctrl-C, 143 SIGTERM."
     assert (ended.status, told in " ".join(ended.out.split())) == (0, True)

@@ -68,7 +68,7 @@ def test_a_model_in_aws_data_path_counts(tmp_path: Path, zipped: bool) -> None: 
     if zipped:
         path.with_suffix(".json.gz").write_bytes(gzip.compress(path.read_bytes()))
         path.unlink()
-    paths = os.pathsep.join([str(tmp_path / "other"), "$MODELS"])
+    paths = os.pathsep.join([str(tmp_path.parent), "$MODELS"])
     assert full_name(AWS_DATA_PATH=paths, MODELS=str(tmp_path / "data")) == "Mine"
 
 
@@ -86,7 +86,8 @@ def test_a_folder_of_extras_alone_hides_no_model(tmp_path: Path) -> None:
     extras.parent.mkdir(parents=True)
     merged = {"merge": {"metadata": {"serviceFullName": "With extras"}}}
     extras.write_text(json.dumps(merged), encoding="utf-8")
-    assert full_name(AWS_DATA_PATH=str(tmp_path)) == "With extras"
+    (tmp_path / "config").write_text(f"[default]\ndata_path = {tmp_path}\n", encoding="utf-8")
+    assert full_name(AWS_CONFIG_FILE=str(tmp_path / "config")) == "With extras"
 
 
 @pytest.mark.parametrize("is_on", [True, False])
@@ -141,11 +142,14 @@ def test_a_profile_may_assume_a_role(
     monkeypatch.setattr(Session, "create_client", noted_client)
     monkeypatch.setattr(TokenResponse, "assume_role", noted)
     client = default_client(config=config) if config else DeploymentTargetsClient().client
+    assert len(assumed) == bool(config)
     assert client.list_applications()["applications"] == []
     assert client.meta.region_name == "eu-west-1"
     assert assumed == ["arn:aws:iam::111111111111:role/reader"]
     # The client for STS has the same timeout as the one for CodeDeploy.
     assert [each.meta.config.read_timeout for each in made] == [read_timeout] * 2
+    # So a call that hangs ends in time.
+    assert not config or made[-1].meta.config.retries["total_max_attempts"] == 3
     client.close()
 
 

@@ -83,8 +83,8 @@ def test_another_shape_or_an_error_is_not_retried(clients: Clients, odd: Respons
 
 def test_a_description_that_is_not_utf_8_is_read_all_the_same(clients: Clients) -> None:
     def spoil(response: Response) -> Response:
-        return Response(response.body.replace(b"!", b"\xff"))
+        return Response(response.body.replace(b"!", b"\xff\\ud83d"))
 
     codedeploy = CodeDeploy(Step("Ready", info={"description": "new!"}), instead={GET: [spoil]})
     get = clients.canned(codedeploy).typed.get_deployment
-    assert clients.finish_cleanly(get(**REQUEST)).description == "new\ufffd"
+    assert clients.finish_cleanly(get(**REQUEST)).description == "new\ufffd\ufffd"

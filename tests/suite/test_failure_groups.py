@@ -94,7 +94,8 @@ def test_neither_the_log_nor_times_nor_other_events_make_another_cause() -> None
     ]
     assert grouped_ids(targets) == [["a", "b", "c", "d"]]
     # Diagnostics that tell nothing are as good as none.
-    assert grouped_ids([failed("a", BARE), failed("b", LOG)]) == [["a", "b"]]
+    targets = [failed("a", BARE), failed("b", LOG), failed("c", BARE, LOST)]
+    assert grouped_ids(targets) == [["a", "b"], ["c"]]
 
 
 def test_a_key_of_the_users_groups_instead() -> None:
@@ -105,14 +106,14 @@ def test_a_key_of_the_users_groups_instead() -> None:
         assert target.diagnostics is not None
         return re.sub("[0-9]+", "N", target.diagnostics.message or "")
 
-    targets.append(failed("d", event("Stop", message="exit 9")))
+    targets += [failed("d", event("Stop", message="exit 9")), failed("e", BARE, status="Ready")]
     assert grouped_ids(targets, without_numbers) == [["b", "c", "d"], ["a"]]
     first = ct.group_failures(targets, key=without_numbers)[0]
     assert (first.lifecycle_event_name, first.diagnostics) == ("Install", targets[1].diagnostics)
 
 
 def test_the_largest_group_is_first_and_equals_keep_their_order() -> None:
-    causes = {"1": "ab", "2": "c", "3": "def", "4": "gh", "5": "i"}
+    causes = {"4": "ab", "2": "c", "3": "def", "1": "gh", "5": "i"}
     targets = [failed(each, event(cause)) for cause, ids in causes.items() for each in ids]
     assert grouped_ids(iter(targets)) == [["d", "e", "f"], ["a", "b"], ["g", "h"], ["c"], ["i"]]
 
@@ -123,7 +124,7 @@ def test_targets_of_every_type_are_grouped() -> None:
 
 def test_the_last_state_of_a_target_counts() -> None:
     begun = [failed(each, status="InProgress") for each in "ab"]
-    changed = [failed("a", BARE), failed("b", status="Succeeded")]
+    changed = [failed("a", BARE), failed("b", status="InProgress")]
     states = [*begun, *map(failed, "acb"), *changed, *map(failed, "dd")]
     assert grouped_ids(states) == [["c", "d"], ["a"]]
 

@@ -98,8 +98,10 @@ def test_two_threads_may_import_the_library(module: str) -> None:
 
 def test_an_import_of_the_library_brings_nothing_of_the_command_line() -> None:
     names = "'rich', 'argparse', 'codedeploy_targets._report', 'codedeploy_targets.__main__'"
-    code = f"import codedeploy_targets, sys; print([n for n in ({names}) if n in sys.modules])"
-    assert run_python("-c", code) == "[]"
+    # As while Python imports a user's package for `python -m`.
+    code = "import signal, sys; sys.argv[0] = '-m'; import codedeploy_targets; "
+    code += f"print([n for n in ({names}) if n in sys.modules], signal.getsignal(2).__name__)"
+    assert run_python("-c", code) == "[] default_int_handler"
 
 
 if __name__ == "__main__":

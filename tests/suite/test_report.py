@@ -136,12 +136,13 @@ def test_a_text_longer_than_a_log_is_cut(cli: CommandLine, length: int, shown: s
 def test_what_the_service_leaves_out_is_left_out(cli: CommandLine) -> None:
     failed: Any = {"targetId": "i-1", "status": "Failed"}
     failed["lifecycleEvents"] = [{"status": "Failed", "diagnostics": {}}]
-    unnamed = Response(page([{"instanceTarget": {"status": "Failed"}}]))
+    kinds = ("instanceTarget", "ecsTarget")
+    unnamed = Response(page([{each: {"status": "Failed"}} for each in kinds]))
     told = ["i-1 Failed", "i-2", "1 failed", "    targets   i-1"]
     shown = show(cli, [{"instanceTarget": failed}, {"ecsTarget": {"targetId": "i-2"}}])
     assert shown == [*told, "d-1 Failed: 1 Failed, 1 without status"]
     cli.answer = CodeDeploy(Step("Failed", fleet(a="Failed")), instead={READ: [unnamed]})
-    assert "    targets   without id" in cli.run_here("d-1").lines
+    assert "    targets   without id, without id" in cli.run_here("d-1").lines
 
 
 def test_two_thousand_reasons_are_counted_beyond_the_largest_twenty(cli: CommandLine) -> None:
@@ -373,20 +374,22 @@ def test_the_bar_is_that_of_all_targets_and_the_status_the_deployments(cli: Comm
     hanging = target("i-hanging", "InProgress", "Install", begin=hour_ago)
     green = hanging.model_copy(update={"instance_label": ct.TargetLabel.GREEN})
     last = [target("i-0", "Pending"), green]
+    gone, more = "       i-gone Pending", {"Succeeded": 6, "Failed": 2, "Pending": 32}
+    all_ = {"Succeeded": 4, "Failed": 1, "Pending": 1, "InProgress": 1}
     cli.answer = CodeDeploy(
         Step("Queued", info={"deploymentOverview": {}}),
-        Step("InProgress", came, info={"deploymentOverview": {"Succeeded": 4, "Pending": 36}}),
-        Step("Ready", [*came, target("i-x", "Failed"), *last]),
+        Step("InProgress", [*came, target("i-gone", "Pending")], info={"deploymentOverview": more}),
+        Step("Ready", [*came, target("i-x", "Failed"), *last], info={"deploymentOverview": all_}),
         instead={GET: [
             None,
             cli.once_shown("no targets"),
-            cli.once_shown("4 of 40"),
+            cli.once_shown("8 of 40"),
             cli.once_shown("hanging", DENIED),
         ]},
     )  # fmt: skip
     shown = views(cli.run_here("d-1", "--delay", "0", size=(24, 64)).out)
     assert f"\x1b[32mQueued  no targets yet  {'─' * 30}\x1b[m" in shown
-    assert f"\x1b[32mInProgress  4 of 40 done, 0 failed  {'━' * 2}{'─' * 24}\x1b[m" in shown
+    assert f"\x1b[31mInProgress  8 of 40 done, 2 failed  {'━' * 5}{'─' * 21}\x1b[m\n{gone}" in shown
     assert shown[-1].splitlines() == [
         f"\x1b[31mReady  5 of 7 done, 1 failed  {'━' * 21}{'─' * 9}\x1b[m",
         "    1h i-hanging Green Install",

@@ -12,7 +12,7 @@ from unittest.mock import patch
 
 import pytest
 from support.codedeploy import CodeDeploy, Step
-from support.command_line import PROGRAM, CommandLine, Ended
+from support.command_line import PROGRAM, PROGRAMS, CommandLine, Ended
 from support.endpoint import Response
 from support.pages import fleet, ids, target
 
@@ -93,10 +93,11 @@ def test_a_signal_cuts_no_line_of_json(cli: CommandLine) -> None:
 
 def test_a_signal_that_nohup_ignores_stays_ignored(cli: CommandLine) -> None:
     cli.answer = CodeDeploy(RUNNING)
-    shell = ["sh", "-c", 'trap "" HUP; exec "$0" "$@"', *PROGRAM]
+    shell = ["sh", "-c", 'trap "" HUP INT; exec "$0" "$@"', *PROGRAM]
     with cli.started("d-1", "--delay", "0.05", program=shell) as process:
         process.wait_for("c InProgress")
         process.send_signal(signal.SIGHUP)
+        process.send_signal(signal.SIGINT)
         cli.answer = CodeDeploy(Step("Succeeded"))
         assert process.finish().status == 0
 
@@ -108,15 +109,18 @@ def test_ctrl_c_while_python_still_imports_shows_no_traceback(
     code = "import os, signal; os.kill(os.getpid(), signal.SIGINT)"
     (tmp_path / f"{module}.py").write_text(code)
     cli.env["PYTHONPATH"] = f"{tmp_path}{os.pathsep}{cli.env.get('PYTHONPATH', '')}"
-    assert cli.run("d-1") == Ended(130, "", "")
+    for program in PROGRAMS:
+        assert cli.run("d-1", program=program) == Ended(130, "", "")
 
 
 def test_a_signal_ends_a_call_before_the_watch_begins(cli: CommandLine) -> None:
     def answer(operation: str, _: object) -> Response:
-        assert operation == "GetDeploymentGroup"
+        asked.append(operation)
         os.kill(os.getpid(), signal.SIGTERM)
-        return Response(b"{}")
+        group = {"lastAttemptedDeployment": {"deploymentId": "d-1"}}
+        return Response(json.dumps({"deploymentGroupInfo": group}).encode())
 
-    cli.answer = answer
+    cli.answer, asked = answer, list[str]()
     ended = cli.run_here("--application", "app", "--group", "group")
     assert ended == Ended(143, "", "codedeploy-targets: Ended by SIGTERM.\n")
+    assert asked == ["GetDeploymentGroup"]

@@ -78,9 +78,8 @@ def test_calls_return_the_types_that_checkers_know() -> None:
 def test_async_calls_return_the_types_that_checkers_know() -> None:
     with AsyncClients() as clients:
         wrapped = clients.answered(CodeDeploy(known=["i-1", *ids(30)]))
-        calls = user_code.async_calls(
-            wrapped, wrapped, clients.each(ids(30)), clients.each(ids(30))
-        )
+        both = [clients.each(ids(30)) for _ in range(2)]
+        calls = user_code.async_calls(wrapped, wrapped, *both)
         assert clients.finish_cleanly(calls) == ids(30)
 
 

@@ -8,6 +8,7 @@ import logging
 import zlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import wraps
 from inspect import isawaitable, iscoroutinefunction
 from operator import attrgetter
 from types import SimpleNamespace
@@ -72,7 +73,7 @@ class Watchers:
             look(answer[1] if isinstance(answer, tuple) else answer)
             return answer
 
-        make = plain = self._clients.handler(call)
+        make = plain = wraps(own)(self._clients.handler(call))  # so `__module__` is botocore's
         if self._how == "wrapt":
             wrapt = pytest.importorskip("wrapt")
             make = wrapt.FunctionWrapper(own, lambda _, self, args, kw: plain(self, *args, **kw))
@@ -307,11 +308,13 @@ def test_a_client_whose_handlers_cannot_be_found_counts_as_watched(clients: Clie
     assert seen == [plain]
 
 
+PARSER = "_endpoint._response_parser_factory"
 INSIDE = {
     **dict.fromkeys(["_get_response", "_do_get_response", "_needs_retry"], "_endpoint"),
     **dict.fromkeys(["emit", "emit of this client"], "meta.events"),
     "_emit": "meta.events._emitter",
-    **dict.fromkeys(["parse", "_do_parse"], "_endpoint._response_parser_factory"),
+    **dict.fromkeys(["parse", "_do_parse"], PARSER),
+    **dict.fromkeys(["_handle_json_body", "_parse_body_as_json"], PARSER),
 }
 
 
@@ -334,6 +337,7 @@ def test_a_tracer_of_botocore_s_inside_sees_the_targets(
         seen.append(f"{called} {answer}")
         return answer
 
+    trace._self_wrapper = trace_later._self_wrapper = trace  # type: ignore[attr-defined] # noqa: SLF001
     seen = list[str]()
     not_utf_8 = Response(page([{**UNKNOWN, "log": "?"}]).replace(b"?", b"\xff"))
     answers = [cut_short, None, lambda _: not_utf_8]

@@ -25,7 +25,9 @@ from codedeploy_targets.__main__ import main
 if TYPE_CHECKING:
     from support.terminal import Terminal
 
-PROGRAM = (sys.executable, "-m", "codedeploy_targets")
+PROGRAM: tuple[str, ...] = (sys.executable, "-m", "codedeploy_targets")
+SCRIPT = Path(sys.executable).with_name("codedeploy-targets")
+PROGRAMS = [PROGRAM, (str(SCRIPT),)] if SCRIPT.exists() else [PROGRAM]
 DEADLINE = 60  # seconds that a busy machine may take for anything
 KEYS = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}
 

@@ -34,14 +34,7 @@ def deploy(
 ) -> str:
     """Make a deployment of the application `app` to the group `group`, and both where needed.
 
-    Args:
-        client: a client of boto3 for CodeDeploy.
-        targets: the handle of `mock_deployment_targets`, for what follows.
-        put: the targets of the deployment.
-        status: what GetDeployment is to answer.
-
-    Returns:
-        The id of the deployment.
+    `targets`, a handle of `mock_deployment_targets`, puts its targets, and sets its status.
     """
     group = {"applicationName": "app", "deploymentGroupName": "group"}
     if "app" not in client.list_applications()["applications"]:

@@ -22,12 +22,7 @@ FRAME_END = b"\x1b[?7h"  # the live view lets lines wrap again
 
 
 class Terminal:
-    """What a program wrote so far, as bytes and as the screen that they draw.
-
-    Attributes:
-        process: the program.
-        written: every byte that it wrote.
-    """
+    """What a program wrote so far: `written`, its bytes, and the screen that they draw."""
 
     def __init__(self, process: subprocess.Popen[bytes], file: FileIO, size: Size) -> None:
         self.process = process
