@@ -99,9 +99,10 @@ def test_two_threads_may_import_the_library(module: str) -> None:
 def test_an_import_of_the_library_brings_nothing_of_the_command_line() -> None:
     names = "'rich', 'argparse', 'codedeploy_targets._report', 'codedeploy_targets.__main__'"
     # As while Python imports a user's package for `python -m`.
-    code = "import signal, sys; sys.argv[0] = '-m'; import codedeploy_targets; "
-    code += f"print([n for n in ({names}) if n in sys.modules], signal.getsignal(2).__name__)"
-    assert run_python("-c", code) == "[] default_int_handler"
+    code = "import signal, sys; usual = signal.default_int_handler; signal.signal(2, usual); "
+    code += "sys.argv[0] = '-m'; import codedeploy_targets; "
+    code += f"print([n for n in ({names}) if n in sys.modules], signal.getsignal(2) is usual)"
+    assert run_python("-c", code) == "[] True"
 
 
 if __name__ == "__main__":
