@@ -30,8 +30,7 @@ from support.pages import ids
 
 from codedeploy_targets import BatchGetDeploymentTargetsOutput as Output
 
-CALLS = 6
-MOST_SECONDS = 60
+CALLS, MOST_SECONDS = 6, 60
 MODES = ("legacy", "standard", "adaptive")
 WANTED = ids(400)
 EXPECTED = Output.from_boto3(answer(json.dumps({"targetIds": WANTED}).encode())).deployment_targets

@@ -27,9 +27,8 @@ from support.pages import ids, instance
 from codedeploy_targets import DeploymentTarget, DeploymentTargetsClient
 from codedeploy_targets.aio import AsyncDeploymentTargetsClient
 
-TARGETS = 100_000
+TARGETS, MOST_GROWTH_MIB = 100_000, 32
 DEPLOYMENT: Any = {"deploymentId": f"d-{TARGETS}"}
-MOST_GROWTH_MIB = 32
 WATCHED, ROUNDS, MOST_WATCHING_MIB = 5_000, 200, 8
 
 
