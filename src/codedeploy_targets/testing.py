@@ -110,7 +110,7 @@ def _by_id(deployment_id: str, targets: Iterable[DeploymentTarget] | None) -> An
     return None if targets is None else by_id
 
 
-@locked  # as one thread takes a round, and sets it before the next one takes another
+@locked  # else a thread that took an earlier round of a play could set it after a later one
 def _get_deployment(response: CodeDeployResponse) -> str:
     _, state = _read_request(response)
     if state.rounds:

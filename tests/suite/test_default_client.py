@@ -68,7 +68,7 @@ def test_a_model_in_aws_data_path_counts(tmp_path: Path, zipped: bool) -> None: 
     if zipped:
         path.with_suffix(".json.gz").write_bytes(gzip.compress(path.read_bytes()))
         path.unlink()
-    paths = os.pathsep.join([str(tmp_path.parent), "$MODELS"])
+    paths = os.pathsep.join([str(tmp_path / "other"), str(tmp_path.parent), "$MODELS"])
     assert full_name(AWS_DATA_PATH=paths, MODELS=str(tmp_path / "data")) == "Mine"
 
 

@@ -124,8 +124,8 @@ def test_targets_of_every_type_are_grouped() -> None:
 
 def test_the_last_state_of_a_target_counts() -> None:
     begun = [failed(each, status="InProgress") for each in "ab"]
-    changed = [failed("a", BARE), failed("b", status="InProgress")]
-    states = [*begun, *map(failed, "acb"), *changed, *map(failed, "dd")]
+    changed = [failed("a", BARE), failed("b", status="InProgress"), failed("e", status="Succeeded")]
+    states = [*begun, *map(failed, "acbe"), *changed, *map(failed, "dd")]
     assert grouped_ids(states) == [["c", "d"], ["a"]]
 
 

@@ -335,7 +335,7 @@ def test_a_call_that_begins_lets_the_next_one_begin_that_was_woken_before_it(
         monkeypatch.setattr(_throttling, "_SPEED", 1)  # so that one success makes room for two
         monkeypatch.setattr(_threads, "_LONGEST_WAIT", 2 * PATIENCE)
         monkeypatch.setattr(_threads.Job, "wait", wait)
-        hangs = [codedeploy.hang(READ, ids(100)[start]) for start in (0, 25)]
+        hangs = [codedeploy.hang(READ, ids(75)[start]) for start in (0, 25)]
         nexts = []
         for start in (0, 25, 50):
             nexts.append(clients.start_next(client.iterate(ids(75)[start : start + 25])))

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 PROGRAM: tuple[str, ...] = (sys.executable, "-m", "codedeploy_targets")
 SCRIPT = Path(sys.executable).with_name("codedeploy-targets")
+# All ways to start it. The script is not there where only the source is on the path.
 PROGRAMS = [PROGRAM, (str(SCRIPT),)] if SCRIPT.exists() else [PROGRAM]
 DEADLINE = 60  # seconds that a busy machine may take for anything
 KEYS = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}

@@ -32,9 +32,9 @@ def deploy(
     put: Iterable[DeploymentTarget] | None = None,
     status: str | None = None,
 ) -> str:
-    """Make a deployment of the application `app` to the group `group`, and both where needed.
+    """Make a deployment of `app` to `group`, and both where needed; return its id.
 
-    `targets`, a handle of `mock_deployment_targets`, puts its targets, and sets its status.
+    By `targets`, the handle of `mock_deployment_targets`, it gets targets and a status.
     """
     group = {"applicationName": "app", "deploymentGroupName": "group"}
     if "app" not in client.list_applications()["applications"]:
