@@ -456,7 +456,7 @@ def test_the_link_leads_to_the_console(cli: CommandLine, region: str, domain: st
 def test_a_group_reports_its_newest_deployment_or_what_that_rolls_back(
     cli: CommandLine, newest: Any, status: int, lines: list[str]
 ) -> None:
-    failed = CodeDeploy(Step("Failed"))
+    failed = CodeDeploy(Step("Failed"), instead={GET: [None, DENIED]})  # asked once
     back = {"deploymentId": "d-2", "rollbackInfo": {"rollbackTriggeringDeploymentId": "d-1"}}
     rollback = CodeDeploy(Step("Succeeded", info=back))
 
@@ -490,6 +490,7 @@ def test_a_timeout_counts_from_the_search_for_a_group_s_deployment(
     ended = cli.run_here("--application", "app", "--group", "group", "--timeout", "1")
     assert (ended.status, asked) == (124, ["GetDeploymentGroup", GET][: 1 + (slow == GET)])
     assert f"d-1 is not {'over' if slow == GET else 'read'} after " in ended.err
+    assert ended.lines == ([HEAD, "d-1 InProgress", *GOES_ON] if slow == GET else [])
 
 
 HELP = [
