@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import threading
@@ -35,12 +36,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         items.sort(key=lambda item: took.get(item.nodeid, 0.0))
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_runtest_teardown() -> None:
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_teardown() -> Iterator[None]:
     """Let calls end: mutmut then loops over the functions that ran, and fails if another runs."""
-    for thread in threading.enumerate() if _PROFILE == "mutants" else ():
-        if thread.name == "codedeploy-targets":
-            thread.join(0.1)
+    if _PROFILE == "mutants":
+        gc.disable()  # it may close an iterator
+        for thread in threading.enumerate():
+            if thread.name == "codedeploy-targets":
+                thread.join(0.1)
+    yield
+    gc.enable()
 
 
 @pytest.fixture(params=["sync", "async"])
