@@ -39,7 +39,7 @@ class BatchGetDeploymentTargetsOutput(Shape, frozen=True):
             raise UnreadableError("expected boto3's dict or the CLI's JSON, with deploymentTargets")
         calls = [read_metadata(answer)] if "ResponseMetadata" in answer else []
         output = read_targets(answer).model_copy(update={"response_metadata": calls})
-        return cls._as_own(output, "the answer")
+        return cls._as_own(output)
 
     def to_boto3(self) -> dict[str, Any]:
         """Return the dict that boto3 returns, without `ResponseMetadata`."""

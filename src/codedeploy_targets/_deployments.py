@@ -67,7 +67,7 @@ class DeploymentInfo(Shape, frozen=True):
 
         Raises ValueError for anything else; its text tells where, and shows no data.
         """
-        return cls._as_own(read_deployment(load_cli(answer)), "deploymentInfo")
+        return cls._as_own(read_deployment(load_cli(answer)))
 
 
 _READER = SchemaValidator(structure_schema(DeploymentInfo))

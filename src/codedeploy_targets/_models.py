@@ -114,8 +114,7 @@ class _Target(Shape, frozen=True, json_schema_extra=_require_type):
 
         Raises ValueError for anything else; its text tells where, and shows no data.
         """
-        place = "the envelope"
-        target = cls._as_own(read_envelope(envelope, place), place)
+        target = cls._as_own(read_envelope(envelope, "the envelope"))
         # Without a type, nor a payload that is known, it is no envelope.
         is_unlabelled = isinstance(target, UnknownTarget) and target.raw_type is None
         if is_unlabelled or not isinstance(target, cls):

@@ -41,11 +41,11 @@ class Shape(
     _aws_name = staticmethod(to_camel)  # AWS's name from an attribute's
 
     @classmethod
-    def _as_own(cls, model: Any, place: str) -> Self:
+    def _as_own(cls, model: Any) -> Self:
         """Return a model of a class as one of a user's own subclass, if this is one."""
         if type(model) in cls.__mro__[1:]:
             given = model.model_dump(exclude_unset=True)  # as dicts, for fields of other classes
-            model = read_structure(cls.__pydantic_validator__, given, place)
+            model = read_structure(cls.__pydantic_validator__, given, cls.__name__)
         return cast("Self", model)
 
     if TYPE_CHECKING:  # else, mypy takes the model for a possible value of `model and model.name`

@@ -216,7 +216,9 @@ def test_a_file_that_cannot_be_written_hides_no_failure(cli: CommandLine) -> Non
 
 def test_a_goal_counts_what_is_skipped_and_no_event_without_a_name(cli: CommandLine) -> None:
     unnamed, counts = {"status": "Succeeded"}, {"deploymentOverview": {"Pending": 3}}
-    cli.answer = CodeDeploy(Step("InProgress", [PAST, target("i-2", "Skipped")]))
+    pairs = (BUSY, OTHER_PAST), (FAILED, PAST)
+    past = [a.model_copy(update={"lifecycle_events": b.lifecycle_events}) for a, b in pairs]
+    cli.answer = CodeDeploy(Step("InProgress", [*past, target("i-3", "Skipped")]))
     assert cli.run_here("d-1", "--until", "install", "--timeout", "9").status == 0
     for step in Step("InProgress", [PAST], info=counts), Step("InProgress"):
         cli.answer = CodeDeploy(step)

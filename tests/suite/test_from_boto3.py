@@ -129,7 +129,7 @@ def test_a_subclass_of_the_user_s_reads_its_envelope(base: Any) -> None:
     class Demanding(Mine, frozen=True):  # type: ignore[call-arg]
         host: str
 
-    with pytest.raises(ValueError, match=r"the envelope\.host is not as expected") as refused:
+    with pytest.raises(ValueError, match=r"Demanding\.host is not as expected") as refused:
         Demanding.from_boto3(envelope)
     doors.assert_shows_no_value(refused.value)
 
