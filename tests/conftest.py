@@ -41,9 +41,8 @@ def pytest_runtest_teardown() -> Iterator[None]:
     """Let calls end: mutmut then loops over the functions that ran, and fails if another runs."""
     if _PROFILE == "mutants":
         gc.disable()  # it may close an iterator
-        for thread in threading.enumerate():
-            if thread.name == "codedeploy-targets":
-                thread.join(0.1)
+        for thread in [each for each in threading.enumerate() if each.name == "codedeploy-targets"]:
+            thread.join(0.1)
     yield
     gc.enable()
 

@@ -90,7 +90,7 @@ def _follow(args: Any, report: Report) -> None:
     region = args.region or os.environ.get("AWS_REGION") or None
     aws = default_client(profile=args.profile or None, region=region, config=_IMPATIENT)
     client, deployment_id = DeploymentTargetsClient(aws), args.deployment_id
-    begin, timeout, newest = time.monotonic(), args.timeout, None
+    begin, timeout, known = time.monotonic(), args.timeout, None
     if args.group:
         names = {"applicationName": args.application, "deploymentGroupName": args.group}
         group = aws.get_deployment_group(**names).get("deploymentGroupInfo", {})
@@ -99,14 +99,14 @@ def _follow(args: Any, report: Report) -> None:
             raise ValueError(f"GetDeploymentGroup names no deployment of {args.group}")
         if timeout and 0 < timeout <= time.monotonic() - begin:
             raise TimeoutError(f"{deployment_id} is not read after {timeout} seconds")
-        newest = client.get_deployment(deploymentId=deployment_id)
-        if cause := newest.rollback_info and newest.rollback_info.rollback_triggering_deployment_id:
-            report.rollback = f"{deployment_id} {newest.status}"
-            deployment_id, newest = cause, None
+        known = client.get_deployment(deploymentId=deployment_id)
+        if cause := known.rollback_info and known.rollback_info.rollback_triggering_deployment_id:
+            report.rollback = f"{deployment_id} {known.status}"
+            deployment_id, known = cause, None
         timeout = timeout and min(timeout, max(timeout + begin - time.monotonic(), 0.0))
     times = {"delay": args.delay, "timeout": timeout, "on_round": report.tell}
     watch = client.watch_deployment_targets(deploymentId=deployment_id, **times)
-    watch._state.deployment = newest  # noqa: SLF001 - so that it is told, whatever AWS answers next
+    watch._state.deployment = known  # noqa: SLF001 - so that it is told, whatever AWS answers next
     report.watch, report.meta, report.deployment_id = watch, aws.meta, deployment_id
     for target in report.watch:
         report.take(target)
