@@ -10,7 +10,6 @@ from collections.abc import Callable, Generator, Iterable, Mapping, Sequence, Va
 from collections.abc import Set as AbstractSet
 from copy import deepcopy
 from functools import partial
-from itertools import takewhile
 from typing import Any, Literal, cast
 
 from botocore.exceptions import ClientError, PaginationError
@@ -236,15 +235,14 @@ class Batches:
             return await self._get(job, target_ids=target_ids)
         except BaseException:
             self._has_failed = True
-            # Nobody gets the batches behind this one, so they end now: those before it may take a
-            # while. The last one that was started may be in `run.running` only.
-            before = takewhile(lambda other: other is not job, self._jobs.copy())
-            behind = run.running.copy() - {*before, job, self._page}
+            # Nobody gets the batches behind it, so they end now: those before it may take a while.
+            started = [*run.running]
             # Asked last, as a job that was cancelled may end much later: in a watch, `running` has
             # the calls of another round then.
             if not job.is_given_up():
-                for each in behind:
-                    each.cancel()
+                for each in started[started.index(job) + 1 :]:
+                    if each is not self._page:
+                        each.cancel()
             raise
 
     def _add(self, target_ids: list[str], *, is_last: bool) -> None:

@@ -25,7 +25,7 @@ class RunBase:
     def __init__(self, twins: Any, throttle: Any, limit: int, plan: Callable[[Any], Plan]) -> None:
         self.twins, self.throttle = twins, throttle
         self.limit = limit  # of jobs at once
-        self.running: set[Any] = set()
+        self.running: dict[Any, None] = {}  # in the order in which they were started
         self.is_closed = False
         # In seconds, until a watch's timeout. Then raises TimeoutError: no wait and no call begins.
         self.time_left: Callable[[], float] = lambda: math.inf

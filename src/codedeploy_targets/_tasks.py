@@ -121,13 +121,13 @@ class Run(RunBase):
                 job.task.get_loop().call_soon_threadsafe(job.cancel)
 
     def _jobs(self) -> list[Job]:
-        return [*self.running.copy(), *filter(None, [self._reader])]
+        return [*self.running, *filter(None, [self._reader])]
 
     def start(self, work: Work) -> Job:
         """Do a job in a task of its own."""
         job = Job(self, work)
-        self.running.add(job)
-        job.task.add_done_callback(lambda _: self.running.discard(job))
+        self.running[job] = None
+        job.task.add_done_callback(lambda _: self.running.pop(job))
         return job
 
     def read(self, ids: Iterable[Any] | AsyncIterable[Any], count: int) -> Job:

@@ -111,7 +111,7 @@ class Run(RunBase):
             returned = end.value
             # A job that is not done is of a failed round of a watch, and may hang, so its thread is
             # not waited for. The others are about to end.
-            hanging = {job.thread for job in self.running.copy() if not job.done()}
+            hanging = {job.thread for job in [*self.running] if not job.done()}
             for thread in self._threads - hanging:
                 thread.join()
         except Closed:
@@ -131,7 +131,7 @@ class Run(RunBase):
     def close(self) -> None:
         self.is_closed = True
         self._event.set()
-        for job in self.running.copy():
+        for job in [*self.running]:
             job.cancel()
         with suppress(ValueError):  # another thread takes a step of the plan, its last one
             self._plan.close()
@@ -139,7 +139,7 @@ class Run(RunBase):
     def start(self, work: Work) -> Job:
         """Do a job in its own thread; in the caller's, if the limit is 1 or none can be started."""
         job = Job(self)
-        self.running.add(job)
+        self.running[job] = None
         do = partial(self._do, job, work, copy_context())
         # Below Python 3.12, the start of a thread never ends while Python finalizes. And a thread
         # that a signal's handler starts could not read what comes, if this one holds the lock.
@@ -175,7 +175,7 @@ class Run(RunBase):
             if variable not in own:
                 variable.set(value)
         job.do(work)
-        self.running.discard(job)
+        self.running.pop(job)
         self._event.set()
 
     def _wait(self, seconds: float) -> bool:
