@@ -73,9 +73,8 @@ class Clock:
                 if timeout < 0:
                     return self._own.acquire(blocking)
                 while True:
-                    is_idle = all(
-                        each.name != "codedeploy-targets" for each in threading.enumerate()
-                    )
+                    names = {each.name for each in threading.enumerate()}
+                    is_idle = "codedeploy-targets" not in names
                     if self._own.acquire(timeout=0 if is_idle else 0.01):
                         clock.end_pause()
                         return True

@@ -15,11 +15,8 @@ from pydantic import AwareDatetime, BaseModel
 import codedeploy_targets as library
 
 TARGETS: list[Any] = [*get_args(get_args(library.DeploymentTarget)[0])]
-MODELS: list[type[BaseModel]] = [
-    each
-    for each in vars(library).values()
-    if isinstance(each, type) and issubclass(each, BaseModel)
-]
+_classes = [each for each in vars(library).values() if isinstance(each, type)]
+MODELS: list[type[BaseModel]] = [each for each in _classes if issubclass(each, BaseModel)]
 
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 MOMENT = datetime(2019, 1, 1, 12, 30, 0, 250_000, tzinfo=timezone.utc)
