@@ -190,12 +190,12 @@ def test_counts_and_weights_are_numbers_as_boto3_has_them(door: str) -> None:
     "20190101T123000.25Z", "Tue, 01 Jan 2019 12:30:00.25 GMT",
 ])  # fmt: skip
 def test_a_time_is_read_in_each_form(door: str, time: Any) -> None:
-    event = {"startTime": time, "endTime": time}
-    target = read_one(door, {"instanceTarget": {"lastUpdatedAt": time, "lifecycleEvents": [event]}})
-    (ours,) = target.lifecycle_events
-    assert target.last_updated_at == ours.start_time == ours.end_time == MOMENT
+    payload = {"targetId": "i-1", "lastUpdatedAt": time, "lifecycleEvents": [{"endTime": time}]}
+    target = read_one(door, {"deploymentTargetType": "InstanceTarget", "instanceTarget": payload})
+    (event,) = target.lifecycle_events
+    assert target.last_updated_at == event.end_time == MOMENT
     # pandas makes no time column of several kinds of zone.
-    assert isinstance(target.last_updated_at.tzinfo, TzInfo)
+    assert repr(target.last_updated_at.tzinfo) == repr(event.end_time.tzinfo) == repr(TzInfo(0))
 
 
 @each_door
@@ -314,8 +314,8 @@ REFUSED: list[tuple[Any, str]] = [
     *((of("cloudFormationTarget", {"targetVersionWeight": weight}),
        rf"{FIRST}\.cloudFormationTarget\.targetVersionWeight ")
       for weight in (CONFIDENTIAL, "0.5", True)),
-    *((of("lambdaTarget", {"lastUpdatedAt": time}),
-       rf"{FIRST}\.lambdaTarget\.lastUpdatedAt is not as expected") for time in NO_TIMES),
+    *((page_of({**GOOD, "instanceTarget": {"targetId": "i-1", "lastUpdatedAt": time}}),
+       rf"{FIRST}\.instanceTarget\.lastUpdatedAt is not as expected") for time in NO_TIMES),
 ]  # fmt: skip
 
 

@@ -268,7 +268,7 @@ def test_an_unknown_target_is_read_in_each_way_that_pydantic_knows() -> None:
 
 def test_an_unknown_target_tells_only_what_is_there_in_the_usual_form() -> None:
     payload = {"targetId": "rover", "status": 5, "lifecycleEvents": "none"}
-    target = ct.UnknownTarget(raw={"marsTarget": payload})
+    target = ct.UnknownTarget(raw={"marsTarget": payload, "deploymentTargetType": 5})
     assert (target.target_id, target.status, target.lifecycle_events) == ("rover", None, [])
     assert target.model_fields_set == {"raw", "target_id"}
     assert target.raw_type is None

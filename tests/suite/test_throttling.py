@@ -148,10 +148,10 @@ def test_a_call_alone_is_made_again_under_the_cap_while_the_service_lets_calls_t
     codedeploy, client = clients.capped(instead={READ: scripted})
     clock = Clock()
     monkeypatch.setattr("time.monotonic", clock.monotonic)
-    script += [None, THROTTLED, THROTTLED]
+    script += [*[None] * 10, THROTTLED, THROTTLED]
+    assert got(client.batch_get(ids(250)).deployment_targets) == ids(250)
     assert got(client.batch_get(ids(25)).deployment_targets) == ids(25)
-    assert got(client.batch_get(ids(25)).deployment_targets) == ids(25)
-    assert len(codedeploy.calls) == 4
+    assert len(codedeploy.calls) == 13
     clock.set_forward(3)
     script += [THROTTLED]
     with pytest.raises(client.exceptions.ClientError, match="ThrottlingException"):
