@@ -38,7 +38,7 @@ def own_json(target: Any) -> Any:
 @each_door
 def test_an_unknown_member_is_ignored(door: str) -> None:
     event = {"status": "Failed", "cause": {"deep": [1]}, "zone": 5}
-    payload = {"targetId": "i-2", "zone": "a", "lifecycleEvents": [event]}
+    payload = {"targetId": "i-2", "zone": "a", "target_id": 5, "lifecycleEvents": [event]}
     target = read_one(door, {"status": "Ready", "instanceTarget": payload})
     assert own_json(target) == {"target_id": "i-2", "lifecycle_events": [{"status": "Failed"}]}
 
