@@ -112,9 +112,9 @@ def test_the_garbage_collector_rests_while_a_file_is_read(is_on: bool) -> None: 
         gc.enable()
 
 
-@pytest.mark.parametrize(("config", "read_timeout"), [(None, 60), (_IMPATIENT, 5)])
+@pytest.mark.parametrize(("config", "timeouts"), [(None, (60, 60)), (_IMPATIENT, (3, 5))])
 def test_a_profile_may_assume_a_role(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moto_url: str, config: Any, read_timeout: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moto_url: str, config: Any, timeouts: Any
 ) -> None:
     profiles = tmp_path / "config"
     profiles.write_text(
@@ -146,10 +146,11 @@ def test_a_profile_may_assume_a_role(
     assert client.list_applications()["applications"] == []
     assert client.meta.region_name == "eu-west-1"
     assert assumed == ["arn:aws:iam::111111111111:role/reader"]
-    # The client for STS has the same timeout as the one for CodeDeploy.
-    assert [each.meta.config.read_timeout for each in made] == [read_timeout] * 2
+    configs = [each.meta.config for each in made]
+    # The client for STS has the same timeouts as the one for CodeDeploy.
+    assert [(each.connect_timeout, each.read_timeout) for each in configs] == [timeouts] * 2
     # So a call that hangs ends in time.
-    assert not config or made[-1].meta.config.retries["total_max_attempts"] == 3
+    assert not config or configs[-1].retries["total_max_attempts"] == 3
     client.close()
 
 

@@ -18,17 +18,7 @@ from typing import Any
 import pytest
 from support.clients import Client, Clients, got
 from support.clock import Clock
-from support.codedeploy import (
-    GET,
-    LIST,
-    PATIENCE,
-    READ,
-    THROTTLED,
-    CodeDeploy,
-    Gate,
-    Hang,
-    TokenBucket,
-)
+from support.codedeploy import GET, LIST, PATIENCE, READ, THROTTLED, CodeDeploy, Hang, TokenBucket
 from support.endpoint import Response, error
 from support.pages import ids
 
@@ -357,15 +347,8 @@ def test_another_process_has_no_cap(clients: Clients, monkeypatch: pytest.Monkey
 # Since Python 3.12, a fork beside pytest-xdist's own thread is warned of.
 @pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
 def test_a_forked_process_starts_without_a_cap() -> None:
-    gate = Gate()
     with Clients() as clients:
-        codedeploy = CodeDeploy(throttle=gate)
-        codedeploy.gather(4)
-        client = clients.canned(codedeploy, retries={"total_max_attempts": 1})
-        with pytest.raises(client.exceptions.ClientError, match="ThrottlingException"):
-            client.batch_get(ids(100))
-        clients.no_thread_is_left()
-        gate.is_open = True
+        codedeploy, client = clients.capped()
         codedeploy.gather(2)
         child = os.fork()
         if child == 0:
