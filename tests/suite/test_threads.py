@@ -67,6 +67,20 @@ def test_no_thread_outlives_its_request(clients: Clients, monkeypatch: pytest.Mo
         assert clients.under_way() == 0
 
 
+@pytest.mark.parametrize("max_concurrency", [1, 2])
+def test_what_is_no_exception_is_raised_in_the_caller_s_thread_too(
+    clients: Clients, max_concurrency: int
+) -> None:
+    def leave(**_: Any) -> None:
+        raise SystemExit
+
+    client = clients.canned(CodeDeploy(), max_concurrency=max_concurrency)
+    client.on("before-call", leave)
+    for read in (lambda: client.batch_get(ids(60)), lambda: list(client.iterate())):
+        with pytest.raises(SystemExit):
+            read()
+
+
 def test_calls_overlap_after_a_pause(clients: Clients) -> None:
     both = threading.Barrier(2)
     codedeploy = CodeDeploy(before=lambda *_: both.wait(PATIENCE))

@@ -18,7 +18,7 @@ import pytest
 from botocore.client import BaseClient
 from botocore.exceptions import ClientError
 from support.clients import Clients, base_of, got, subclass
-from support.codedeploy import LIST, PATIENCE, READ, CodeDeploy, Step, cut_short
+from support.codedeploy import LIST, OPERATIONS, PATIENCE, READ, CodeDeploy, Step, cut_short
 from support.endpoint import Response, canned
 from support.pages import ids, instance, page
 
@@ -237,7 +237,7 @@ def test_what_a_handler_parses_itself_counts(clients: Clients) -> None:
     assert (got(output.deployment_targets), output.missing_target_ids) == (["i-2"], ["i-1"])
 
 
-@pytest.mark.parametrize("operation", [LIST, READ])
+@pytest.mark.parametrize("operation", OPERATIONS)
 def test_a_handler_may_read_what_the_library_cannot(clients: Clients, operation: str) -> None:
     def pack(usual: Response) -> Response:
         return Response(zlib.compress(usual.body))
@@ -247,11 +247,11 @@ def test_a_handler_may_read_what_the_library_cannot(clients: Clients, operation:
             customized_response_dict.update(json.loads(zlib.decompress(response_dict["body"])))
             response_dict["body"] = b""
 
-    codedeploy = CodeDeploy(known=1, instead={operation: [pack]})
+    codedeploy = CodeDeploy(STEP, instead={operation: [pack]})
     client = clients.canned(codedeploy)
     client.on("before-parse", unpack)
-    assert got(client.iterate()) == ids(1)
-    assert len(codedeploy.calls) == 2
+    assert got(client.watch()) == WANTED
+    assert len(codedeploy.calls) == 3
 
 
 @pytest.mark.usefixtures("retry_at_once")
