@@ -89,8 +89,8 @@ def test_the_filters_are_those_of_aws() -> None:
 def test_filters_are_validated() -> None:
     adapter = TypeAdapter(TargetFilters)
     assert set(adapter.json_schema()["properties"]) == {"TargetStatus", "ServerInstanceLabel"}
-    given = {"TargetStatus": ["Failed", "Paused"], "ServerInstanceLabel": ["Blue"]}
-    assert adapter.validate_python(given) == adapter.validate_json(json.dumps(given)) == given
+    for given in ({"TargetStatus": ["Failed", "Paused"], "ServerInstanceLabel": ["Blue"]}, {}):
+        assert adapter.validate_python(given) == adapter.validate_json(json.dumps(given)) == given
     others: list[Any] = [[], *({"TargetStatus": each} for each in ("Failed", [5], None))]
     for other in others:
         with pytest.raises(ValidationError):
