@@ -190,12 +190,14 @@ def test_counts_and_weights_are_numbers_as_boto3_has_them(door: str) -> None:
     "20190101T123000.25Z", "Tue, 01 Jan 2019 12:30:00.25 GMT",
 ])  # fmt: skip
 def test_a_time_is_read_in_each_form(door: str, time: Any) -> None:
-    payload = {"targetId": "i-1", "lastUpdatedAt": time, "lifecycleEvents": [{"endTime": time}]}
-    target = read_one(door, {"deploymentTargetType": "InstanceTarget", "instanceTarget": payload})
-    (event,) = target.lifecycle_events
-    assert target.last_updated_at == event.end_time == MOMENT
-    # pandas makes no time column of several kinds of zone.
-    assert repr(target.last_updated_at.tzinfo) == repr(event.end_time.tzinfo) == repr(TzInfo(0))
+    event = {"startTime": time, "endTime": time}
+    payload = {"targetId": "i-1", "lastUpdatedAt": time, "lifecycleEvents": [event]}
+    for label in ({"deploymentTargetType": "InstanceTarget"}, {}):
+        target = read_one(door, {**label, "instanceTarget": payload})
+        (ours,) = target.lifecycle_events
+        assert target.last_updated_at == ours.start_time == ours.end_time == MOMENT
+        # pandas makes no time column of several kinds of zone.
+        assert repr(target.last_updated_at.tzinfo) == repr(ours.end_time.tzinfo) == repr(TzInfo(0))
 
 
 @each_door

@@ -69,6 +69,7 @@ def assert_refused(client: Client, operation: str, body: bytes, says: str = "") 
 
 NOT_JSON = [
     b"", b"{", CUT.body, b"<html>busy</html>", page([instance("i-1")]) + b"}", b"\xef\xbb\xbf{}",
+    b'{"deploymentTargets": null, "targetIds": null, "future": NaN}',
     (b'{"deploymentTargets":[{"deploymentTargetType":"CloudFormationTarget",'
      b'"cloudFormationTarget":{"targetId":"stack","targetVersionWeight":NaN}}]}'),
 ]  # fmt: skip
