@@ -237,12 +237,12 @@ class Batches:
             self._has_failed = True
             # Nobody gets the batches behind it, so they end now: those before it may take a while.
             started = [*run.running]
+            behind = {*started[started.index(job) + 1 :]} - {self._page}
             # Asked last, as a job that was cancelled may end much later: in a watch, `running` has
             # the calls of another round then.
             if not job.is_given_up():
-                for each in started[started.index(job) + 1 :]:
-                    if each is not self._page:
-                        each.cancel()
+                for each in behind:
+                    each.cancel()
             raise
 
     def _add(self, target_ids: list[str], *, is_last: bool) -> None:

@@ -204,9 +204,7 @@ def compare(seeds: int, cell: Cell) -> tuple[list[float], list[float]]:
     """Return the share of requests that failed, ours and the loops', and the mean times of both."""
     ours = [Run(cell, seed).with_ours() for seed in range(seeds)]
     loops = [Run(cell, seed).with_loops() for seed in range(seeds)]
-    failed = [
-        statistics.fmean(count / cell.requests for count, _ in runs) for runs in (ours, loops)
-    ]
+    failed = [statistics.fmean(lost / cell.requests for lost, _ in runs) for runs in (ours, loops)]
     times = [[seconds for count, seconds in runs if not count] for runs in (ours, loops)]
     return failed, [statistics.fmean(each) if each else math.nan for each in times]
 

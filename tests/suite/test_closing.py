@@ -125,9 +125,7 @@ def test_an_iterator_that_was_closed_keeps_no_targets(clients: Clients) -> None:
 
 
 @pytest.mark.parametrize("where", ["here", "in a cycle", "in another thread"])
-def test_an_iterator_that_is_given_up_is_closed_without_a_word(
-    clients: Clients, where: str
-) -> None:
+def test_an_iterator_that_is_given_up_closes_without_a_word(clients: Clients, where: str) -> None:
     codedeploy = CodeDeploy(known=25)
     hang = codedeploy.hang(READ, ids(26)[-1])
     targets = clients.served(codedeploy).iterate(ids(50), skip_missing=True)

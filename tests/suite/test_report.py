@@ -170,9 +170,7 @@ def test_a_line_is_told_only_where_a_reader_sees_something_new(cli: CommandLine)
         assert sum("i-1 Failed" in line for line in lines) == 1
 
 
-def test_the_sides_of_a_blue_green_deployment_are_told_apart(
-    cli: CommandLine, tmp_path: Path
-) -> None:
+def test_sides_of_a_blue_green_deployment_are_told_apart(cli: CommandLine, tmp_path: Path) -> None:
     labels = ["Blue", "Green"]
     both = [{"targetId": "i-1", "instanceLabel": each, "status": "Failed"} for each in labels]
     read = Response(page([{"instanceTarget": each} for each in both]))

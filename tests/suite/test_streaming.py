@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from support.clients import Clients, MakeClient, got
 from support.clock import Clock
-from support.codedeploy import LIST, MISSING, PATIENCE, READ, CodeDeploy, Step, wait_until
+from support.codedeploy import LIST, MISSING, PATIENCE, READ, CodeDeploy, Hang, Step, wait_until
 from support.endpoint import Response, error, unanswered
 from support.pages import ids, instance
 
@@ -253,6 +253,22 @@ def test_an_error_of_a_listing_comes_after_the_targets_that_it_listed(clients: C
     assert got(itertools.islice(targets, 20)) == ids(20)
     with pytest.raises(client.exceptions.DeploymentDoesNotExistException):
         next(targets)
+
+
+def test_a_page_that_hangs_hides_no_failed_batch(clients: Clients) -> None:
+    def before(operation: str, params: dict[str, Any]) -> Response | None:
+        if "nextToken" in params:
+            page()
+        if operation == LIST:
+            return None
+        page.wait_for()
+        return REFUSED
+
+    page = Hang()
+    client = clients.served(CodeDeploy(known=50, page_size=25, before=before))
+    with pytest.raises(client.exceptions.DeploymentDoesNotExistException):
+        list(client.iterate())
+    page.let_go()
 
 
 @pytest.mark.parametrize("max_concurrency", [1, 2, 8])

@@ -237,9 +237,7 @@ def test_a_producer_that_cancels_its_task_between_two_ids_ends_the_stream(
     clients.finish_cleanly(body())
 
 
-def test_a_stream_that_is_given_up_in_a_reference_cycle_closes_the_ids(
-    clients: AsyncClients,
-) -> None:
+def test_a_stream_given_up_in_a_reference_cycle_closes_the_ids(clients: AsyncClients) -> None:
     async def produce() -> AsyncIterator[str]:
         try:
             for target_id in ids(1000):

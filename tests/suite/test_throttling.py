@@ -87,9 +87,7 @@ def test_a_service_that_allows_nothing_any_more_ends_a_request(
 
 
 @pytest.mark.parametrize("refusal", [THROTTLED, error("CodeOfAProxy", 429)])
-def test_a_refusal_halves_the_calls_that_were_under_way(
-    clients: Clients, refusal: Response
-) -> None:
+def test_a_refusal_halves_the_calls_under_way(clients: Clients, refusal: Response) -> None:
     def before(_: str, params: Any) -> Any:
         if ids(1)[0] not in params["targetIds"] or refused.is_set():
             return others()

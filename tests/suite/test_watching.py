@@ -272,9 +272,7 @@ def test_each_round_is_told_with_how_the_deployment_stands(clients: Clients) -> 
     assert statuses == ["InProgress"] * 2 + ["Succeeded"] * 2
 
 
-def test_on_round_may_be_falsy_and_return_what_only_the_async_client_awaits(
-    clients: Clients,
-) -> None:
+def test_on_round_may_be_falsy_and_return_what_the_async_client_awaits(clients: Clients) -> None:
     class Told(list[Any]):
         awaited = False
 
