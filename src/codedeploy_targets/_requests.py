@@ -236,6 +236,7 @@ class Batches:
         except BaseException:
             self._has_failed = True
             # Nobody gets the batches behind it, so they end now: those before it may take a while.
+            # A page that is read meanwhile goes on, as `_proceed` takes in what comes of it.
             started = [*run.running]
             behind = {*started[started.index(job) + 1 :]} - {self._page}
             # Asked last, as a job that was cancelled may end much later: in a watch, `running` has

@@ -268,11 +268,12 @@ def test_an_unknown_target_is_read_in_each_way_that_pydantic_knows() -> None:
 
 def test_an_unknown_target_tells_only_what_is_there_in_the_usual_form() -> None:
     payload = {"targetId": "rover", "status": 5, "lifecycleEvents": "none"}
-    target = ct.UnknownTarget(raw={"marsTarget": payload, "deploymentTargetType": 5})
+    target = ct.UnknownTarget(raw={"marsTarget": payload})
     assert (target.target_id, target.status, target.lifecycle_events) == ("rover", None, [])
     assert target.model_fields_set == {"raw", "target_id"}
     assert target.raw_type is None
     assert ct.UnknownTarget(raw={"odd": 1}).target_id is None
+    assert ct.UnknownTarget(raw={"deploymentTargetType": 5}).raw_type is None
     others: list[Any] = [[], {"raw": []}, {}, {"deployment_target_type": "UnknownTarget"}]
     for no_dump in others:
         with pytest.raises(ValidationError):
